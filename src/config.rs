@@ -1,0 +1,215 @@
+//! The node's settings and its command line.
+//!
+//! The two windows are the whole trade between messages and latency: the longer
+//! a node waits for company, the fewer messages it sends. Two hops take at most
+//! 2 network latencies + `--up-ms` + `--down-ms`.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::log::Level;
+
+/// What the node does when it is called with `--help`.
+pub const HELP: &str = "\
+hubcast: a broadcast node for Maelstrom. It reads one JSON message a line on
+stdin, writes messages to stdout and logs to stderr.
+
+usage: hubcast [OPTION]...
+  --up-ms MS      gather values towards the hub for MS ms; 0: no longer than the
+                  turn of the loop (default 0)
+  --down-ms MS    gather values towards the leaves for MS ms (default 150)
+  --ack-ms MS     acknowledge alone when nothing else went that way for MS ms
+                  (default 1000)
+  --retry-ms MS   send again when no ack came for MS ms; must be more than
+                  --ack-ms, by more than a round trip (default 1500)
+  --hubs K        K hubs instead of 1 up to 33 nodes and about sqrt(n) beyond
+  --log LEVEL     error, warn, info or debug (default info)
+  --help          this text
+  --version       name and version
+";
+
+/// The longest time that a setting can name: an hour, in milliseconds. Longer
+/// windows serve nobody, and sums of a few of them stay far from overflow.
+pub const MAX_MS: u64 = 3_600_000;
+
+/// The most hubs that can be asked for. A cluster with fewer nodes has at most
+/// one hub a node; the limit only catches slips of the finger.
+pub const MAX_HUBS: usize = 100_000;
+
+/// A node's settings. All nodes of a cluster must have the same `hubs`; the
+/// rest may differ from node to node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long a leaf gathers values for its hub (and a hub for the root).
+    ///
+    /// Default 0: the hub gathers anyway, so to wait here too buys few messages
+    /// for much latency.
+    pub up: Duration,
+    /// How long a hub gathers values for its leaves.
+    ///
+    /// Default 150 ms: with 25 nodes, 100 ms and 50 values a second the maximum
+    /// is 2 x 100 + 150 = 350 ms, inside 3d's 400 ms median with room to spare,
+    /// at about 2 messages an operation.
+    pub down: Duration,
+    /// How long an ack may wait for a delta to ride on.
+    ///
+    /// Default 1 s: a leaf of the 25 sends two values a second, so most acks
+    /// find a ride.
+    pub ack: Duration,
+    /// How long unacked values wait for an ack before they are sent again: the
+    /// retransmission timeout. More than `ack` by more than a round trip, or
+    /// healthy links would send twice.
+    ///
+    /// Default 1.5 s: 1 s of ack delay, a round trip of 200 ms, and room for a
+    /// slow machine.
+    pub retry: Duration,
+    /// The number of hubs; `None`: [`default_hubs`](crate::tree::default_hubs).
+    pub hubs: Option<usize>,
+    /// The least important level that is logged.
+    pub log: Level,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            up: Duration::ZERO,
+            down: Duration::from_millis(150),
+            ack: Duration::from_millis(1000),
+            retry: Duration::from_millis(1500),
+            hubs: None,
+            log: Level::Info,
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run the node.
+    Run(Config),
+    /// Print [`HELP`].
+    Help,
+    /// Print name and version.
+    Version,
+}
+
+/// A command line that cannot be followed; a sentence says what would be right.
+/// Nothing was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+///
+/// [`UsageError`] for an unknown option, a missing or bad value, or settings
+/// that contradict each other.
+pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
+    let mut config = Config::default();
+    let mut args = args.iter();
+    while let Some(option) = args.next() {
+        let mut value = || {
+            let missing = || UsageError(format!("{option} needs a value; see --help"));
+            args.next().map(String::as_str).ok_or_else(missing)
+        };
+        match option.as_str() {
+            "--help" | "-h" => return Ok(Command::Help),
+            "--version" | "-V" => return Ok(Command::Version),
+            "--up-ms" => config.up = milliseconds(option, value()?)?,
+            "--down-ms" => config.down = milliseconds(option, value()?)?,
+            "--ack-ms" => config.ack = milliseconds(option, value()?)?,
+            "--retry-ms" => config.retry = milliseconds(option, value()?)?,
+            "--hubs" => config.hubs = Some(number(option, value()?, 1, MAX_HUBS as u64)? as usize),
+            "--log" => {
+                let name = value()?;
+                config.log = Level::from_name(name).ok_or_else(|| {
+                    UsageError(format!(
+                        "--log takes error, warn, info or debug, not '{name}'"
+                    ))
+                })?;
+            }
+            _ => return Err(UsageError(format!("unknown option '{option}'; see --help"))),
+        }
+    }
+    if config.retry <= config.ack {
+        return Err(UsageError(format!(
+            "--retry-ms {} must be more than --ack-ms {} by more than a round trip: \
+             a neighbour may hold its ack back for that long, and everything would be sent twice",
+            config.retry.as_millis(),
+            config.ack.as_millis()
+        )));
+    }
+    Ok(Command::Run(config))
+}
+
+fn milliseconds(option: &str, value: &str) -> Result<Duration, UsageError> {
+    number(option, value, 0, MAX_MS).map(Duration::from_millis)
+}
+
+fn number(option: &str, value: &str, least: u64, most: u64) -> Result<u64, UsageError> {
+    match value.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(UsageError(format!(
+            "{option} takes a whole number from {least} to {most}, not '{value}'"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, UsageError> {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        parse_args(&args)
+    }
+
+    fn refusal(line: &str) -> String {
+        parse(line).expect_err(line).to_string()
+    }
+
+    #[test]
+    fn no_arguments_mean_the_defaults() {
+        assert_eq!(parse(""), Ok(Command::Run(Config::default())));
+    }
+
+    #[test]
+    fn every_setting_can_be_given() {
+        let line = "--up-ms 1 --down-ms 2 --ack-ms 3 --retry-ms 4 --hubs 5 --log debug";
+        let config = Config {
+            up: Duration::from_millis(1),
+            down: Duration::from_millis(2),
+            ack: Duration::from_millis(3),
+            retry: Duration::from_millis(4),
+            hubs: Some(5),
+            log: Level::Debug,
+        };
+        assert_eq!(parse(line), Ok(Command::Run(config)));
+    }
+
+    #[test]
+    fn a_bad_command_line_is_refused_with_what_would_be_right() {
+        assert_eq!(refusal("--fast"), "unknown option '--fast'; see --help");
+        assert_eq!(refusal("--hubs"), "--hubs needs a value; see --help");
+        assert!(refusal("--hubs 0").contains("from 1 to 100000, not '0'"));
+        assert!(refusal("--up-ms -1").contains("from 0 to 3600000, not '-1'"));
+        assert!(refusal("--up-ms 1.5").contains("not '1.5'"));
+        assert!(refusal("--down-ms 3600001").contains("not '3600001'"));
+        assert!(refusal("--log loud").contains("not 'loud'"));
+    }
+
+    #[test]
+    fn a_retry_within_the_ack_delay_is_refused_with_the_reason() {
+        assert!(refusal("--retry-ms 1000").contains("sent twice"));
+        assert!(refusal("--ack-ms 1500").contains("--retry-ms 1500 must be more"));
+        assert!(parse("--ack-ms 1600 --retry-ms 2000").is_ok());
+    }
+}

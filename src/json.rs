@@ -1,0 +1,500 @@
+//! JSON by hand: a value, a parser and an encoder (RFC 8259).
+//!
+//! One line in, one [`Json`] out. A value borrows from the line it was read
+//! from: a name or a string without escapes is a slice of the input, so a small
+//! message costs two allocations (its two objects) and no copies.
+//!
+//! RFC 8259 leaves some questions to the implementation. Each is decided once,
+//! here:
+//!
+//! | question | answer |
+//! |---|---|
+//! | numbers | Digits without fraction and exponent that fit an `i64` are [`Json::Int`]. All others keep their text ([`Json::Number`]): nothing is rounded, and an `echo` gives back what came. |
+//! | `1.0`, `1e2` | Numbers, but no integers: a value, an offset or an id written so is refused by whoever wants an integer. |
+//! | `-0` | The integer 0, as the RFC's section 6 has no negative zero among integers. |
+//! | 9223372036854775808 and beyond | A number, but no integer (see above). |
+//! | duplicate names | Both are kept, and the last one counts, as in most parsers. |
+//! | `\u0000` | A character like any other. |
+//! | lone surrogates (`"\ud800"`) | Refused: no Unicode text has them, and a replacement would lose what was sent. |
+//! | encoding | UTF-8 without a byte order mark; anything else is refused. |
+//! | text after the value | Refused, white space excepted. |
+//! | depth | At most [`MAX_DEPTH`] arrays and objects inside one another. |
+//!
+//! The parser is a recursive descent, one function per rule of the grammar. It
+//! looks at each byte a constant number of times, so time is linear in the
+//! line; its depth limit bounds the stack. A parsed line takes up to about 16
+//! bytes of memory a byte (`[0,0,0,...`), bounded by the limit on a line.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// How many arrays and objects may be nested.
+///
+/// Unit: levels. Maelstrom's messages have 4 at most (`topology`); the limit
+/// protects the stack, at less than 1 KiB a level.
+pub const MAX_DEPTH: usize = 128;
+
+/// A JSON value. Text is borrowed from the input where it has no escapes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number without fraction and exponent that fits.
+    Int(i64),
+    /// Any other number, as it was written.
+    Number(Cow<'a, str>),
+    /// A string, without its quotes and escapes.
+    String(Cow<'a, str>),
+    /// `[...]`
+    Array(Vec<Json<'a>>),
+    /// `{...}`: names and values in the order of the text, duplicates kept.
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+/// Why a text is not JSON. Nothing was changed; there is no partial value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    /// Offset in bytes of the first byte that cannot be right.
+    pub at: usize,
+    /// What would be right there.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "not JSON at byte {}: expected {}",
+            self.at, self.expected
+        )
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+impl<'a> Json<'a> {
+    /// Reads one JSON value that fills `text`, white space around it excepted.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] with the first offending byte, if `text` is not UTF-8, not
+    /// JSON, nested deeper than [`MAX_DEPTH`], or goes on after the value.
+    pub fn parse(text: &'a [u8]) -> Result<Json<'a>, JsonError> {
+        let text = std::str::from_utf8(text).map_err(|error| JsonError {
+            at: error.valid_up_to(),
+            expected: "UTF-8",
+        })?;
+        let mut parser = Parser { text, at: 0 };
+        parser.white_space();
+        let value = parser.value(0)?;
+        parser.white_space();
+        if parser.at < text.len() {
+            return Err(parser.error("the end of the line"));
+        }
+        Ok(value)
+    }
+
+    /// The member called `name`, if this is an object that has one. Of
+    /// duplicates the last counts.
+    pub fn get(&self, name: &str) -> Option<&Json<'a>> {
+        match self {
+            Json::Object(members) => {
+                let member = members.iter().rev().find(|(own, _)| own == name);
+                member.map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The integer, if this is one.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Json::Int(int) => Some(*int),
+            _ => None,
+        }
+    }
+
+    /// The text, if this is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Json::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The elements, if this is an array.
+    pub fn as_array(&self) -> Option<&[Json<'a>]> {
+        match self {
+            Json::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// The same value, independent of the text it was read from.
+    pub fn into_owned(self) -> Json<'static> {
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        match self {
+            Json::Null => Json::Null,
+            Json::Bool(bool) => Json::Bool(bool),
+            Json::Int(int) => Json::Int(int),
+            Json::Number(text) => Json::Number(own(text)),
+            Json::String(text) => Json::String(own(text)),
+            Json::Array(elements) => {
+                Json::Array(elements.into_iter().map(Json::into_owned).collect())
+            }
+            Json::Object(members) => Json::Object(
+                members
+                    .into_iter()
+                    .map(|(name, value)| (own(name), value.into_owned()))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Appends the value as JSON text without any white space.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Json::Null => out.extend_from_slice(b"null"),
+            Json::Bool(true) => out.extend_from_slice(b"true"),
+            Json::Bool(false) => out.extend_from_slice(b"false"),
+            Json::Int(int) => encode_int(*int, out),
+            Json::Number(text) => out.extend_from_slice(text.as_bytes()),
+            Json::String(text) => encode_str(text, out),
+            Json::Array(elements) => {
+                out.push(b'[');
+                for (i, element) in elements.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    element.encode(out);
+                }
+                out.push(b']');
+            }
+            Json::Object(members) => {
+                out.push(b'{');
+                for (i, (name, value)) in members.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    encode_str(name, out);
+                    out.push(b':');
+                    value.encode(out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+}
+
+/// The value as compact JSON text.
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        self.encode(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+/// Appends `int` in decimal.
+pub fn encode_int(int: i64, out: &mut Vec<u8>) {
+    // Digits come last first; 19 of them and a sign are the longest i64.
+    let mut buffer = [0; 20];
+    let mut start = buffer.len();
+    let mut rest = int.unsigned_abs();
+    loop {
+        start -= 1;
+        buffer[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if int < 0 {
+        start -= 1;
+        buffer[start] = b'-';
+    }
+    out.extend_from_slice(&buffer[start..]);
+}
+
+/// Appends `text` as a JSON string: quotes, backslashes and control characters
+/// escaped, everything else as it is.
+pub fn encode_str(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut plain = 0;
+    for (i, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text.as_bytes()[plain..i]);
+        plain = i + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.push(b'"');
+}
+
+/// A place in the text. Every rule starts at its first byte and ends behind its
+/// last one.
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn error(&self, expected: &'static str) -> JsonError {
+        JsonError {
+            at: self.at,
+            expected,
+        }
+    }
+
+    fn white_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// `depth`: how many arrays and objects are open around the value.
+    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        match self.peek() {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => Ok(Json::String(self.string()?)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true", Json::Bool(true)),
+            Some(b'f') => self.literal("false", Json::Bool(false)),
+            Some(b'n') => self.literal("null", Json::Null),
+            _ => Err(self.error("a value")),
+        }
+    }
+
+    fn literal(&mut self, word: &'static str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
+        if self.text[self.at..].starts_with(word) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.error("true, false or null"))
+        }
+    }
+
+    /// Steps into an array or object, or says that it is too deep.
+    fn open(&mut self, depth: usize) -> Result<(), JsonError> {
+        if depth == MAX_DEPTH {
+            return Err(self.error("at most 128 nested arrays and objects"));
+        }
+        self.at += 1;
+        self.white_space();
+        Ok(())
+    }
+
+    /// Behind an element or member: true if `close` ends the list here, false
+    /// if a comma promises another one.
+    fn ends(&mut self, close: u8, expected: &'static str) -> Result<bool, JsonError> {
+        self.white_space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                self.white_space();
+                Ok(false)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => Err(self.error(expected)),
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        self.open(depth)?;
+        let mut elements = Vec::new();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Json::Array(elements));
+        }
+        loop {
+            elements.push(self.value(depth + 1)?);
+            if self.ends(b']', "',' or ']'")? {
+                return Ok(Json::Array(elements));
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        self.open(depth)?;
+        let mut members = Vec::new();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Json::Object(members));
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.error("a name in quotes"));
+            }
+            let name = self.string()?;
+            self.white_space();
+            if self.peek() != Some(b':') {
+                return Err(self.error("':'"));
+            }
+            self.at += 1;
+            self.white_space();
+            members.push((name, self.value(depth + 1)?));
+            if self.ends(b'}', "',' or '}'")? {
+                return Ok(Json::Object(members));
+            }
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.error("a digit"));
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Json<'a>, JsonError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'0'..=b'9')) {
+                return Err(self.error("no digit after a leading zero"));
+            }
+        } else {
+            self.digits()?;
+        }
+        let mut integer = true;
+        if self.peek() == Some(b'.') {
+            integer = false;
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            integer = false;
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let text = &self.text[start..self.at];
+        match text.parse() {
+            Ok(int) if integer => Ok(Json::Int(int)),
+            _ => Ok(Json::Number(Cow::Borrowed(text))),
+        }
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        self.at += 1;
+        let start = self.at;
+        self.plain_run()?;
+        if self.peek() == Some(b'"') {
+            let text = &self.text[start..self.at];
+            self.at += 1;
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut text = self.text[start..self.at].to_owned();
+        while self.peek() == Some(b'\\') {
+            self.at += 1;
+            text.push(self.escape()?);
+            let start = self.at;
+            self.plain_run()?;
+            text.push_str(&self.text[start..self.at]);
+        }
+        self.at += 1;
+        Ok(Cow::Owned(text))
+    }
+
+    /// Goes to the next quote or backslash. Both are ASCII, so the text can be
+    /// cut there.
+    fn plain_run(&mut self) -> Result<(), JsonError> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let stop = rest
+            .iter()
+            .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        self.at += stop.unwrap_or(rest.len());
+        match self.peek() {
+            Some(b'"' | b'\\') => Ok(()),
+            Some(_) => Err(self.error("an escape instead of a control character")),
+            None => Err(self.error("'\"'")),
+        }
+    }
+
+    /// What stands behind a backslash.
+    fn escape(&mut self) -> Result<char, JsonError> {
+        let plain = match self.peek() {
+            Some(b'u') => {
+                let start = self.at - 1;
+                return self.unicode_escape().map_err(|expected| JsonError {
+                    at: start,
+                    expected,
+                });
+            }
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            _ => return Err(self.error("one of \" \\ / b f n r t u after a backslash")),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    /// `uXXXX`, or a surrogate pair `uXXXX\uXXXX` (RFC 8259, section 7).
+    fn unicode_escape(&mut self) -> Result<char, &'static str> {
+        const LONE: &str = "a surrogate pair, not half of one";
+        let first = self.hex4()?;
+        let code = match first {
+            0xd800..=0xdbff => {
+                if self.peek() != Some(b'\\') {
+                    return Err(LONE);
+                }
+                self.at += 1;
+                if self.peek() != Some(b'u') {
+                    return Err(LONE);
+                }
+                let second = self.hex4()?;
+                if !(0xdc00..=0xdfff).contains(&second) {
+                    return Err(LONE);
+                }
+                0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            }
+            _ => first,
+        };
+        char::from_u32(code).ok_or(LONE)
+    }
+
+    /// `uXXXX`: the number that the four digits stand for.
+    fn hex4(&mut self) -> Result<u32, &'static str> {
+        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
+        let mut number = 0;
+        for &digit in digits.unwrap_or(b"?") {
+            let digit = char::from(digit).to_digit(16);
+            number = number * 16 + digit.ok_or("four hexadecimal digits after \\u")?;
+        }
+        self.at += 5;
+        Ok(number)
+    }
+}

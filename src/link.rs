@@ -1,0 +1,492 @@
+//! One neighbour: a numbered stream in each direction, TCP in miniature.
+//!
+//! The network may lose, repeat, delay and reorder messages, and cut two nodes
+//! off from each other for as long as it likes. A link makes a reliable stream
+//! out of that, with as few messages as it can.
+//!
+//! **Outgoing.** Items wait in a queue until the other side has acknowledged
+//! them. Each has an *offset*, its number in the stream. Four marks move along
+//! the stream, from left to right:
+//!
+//! ```text
+//!        acked          sent        released       end
+//!   .......|==============|------------|.............|
+//!   gone   |   in flight  | goes next  | waits for   |
+//!          |              |            | its window  |
+//!          '---------------- unacked ----------------'
+//! ```
+//!
+//! A [`Segment`] carries the items from one offset on, in *batches* of up to
+//! [`BATCH`] items, with at most [`WINDOW`] items in flight (flow control).
+//!
+//! **Acks** are *cumulative*: "I have everything below this offset." Each
+//! segment carries one (*piggybacked*), so a busy link spends no message on
+//! acks. Only when nothing else went that way for the *ack delay* is one sent
+//! alone (*delayed ack*, RFC 1122 section 4.2.3.2).
+//!
+//! **Loss, seen by the receiver.** A segment that starts beyond what has
+//! arrived shows a *gap*: the answer says so at once, and the sender goes back
+//! to the missing offset (go-back-N). Once for each missing offset, however
+//! many segments show it.
+//!
+//! **Loss, seen by the sender.** When no ack came for the *retransmission
+//! timeout* (RFC 6298; a setting here, since the network's latency is no
+//! secret), the first unacked batch is sent again: a *probe*. The link is now
+//! *suspect*: nothing but probes goes out, further and further apart (backoff),
+//! so a dead link costs next to nothing. The first ack of something new makes
+//! it healthy, and everything that has waited follows at once.
+//!
+//! A probe carries the gap flag: what the other side sent in the meantime has
+//! very likely been lost as well. It answers at once, and what it has in flight
+//! itself is its answer: both directions recover in one round trip.
+//!
+//! A link does not know what an item means, and does not keep what arrives: it
+//! only counts. Its owner merges the items, duplicates and all.
+//!
+//! Caveats. An ack means "in the neighbour's memory": a node that restarts has
+//! forgotten its streams. The queue of a neighbour that never comes back grows
+//! by every item, at 8 bytes a value.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// The most items in one segment.
+///
+/// Unit: items. 1024 values of up to 20 digits make a line of at most 22 kB:
+/// below a pipe's 64 KiB, and far below the limit on a line.
+pub const BATCH: usize = 1024;
+
+/// The most batches in flight, and so how much a sender may have to repeat.
+const BATCHES_IN_FLIGHT: usize = 16;
+
+/// The most items in flight (sent and not acknowledged).
+///
+/// Unit: items. A receiver acknowledges at once when [`BATCH`] items wait for
+/// their ack, so with a round trip of 200 ms this lets 80 000 items a second
+/// through. It also bounds what a receiver believes: an offset further ahead
+/// than this cannot have been sent.
+pub const WINDOW: usize = BATCHES_IN_FLIGHT * BATCH;
+
+/// The least time between two repetitions that a message causes: probes after
+/// good news, and resends after a gap.
+///
+/// Unit: time. A bit more than the round trip of 200 ms that Gossip Glomers
+/// ask for, so that the answer to the last one would have come.
+pub const ROUND_TRIP: Duration = Duration::from_millis(250);
+
+/// The longest time between two tries on a suspect link (the backoff's cap).
+///
+/// Unit: time. Long, and a partition costs nothing; short, and its end is
+/// noticed soon where no hub probes. A longer `retry` setting counts instead.
+pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
+
+/// A link's two delays, from the node's [`Config`](crate::config::Config).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Timing {
+    /// How long an ack may wait for something to ride on.
+    pub ack: Duration,
+    /// The retransmission timeout; more than `ack` and a round trip.
+    pub retry: Duration,
+}
+
+/// What goes over the wire: a delta, or an ack alone if it has no items.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Segment<T> {
+    /// The place of the first item in the sender's stream; without items, where
+    /// that stream stands.
+    pub offset: u64,
+    /// The items.
+    pub items: Vec<T>,
+    /// Everything below this offset of the receiver's stream has arrived.
+    pub ack: u64,
+    /// Asks to send again from `ack`, and to answer at once.
+    pub gap: bool,
+}
+
+/// A segment that cannot be right. The link has not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkError {
+    /// It acknowledges what was never sent.
+    AckBeyondSent {
+        /// The segment's ack.
+        ack: u64,
+        /// One past the last offset ever sent.
+        sent: u64,
+    },
+    /// Its items are further ahead than a neighbour may send.
+    BeyondWindow {
+        /// One past the offset of the segment's last item.
+        end: u64,
+        /// The first offset that has not arrived.
+        received: u64,
+    },
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::AckBeyondSent { ack, sent } => {
+                write!(
+                    f,
+                    "ack {ack} of a stream that has been sent below {sent} only"
+                )
+            }
+            LinkError::BeyondWindow { end, received } => write!(
+                f,
+                "items up to offset {end}, where {received} is next and at most {WINDOW} are in flight"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+/// Counters of one link, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LinkStats {
+    /// Messages sent with values in them.
+    pub sent: u64,
+    /// Acks sent alone.
+    pub acks: u64,
+    /// Messages received and understood, acks included.
+    pub received: u64,
+    /// Of those sent: with a value that had been sent before.
+    pub retransmitted: u64,
+    /// Of those received: beyond a gap.
+    pub gaps: u64,
+    /// Of those received: with a value that had arrived before.
+    pub duplicates: u64,
+    /// Values that wait for their ack, right now.
+    pub unacked: u64,
+}
+
+impl LinkStats {
+    /// Names and counts, in the order of the `stats_ok` reply.
+    pub fn fields(&self) -> [(&'static str, u64); 7] {
+        [
+            ("sent", self.sent),
+            ("acks", self.acks),
+            ("received", self.received),
+            ("retransmitted", self.retransmitted),
+            ("gaps", self.gaps),
+            ("duplicates", self.duplicates),
+            ("unacked", self.unacked),
+        ]
+    }
+
+    /// Adds another link's counters.
+    pub fn add(&mut self, other: &LinkStats) {
+        self.sent += other.sent;
+        self.acks += other.acks;
+        self.received += other.received;
+        self.retransmitted += other.retransmitted;
+        self.gaps += other.gaps;
+        self.duplicates += other.duplicates;
+        self.unacked += other.unacked;
+    }
+}
+
+/// One end of a link. Driven like the [`Node`](crate::node::Node): whatever
+/// changed it, call [`poll_transmit`](Link::poll_transmit) until it gives
+/// nothing, and [`handle_timeout`](Link::handle_timeout) when
+/// [`poll_timeout`](Link::poll_timeout) is due.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Link<T> {
+    timing: Timing,
+    /// Makes this link's jitter differ from its siblings'.
+    jitter: u64,
+
+    // The outgoing stream: acked <= sent <= high, sent <= end.
+    /// The items from `acked` on.
+    unacked: VecDeque<T>,
+    acked: u64,
+    /// The next offset to send. Goes back when something must be sent again.
+    sent: u64,
+    /// One past the highest offset ever sent: what an ack can reach.
+    high: u64,
+    /// What lies below may be sent; the rest waits for its window.
+    released: u64,
+    /// The retransmission timer. Runs whenever something is in flight.
+    retry_at: Option<Instant>,
+    /// Timeouts since the last ack of something new. Above 0: suspect.
+    timeouts: u32,
+    /// When something was last sent again.
+    repeated_at: Option<Instant>,
+    probe_due: bool,
+
+    // The incoming stream.
+    /// Every item below this offset has arrived.
+    received: u64,
+    /// Items that arrived since an ack was last sent.
+    unreported: u64,
+    /// When an ack goes out alone, unless something else goes before.
+    ack_at: Option<Instant>,
+    ack_due: bool,
+    /// The missing offset for which a resend was asked last.
+    gap_asked: Option<u64>,
+    gap_due: bool,
+
+    stats: LinkStats,
+}
+
+impl<T: Clone> Link<T> {
+    /// A link on which nothing has been sent. `jitter` should differ from link
+    /// to link, so that not all of them try again in the same moment.
+    pub fn new(timing: Timing, jitter: u64) -> Link<T> {
+        Link {
+            timing,
+            jitter,
+            unacked: VecDeque::new(),
+            acked: 0,
+            sent: 0,
+            high: 0,
+            released: 0,
+            retry_at: None,
+            timeouts: 0,
+            repeated_at: None,
+            probe_due: false,
+            received: 0,
+            unreported: 0,
+            ack_at: None,
+            ack_due: false,
+            gap_asked: None,
+            gap_due: false,
+            stats: LinkStats::default(),
+        }
+    }
+
+    /// Appends an item to the outgoing stream. It waits for [`release`](Link::release).
+    pub fn push(&mut self, item: T) {
+        self.unacked.push_back(item);
+    }
+
+    /// The batching window has closed: everything pushed so far may go.
+    pub fn release(&mut self) {
+        self.released = self.end();
+    }
+
+    /// One past the offset of the last item pushed.
+    fn end(&self) -> u64 {
+        self.acked + self.unacked.len() as u64
+    }
+
+    /// Whether the retransmission timer fired and nothing new was acknowledged since.
+    pub fn is_suspect(&self) -> bool {
+        self.timeouts > 0
+    }
+
+    /// How many items wait for their ack.
+    pub fn unacked(&self) -> usize {
+        self.unacked.len()
+    }
+
+    /// Whether nothing is waiting: no item, no ack owed, no timer.
+    pub fn is_quiet(&self) -> bool {
+        self.unacked.is_empty() && self.poll_timeout().is_none() && !self.gap_due
+    }
+
+    /// Everything below this offset of the incoming stream has arrived.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Everything below this offset of the outgoing stream was acknowledged.
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> LinkStats {
+        LinkStats {
+            unacked: self.unacked.len() as u64,
+            ..self.stats
+        }
+    }
+
+    /// A segment came from the neighbour. The caller merges its items, all of
+    /// them, if and only if this returns `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError`] if the segment cannot be right; nothing has changed then.
+    pub fn handle_segment(&mut self, now: Instant, segment: &Segment<T>) -> Result<(), LinkError> {
+        let end = segment.offset.saturating_add(segment.items.len() as u64);
+        if segment.ack > self.high {
+            return Err(LinkError::AckBeyondSent {
+                ack: segment.ack,
+                sent: self.high,
+            });
+        }
+        if end > self.received.saturating_add(WINDOW as u64) {
+            return Err(LinkError::BeyondWindow {
+                end,
+                received: self.received,
+            });
+        }
+        self.stats.received += 1;
+        self.handle_ack(now, segment.ack);
+        if segment.gap {
+            self.handle_gap_flag(now, !segment.items.is_empty());
+        }
+        self.handle_items(now, segment.offset, end);
+        Ok(())
+    }
+
+    fn handle_ack(&mut self, now: Instant, ack: u64) {
+        if ack <= self.acked {
+            return;
+        }
+        // Not beyond the queue: `high` never is.
+        self.unacked.drain(..(ack - self.acked) as usize);
+        self.acked = ack;
+        self.sent = self.sent.max(ack);
+        if self.is_suspect() {
+            self.timeouts = 0;
+            self.probe_due = false;
+            self.release();
+        }
+        // RFC 6298, 5.2 and 5.3: the timer stops when all is acknowledged, and
+        // starts afresh when something was.
+        let in_flight = self.sent > self.acked;
+        self.retry_at = in_flight.then(|| now + self.timing.retry);
+    }
+
+    /// The neighbour may miss something: go back to what it has, and answer.
+    fn handle_gap_flag(&mut self, now: Instant, must_answer: bool) {
+        if must_answer {
+            self.ack_at = Some(now);
+        }
+        if self.is_suspect() {
+            self.probe(now);
+        } else if self.high > self.acked && self.may_repeat(now) {
+            self.repeated_at = Some(now);
+            self.sent = self.acked;
+            // Nothing is in flight now; sending it again starts the timer afresh.
+            self.retry_at = None;
+        }
+    }
+
+    fn handle_items(&mut self, now: Instant, offset: u64, end: u64) {
+        if offset > self.received {
+            self.stats.gaps += 1;
+            if self.gap_asked != Some(self.received) {
+                self.gap_asked = Some(self.received);
+                self.gap_due = true;
+                self.ack_at = Some(now);
+            }
+            return;
+        }
+        let repeated = offset < self.received && end > offset;
+        if end > self.received {
+            self.unreported += end - self.received;
+            self.received = end;
+            self.ack_at.get_or_insert(now + self.timing.ack);
+        }
+        if repeated {
+            // The sender missed our ack: it must not wait for the next one.
+            self.stats.duplicates += 1;
+            self.ack_at = Some(now);
+        }
+        if self.unreported >= BATCH as u64 {
+            // The sender may be waiting for room in its window.
+            self.ack_at = Some(now);
+        }
+    }
+
+    fn may_repeat(&self, now: Instant) -> bool {
+        self.repeated_at.is_none_or(|last| now - last >= ROUND_TRIP)
+    }
+
+    /// Sends the first unacked batch again now if the link is suspect, unless
+    /// something was sent again less than a [`ROUND_TRIP`] ago.
+    pub fn probe(&mut self, now: Instant) {
+        if self.is_suspect() && self.may_repeat(now) {
+            self.probe_due = true;
+        }
+    }
+
+    /// Time has come to `now`: fires the timers that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.ack_at.is_some_and(|at| at <= now) {
+            self.ack_at = None;
+            self.ack_due = true;
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            self.timeouts = self.timeouts.saturating_add(1);
+            self.probe_due = true;
+        }
+    }
+
+    /// When [`handle_timeout`](Link::handle_timeout) is due; `None`: never.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.ack_at, self.retry_at].into_iter().flatten().min()
+    }
+
+    /// The next segment to send at `now`, if there is one.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment<T>> {
+        if self.probe_due {
+            self.probe_due = false;
+            self.repeated_at = Some(now);
+            // What was in flight is presumed lost: go back to the first item.
+            self.sent = self.acked;
+            self.gap_due = true;
+            let count = self.unacked.len().min(BATCH);
+            return Some(self.send(now, count));
+        }
+        let in_flight = (self.sent - self.acked) as usize;
+        let ready = self.released.saturating_sub(self.sent) as usize;
+        let count = ready.min(BATCH).min(WINDOW - in_flight);
+        if count > 0 && !self.is_suspect() {
+            return Some(self.send(now, count));
+        }
+        self.ack_due.then(|| self.send(now, 0))
+    }
+
+    /// The segment of `count` items from `sent` on, with the ack on its back.
+    fn send(&mut self, now: Instant, count: usize) -> Segment<T> {
+        let from = (self.sent - self.acked) as usize;
+        let segment = Segment {
+            // An ack alone says how far the stream has ever come: if the
+            // neighbour has less, it knows that it missed something.
+            offset: if count > 0 { self.sent } else { self.high },
+            items: self.unacked.range(from..from + count).cloned().collect(),
+            ack: self.received,
+            gap: std::mem::take(&mut self.gap_due),
+        };
+        self.ack_at = None;
+        self.ack_due = false;
+        self.unreported = 0;
+        if count == 0 {
+            self.stats.acks += 1;
+            return segment;
+        }
+        self.stats.sent += 1;
+        self.stats.retransmitted += u64::from(self.sent < self.high);
+        self.sent += count as u64;
+        self.high = self.high.max(self.sent);
+        if self.is_suspect() || self.retry_at.is_none() {
+            self.retry_at = Some(now + self.retry_interval());
+        }
+        segment
+    }
+
+    /// How long to wait for an ack: the retry setting on a healthy link, twice
+    /// as long after each timeout (RFC 6298, 5.5), up to the cap. Of a backoff
+    /// up to a quarter is taken off, a different part for each link and try.
+    fn retry_interval(&self) -> Duration {
+        if self.timeouts == 0 {
+            return self.timing.retry;
+        }
+        let cap = BACKOFF_CAP.max(self.timing.retry);
+        let doubled = self.timing.retry.saturating_mul(1 << self.timeouts.min(20));
+        let interval = doubled.min(cap);
+        // The core has no randomness: a hash of the link and the try has to do.
+        let hash = (self.jitter ^ u64::from(self.timeouts)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        interval - interval / 4 * (hash >> 56) as u32 / 256
+    }
+}

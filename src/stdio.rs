@@ -1,0 +1,297 @@
+//! The edge to the operating system: wait, read, frame, write.
+//!
+//! One call waits for everything there is to wait for: poll(2) sleeps until
+//! stdin has something or the node's next deadline has come. No thread, no
+//! sleep, no busy wait: a node with nothing to do uses no processor time.
+//!
+//! Poll and a buffered reader do not mix. `std::io::Stdin` reads ahead into a
+//! buffer of its own, so poll would say "nothing there" while a message lies in
+//! that buffer. We read the descriptor ourselves into [`Lines`].
+//!
+//! Writing blocks. When the reader of our stdout is slow the pipe fills up, and
+//! the node waits: it reads nothing more, so nothing piles up in it
+//! (*backpressure*), and no message is torn or lost.
+//!
+//! This is the only module with `unsafe` code: `poll` and `signal` have no
+//! counterpart in std.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_short};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+/// The longest line that is read.
+///
+/// Unit: bytes. A `delta` has at most 22 kB and a client's request some hundred;
+/// 16 MiB leaves room for the `topology` of a huge cluster. The rest of a longer
+/// line is read and dropped.
+pub const MAX_LINE: usize = 16 << 20;
+
+/// How much is read at once. Unit: bytes. A Linux pipe holds 64 KiB.
+const READ_SIZE: usize = 64 << 10;
+
+#[repr(C)]
+struct PollFd {
+    fd: c_int,
+    events: c_short,
+    revents: c_short,
+}
+
+#[cfg(target_os = "linux")]
+type NumberOfFds = std::ffi::c_ulong;
+#[cfg(not(target_os = "linux"))]
+type NumberOfFds = std::ffi::c_uint;
+
+unsafe extern "C" {
+    fn poll(fds: *mut PollFd, count: NumberOfFds, timeout: c_int) -> c_int;
+    fn signal(number: c_int, handler: extern "C" fn(c_int)) -> usize;
+}
+
+/// From POSIX `<poll.h>`; the same on Linux, macOS and the BSDs.
+const POLLIN: c_short = 1;
+const POLLOUT: c_short = 4;
+
+/// Waits until `fd` is ready for `events` or `timeout` is over (`None`: for
+/// ever). False: the time is over, or a signal came.
+fn wait(fd: BorrowedFd<'_>, events: c_short, timeout: Option<Duration>) -> io::Result<bool> {
+    let timeout = match timeout {
+        None => -1,
+        // Rounded up: waking a bit early would mean waking twice.
+        Some(time) => c_int::try_from(time.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX),
+    };
+    let mut entry = PollFd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
+    // SAFETY: `entry` is one valid pollfd, laid out as in <poll.h>, that lives
+    // and is not otherwise used during the call; the count says one.
+    let ready = unsafe { poll(&mut entry, 1, timeout) };
+    if ready >= 0 {
+        return Ok(ready > 0);
+    }
+    let error = io::Error::last_os_error();
+    if error.kind() == ErrorKind::Interrupted {
+        return Ok(false);
+    }
+    Err(error)
+}
+
+/// What [`Input::wait_and_read`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Bytes, now in [`Input::lines`].
+    Bytes,
+    /// Nothing; the time is over.
+    Nothing,
+    /// The end of the input.
+    End,
+}
+
+/// Standard input, as lines.
+#[derive(Debug)]
+pub struct Input {
+    file: File,
+    /// What has been read and not taken.
+    pub lines: Lines,
+}
+
+impl Input {
+    /// Standard input. Nothing else may read it from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated.
+    pub fn stdin() -> io::Result<Input> {
+        let descriptor = io::stdin().as_fd().try_clone_to_owned()?;
+        Ok(Input {
+            file: File::from(descriptor),
+            lines: Lines::new(),
+        })
+    }
+
+    /// Waits for input, `timeout` at most (`None`: for ever), and reads what is there.
+    ///
+    /// # Errors
+    ///
+    /// Whatever poll(2) or read(2) say, interruptions excepted.
+    pub fn wait_and_read(&mut self, timeout: Option<Duration>) -> io::Result<Arrival> {
+        if !wait(self.file.as_fd(), POLLIN, timeout)? {
+            return Ok(Arrival::Nothing);
+        }
+        match self.lines.read_from(&mut self.file) {
+            Ok(0) => Ok(Arrival::End),
+            Ok(_) => Ok(Arrival::Bytes),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
+            {
+                Ok(Arrival::Nothing)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// One piece of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// A line without its line break.
+    Complete(&'a [u8]),
+    /// A line of more than [`MAX_LINE`] bytes was dropped.
+    TooLong,
+}
+
+/// Cuts a stream of bytes into lines.
+#[derive(Debug)]
+pub struct Lines {
+    buffer: Vec<u8>,
+    /// Below: taken already.
+    taken: usize,
+    /// Below: known to have no line break that was not taken. A long line that
+    /// comes in many pieces is searched once, not once a piece.
+    searched: usize,
+    /// In the rest of a line that was too long.
+    dropping: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        Lines::new()
+    }
+}
+
+impl Lines {
+    /// Nothing read yet.
+    pub fn new() -> Lines {
+        Lines {
+            buffer: Vec::new(),
+            taken: 0,
+            searched: 0,
+            dropping: false,
+        }
+    }
+
+    /// Reads once. Gives the number of bytes; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of `source`; nothing is lost then.
+    pub fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
+        self.buffer.drain(..self.taken);
+        self.searched -= self.taken;
+        self.taken = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + READ_SIZE, 0);
+        let result = source.read(&mut self.buffer[filled..]);
+        self.buffer
+            .truncate(filled + *result.as_ref().unwrap_or(&0));
+        result
+    }
+
+    /// The next complete line, if there is one.
+    pub fn next_line(&mut self) -> Option<Line<'_>> {
+        loop {
+            let rest = &self.buffer[self.searched..];
+            let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
+                self.searched = self.buffer.len();
+                if self.dropping || self.buffer.len() - self.taken > MAX_LINE {
+                    self.dropping = true;
+                    self.taken = self.buffer.len();
+                }
+                return None;
+            };
+            let (start, end) = (self.taken, self.searched + length);
+            self.taken = end + 1;
+            self.searched = end + 1;
+            if std::mem::take(&mut self.dropping) || end - start > MAX_LINE {
+                return Some(Line::TooLong);
+            }
+            let line = &self.buffer[start..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            // Empty lines are nobody's message and nobody's mistake.
+            if !line.is_empty() {
+                return Some(Line::Complete(&self.buffer[start..start + line.len()]));
+            }
+        }
+    }
+
+    /// At the end of the input: what stands behind the last line break.
+    pub fn rest(&mut self) -> Option<Line<'_>> {
+        let start = std::mem::replace(&mut self.taken, self.buffer.len());
+        self.searched = self.taken;
+        if std::mem::take(&mut self.dropping) {
+            return Some(Line::TooLong);
+        }
+        let rest = &self.buffer[start..];
+        (!rest.is_empty()).then_some(Line::Complete(rest))
+    }
+}
+
+/// Standard output, without a buffer of its own.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+}
+
+impl Output {
+    /// Standard output. Nothing else may write to it from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated.
+    pub fn stdout() -> io::Result<Output> {
+        let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Output {
+            file: File::from(descriptor),
+        })
+    }
+
+    /// Writes all of `bytes`, in one write if the pipe has room, and waits for
+    /// room if it has not, even if somebody made the descriptor non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` if nobody reads any more; whatever else write(2) says.
+    pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.file.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    wait(self.file.as_fd(), POLLOUT, None)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The signal that came, or 0.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn remember_signal(number: c_int) {
+    SIGNAL.store(number, Ordering::Relaxed);
+}
+
+/// From now on SIGHUP, SIGINT (Ctrl-C) and SIGTERM do not end the process: they
+/// are remembered for [`signal_received`]. The testbed uses it to stop its nodes.
+pub fn remember_signals() {
+    for number in [1, 2, 15] {
+        // SAFETY: the handler only stores to an atomic, which a signal handler
+        // may do; the three numbers are the same on every Unix.
+        unsafe { signal(number, remember_signal) };
+    }
+}
+
+/// The number of the last signal that came since [`remember_signals`].
+pub fn signal_received() -> Option<i32> {
+    match SIGNAL.load(Ordering::Relaxed) {
+        0 => None,
+        number => Some(number),
+    }
+}

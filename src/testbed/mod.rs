@@ -1,0 +1,2 @@
+//! The embedded test bench.
+pub mod rng;

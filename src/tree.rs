@@ -1,0 +1,179 @@
+//! The static two-level hub tree: who talks to whom.
+//!
+//! A value must cross at least one edge to reach each of the other n - 1 nodes,
+//! so n - 1 messages a value is the floor without batching, and a *spanning
+//! tree* reaches it: it has exactly n - 1 edges and no cycle, so nothing is
+//! ever sent to a node that has it already. Flooding Maelstrom's grid of 25
+//! nodes costs 40 edges, most of them crossed in both directions.
+//!
+//! Which spanning tree? Every hop costs a network latency, so the shallowest:
+//! a star. Any two leaves are two hops apart, and one node in the middle, the
+//! *hub*, can gather the values of all others and send them on together, which
+//! is where most of the saving comes from.
+//!
+//! ```text
+//!             n0                          n0                 root hub
+//!       .--.--'|'--.--.              .----'|'----.
+//!      n1 n2  ... n23 n24         ..n0    n1     n2          level one: hubs
+//!                                        .'|'.  .'|'.
+//!       25 nodes, one hub                 ...    ...         level two: leaves
+//! ```
+//!
+//! A hub's work grows with its leaves, so beyond [`ONE_HUB_LIMIT`] nodes there
+//! are about sqrt(n) hubs with about sqrt(n) leaves each; the first is the
+//! root, and a value crosses at most four edges. The root hub has leaves of its
+//! own, as every hub.
+//!
+//! The tree is a pure function of the node list, which Maelstrom gives to all
+//! nodes in the same order: nothing needs to be agreed on. Maelstrom's own
+//! `topology` is advice, and a worse tree.
+
+/// Up to this many nodes one hub serves all.
+///
+/// Unit: nodes. 32 leaves a hub keep a hub's burst (one delta to each leaf when
+/// its window closes) small beside the window; beyond it two more hops are the
+/// price of dividing the work.
+pub const ONE_HUB_LIMIT: usize = 33;
+
+/// A node's place: its parent hub, if it has one, and its children.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index in the node list of the hub above; `None` for the root.
+    pub parent: Option<usize>,
+    /// Indices of the nodes below, ascending; empty for a leaf.
+    pub children: Vec<usize>,
+}
+
+/// How many hubs a cluster of `nodes` has when nobody forces a number: 1 up to
+/// [`ONE_HUB_LIMIT`], then the square root, rounded.
+pub fn default_hubs(nodes: usize) -> usize {
+    if nodes <= ONE_HUB_LIMIT {
+        1
+    } else {
+        (nodes as f64).sqrt().round() as usize
+    }
+}
+
+/// The place of node `index` in the tree of `nodes` nodes under `hubs` hubs.
+///
+/// Nodes 0 to hubs - 1 are the hubs, and node 0 is the root. The leaves are
+/// dealt to the hubs in turn, so two hubs differ by one leaf at most. `hubs` is
+/// brought into 1 ..= nodes.
+///
+/// # Panics
+///
+/// If `index` is not below `nodes`.
+pub fn place(nodes: usize, hubs: usize, index: usize) -> Place {
+    assert!(index < nodes, "node {index} of a cluster of {nodes}");
+    let hubs = hubs.clamp(1, nodes);
+    if index >= hubs {
+        return Place {
+            parent: Some((index - hubs) % hubs),
+            children: Vec::new(),
+        };
+    }
+    let own_leaves = (hubs + index..nodes).step_by(hubs);
+    if index == 0 {
+        Place {
+            parent: None,
+            children: (1..hubs).chain(own_leaves).collect(),
+        }
+    } else {
+        Place {
+            parent: Some(0),
+            children: own_leaves.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every shape worth a look for `nodes` nodes: the default and the extremes.
+    fn hub_counts(nodes: usize) -> [usize; 5] {
+        [1, 2, default_hubs(nodes), nodes / 2, nodes]
+    }
+
+    #[test]
+    fn every_tree_of_1_to_2000_nodes_spans_them_without_a_cycle_in_two_levels() {
+        for nodes in 1..=2000 {
+            for hubs in hub_counts(nodes) {
+                let places: Vec<Place> = (0..nodes).map(|i| place(nodes, hubs, i)).collect();
+                let case = format!("{nodes} nodes, {hubs} hubs");
+                assert_eq!(places[0].parent, None, "{case}: node 0 is the root");
+                let mut edges = 0;
+                for (index, here) in places.iter().enumerate() {
+                    edges += here.children.len();
+                    for &child in &here.children {
+                        // Both ends know of the edge, and edges lead to larger
+                        // numbers only, so there is no cycle.
+                        assert_eq!(places[child].parent, Some(index), "{case}");
+                        assert!(child > index, "{case}");
+                    }
+                    if let Some(parent) = here.parent {
+                        let grandparent = places[parent].parent;
+                        assert!(
+                            grandparent.is_none_or(|root| root == 0),
+                            "{case}: two levels"
+                        );
+                    }
+                }
+                // Every node but the root is somebody's child once: with n - 1
+                // edges and no cycle, all are connected.
+                assert_eq!(edges, nodes - 1, "{case}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_hubs_differ_by_one_leaf_at_most() {
+        for nodes in 1..=500 {
+            for hubs in hub_counts(nodes) {
+                let hubs = hubs.clamp(1, nodes);
+                let mut leaves = vec![0; hubs];
+                for leaf in hubs..nodes {
+                    leaves[place(nodes, hubs, leaf).parent.unwrap()] += 1;
+                }
+                let (least, most) = (leaves.iter().min(), leaves.iter().max());
+                assert!(
+                    most.unwrap() - least.unwrap() <= 1,
+                    "{nodes} nodes, {hubs} hubs"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn up_to_33_nodes_every_other_node_is_a_leaf_of_the_first() {
+        for nodes in 1..=33 {
+            assert_eq!(default_hubs(nodes), 1);
+            let root = place(nodes, default_hubs(nodes), 0);
+            assert_eq!(root.children, (1..nodes).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn beyond_33_nodes_there_are_about_sqrt_n_hubs() {
+        assert_eq!(default_hubs(34), 6);
+        assert_eq!(default_hubs(100), 10);
+        assert_eq!(default_hubs(1000), 32);
+        let root = place(100, 10, 0);
+        assert_eq!(
+            root.children.len(),
+            9 + 9,
+            "nine hubs and its own nine leaves"
+        );
+        assert_eq!(
+            place(100, 10, 3).children,
+            [13, 23, 33, 43, 53, 63, 73, 83, 93]
+        );
+    }
+
+    #[test]
+    fn a_forced_number_of_hubs_is_brought_into_range() {
+        assert_eq!(place(5, 0, 0), place(5, 1, 0));
+        assert_eq!(place(5, 99, 0), place(5, 5, 0));
+        assert_eq!(place(1, 7, 0).children, []);
+    }
+}
