@@ -181,7 +181,7 @@ pub struct Rejection {
     pub text: String,
     /// The error reply for the sender, if the line tells who sent it and under
     /// which number.
-    pub reply: Option<Message>,
+    pub reply: Option<Box<Message>>,
 }
 
 impl Message {
@@ -210,14 +210,18 @@ impl Message {
             Err((code, text)) => {
                 let msg_id = body.get("msg_id").and_then(Json::as_int);
                 Err(Rejection {
-                    reply: msg_id.map(|in_reply_to| Message {
-                        src: dest,
-                        dest: src,
-                        body: Body::Error {
+                    reply: msg_id.map(|in_reply_to| {
+                        let text = text.clone();
+                        let body = Body::Error {
                             in_reply_to,
                             code,
-                            text: text.clone(),
-                        },
+                            text,
+                        };
+                        Box::new(Message {
+                            src: dest,
+                            dest: src,
+                            body,
+                        })
                     }),
                     text,
                 })

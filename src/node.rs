@@ -137,7 +137,7 @@ impl Node {
                         .field("reason", &text)
                         .field("line", String::from_utf8_lossy(start))
                 });
-                self.outbox.extend(reply);
+                self.outbox.extend(reply.map(|reply| *reply));
             }
         }
     }

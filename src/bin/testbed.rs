@@ -1,1 +1,11 @@
-fn main() {}
+//! The testbed's process. Everything is in [`hubcast::testbed`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    ExitCode::from(hubcast::testbed::main(&args))
+}

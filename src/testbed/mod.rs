@@ -1,2 +1,156 @@
-//! The embedded test bench.
+//! The testbed: a Maelstrom in a teacup.
+//!
+//! It starts real nodes, carries their messages over a simulated network, drives
+//! clients, injects faults, judges the history and reports, with Maelstrom's
+//! options and definitions, on a machine that has cargo and nothing else.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`options`] | commands and options |
+//! | [`engine`] | the event loop: phases, clients, deliveries |
+//! | [`network`] | latency, loss, duplication, cuts |
+//! | [`nemesis`] | kinds of partitions and when they strike |
+//! | [`processes`] | nodes as real processes on the real clock |
+//! | [`checker`] | what a history says: stable, stale, lost |
+//! | [`journal`] | the files of a run |
+//! | [`report`] | limits, table, `results.json` |
+//! | [`maelstrom`] | the same run on the real Maelstrom |
+//! | [`rng`] | randomness from a seed |
+//!
+//! One known difference to Maelstrom: its one receiving thread a node sleeps out
+//! a delayed message before it hands over the client's request behind it. That
+//! slows the clients of a busy hub and makes the median look better by some tens
+//! of milliseconds. Ours does not.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+pub mod checker;
+pub mod engine;
+pub mod journal;
+pub mod maelstrom;
+pub mod nemesis;
+pub mod network;
+pub mod options;
+pub mod processes;
+pub mod report;
 pub mod rng;
+
+use engine::{Engine, Failure};
+use journal::Journal;
+use options::{Command, Options};
+use processes::Processes;
+use report::Outcome;
+
+use crate::stdio;
+
+/// Exit status for a run that was valid and within its limits.
+const PASSED: u8 = 0;
+/// Exit status for a run that was not.
+const FAILED: u8 = 1;
+/// Exit status for a command line that cannot be followed.
+const USAGE: u8 = 2;
+
+/// Where runs leave their files.
+const RUNS: &str = "target/runs";
+
+/// Does what the command line asks for; gives the exit status.
+pub fn main(args: &[String]) -> u8 {
+    let options = match options::parse(args) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => {
+            say(options::HELP);
+            return PASSED;
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            return USAGE;
+        }
+    };
+    match run(&options) {
+        Ok(true) => PASSED,
+        Ok(false) => FAILED,
+        Err(failure) => {
+            complain(&failure.to_string());
+            FAILED
+        }
+    }
+}
+
+/// Runs a job and prints its report; says whether it passed.
+fn run(options: &Options) -> Result<bool, Failure> {
+    let program = program(options)?;
+    say(&headline(options));
+    if options.maelstrom || std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty()) {
+        let folder = Path::new(RUNS).join("maelstrom");
+        let measured = maelstrom::run(options, &program, &folder)?;
+        say(&report::table(&measured));
+        say("\n");
+        say(&report::verdict_text(&measured, options, &[]));
+        say(&format!(
+            "Maelstrom's own files: {}/store/latest/\n",
+            folder.display()
+        ));
+        return Ok(measured.passes(options));
+    }
+    stdio::remember_signals();
+    let folder = Path::new(RUNS).join(options.job.name());
+    let journal = Journal::create(&folder)?;
+    let nodes = Processes::start(options, &program, &folder)?;
+    let show_progress = io::stderr().is_terminal();
+    let (mut finished, journal, nodes) =
+        Engine::new(options, nodes, journal, show_progress).run()?;
+    finished.counts.problems.extend(nodes.stop());
+    let outcome = Outcome {
+        options,
+        counts: &finished.counts,
+        verdict: &finished.verdict,
+    };
+    journal.write("results.json", &format!("{}\n", outcome.to_json()))?;
+    say(&outcome.text());
+    say(&format!("files: {}/\n", folder.display()));
+    Ok(outcome.measured().passes(options))
+}
+
+/// The node's program: `--bin`, or `hubcast` next to the testbed itself.
+fn program(options: &Options) -> Result<PathBuf, Failure> {
+    let path = match &options.bin {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("hubcast"),
+    };
+    let found = std::fs::canonicalize(&path);
+    found.map_err(|error| Failure::new(format!("no node program at {}: {error}", path.display())))
+}
+
+fn headline(options: &Options) -> String {
+    let mut text = format!(
+        "{}: {} nodes, {} ms {} latency, {} operations a second for {} s, seed {}",
+        options.job.name(),
+        options.nodes,
+        options.latency.as_millis(),
+        format!("{:?}", options.latency_dist).to_lowercase(),
+        options.rate,
+        options.time_limit.as_secs_f64(),
+        options.seed,
+    );
+    if options.loss > 0.0 || options.duplicate > 0.0 {
+        text += &format!(
+            ", {:.0} % lost, {:.0} % duplicated",
+            options.loss * 100.0,
+            options.duplicate * 100.0
+        );
+    }
+    if !options.node_args.is_empty() {
+        text += &format!("; nodes: {}", options.node_args.join(" "));
+    }
+    text + "\n\n"
+}
+
+/// Prints to stdout; a closed stdout is no reason to leave nodes behind.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "testbed: {text}");
+}

@@ -1,0 +1,301 @@
+//! The judge: what a history of operations says about the values.
+//!
+//! This is Jepsen's `set-full` checker, which Maelstrom uses for broadcast, read
+//! by read instead of over a stored history.
+//!
+//! - A value is *known* from the moment its `broadcast_ok` came, or the first
+//!   read that showed it was answered.
+//! - It is *stable* when reads begun after the last one that missed it show it.
+//!   Its *stable latency* is the start of the last read that missed it, minus
+//!   the moment it was known, at least 0. Above 0, it was *stale*.
+//! - It is *lost* when it was known, and is missing from a read that began after
+//!   that and after the last read that showed it.
+//! - Otherwise nobody ever read it.
+//!
+//! Reads count where they begin, since that is when the node was asked; two
+//! operations that overlap prove nothing against each other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// When an operation was begun or answered: its place in the history (which
+/// decides what came before what) and its time (which measures).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    index: u64,
+    time: Instant,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Element {
+    /// Since when somebody knows that it was accepted.
+    known: Option<Mark>,
+    /// The beginning of the last read that showed it.
+    last_present: Option<Mark>,
+    /// The beginning of the last read that missed it.
+    last_absent: Option<Mark>,
+}
+
+/// The most problems that are spelled out; beyond it they are only counted.
+const MAX_PROBLEMS: usize = 20;
+
+/// Takes a history in, in the order in which it happens.
+#[derive(Debug, Default)]
+pub struct Checker {
+    elements: BTreeMap<i64, Element>,
+    marks: u64,
+    problems: Vec<String>,
+    more_problems: u64,
+}
+
+/// What the checker found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// Values that were known and then forgotten, ascending.
+    pub lost: Vec<i64>,
+    /// How many values were stable only some time after they were known.
+    pub stale: usize,
+    /// How many values no read showed.
+    pub never_read: usize,
+    /// Stable latencies, ascending, in whole milliseconds as in Maelstrom.
+    pub stable_latencies: Vec<u64>,
+    /// Each value's moment of being known and its stable latency, in the order of values.
+    pub by_value: Vec<(i64, Instant, Duration)>,
+    /// Everything else that is wrong, a sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Checker {
+    fn mark(&mut self, time: Instant) -> Mark {
+        self.marks += 1;
+        Mark {
+            index: self.marks,
+            time,
+        }
+    }
+
+    /// A client begins to broadcast `value`.
+    pub fn broadcast_begins(&mut self, value: i64) {
+        self.marks += 1;
+        self.elements.entry(value).or_default();
+    }
+
+    /// The `broadcast_ok` for `value` has come.
+    pub fn broadcast_ok(&mut self, now: Instant, value: i64) {
+        let mark = self.mark(now);
+        let element = self.elements.entry(value).or_default();
+        element.known.get_or_insert(mark);
+    }
+
+    /// A client begins to read; give the mark back with the answer.
+    pub fn read_begins(&mut self, now: Instant) -> Mark {
+        self.mark(now)
+    }
+
+    /// A read that began at `begun` was answered with `values` by `node`.
+    pub fn read_ok(&mut self, now: Instant, begun: Mark, node: &str, mut values: Vec<i64>) {
+        let answered = self.mark(now);
+        if !values.is_sorted() {
+            values.sort_unstable();
+        }
+        for pair in values.windows(2).filter(|pair| pair[0] == pair[1]) {
+            let text = format!("a read at {node} shows {} twice", pair[0]);
+            note(&mut self.problems, &mut self.more_problems, text);
+        }
+        values.dedup();
+        // Both sides ascend: one pass over the elements meets every value.
+        let mut values = values.into_iter().peekable();
+        let unsent = |value, problems: &mut _, more: &mut _| {
+            note(
+                problems,
+                more,
+                format!("a read at {node} shows {value}, which nobody sent"),
+            );
+        };
+        for (&value, element) in &mut self.elements {
+            while let Some(stray) = values.next_if(|&shown| shown < value) {
+                unsent(stray, &mut self.problems, &mut self.more_problems);
+            }
+            if values.next_if_eq(&value).is_some() {
+                element.known.get_or_insert(answered);
+                element.last_present = element.last_present.max(Some(begun));
+            } else {
+                element.last_absent = element.last_absent.max(Some(begun));
+            }
+        }
+        for stray in values {
+            unsent(stray, &mut self.problems, &mut self.more_problems);
+        }
+    }
+
+    /// The verdict over everything so far.
+    pub fn verdict(&self) -> Verdict {
+        let mut verdict = Verdict {
+            problems: self.problems.clone(),
+            ..Verdict::default()
+        };
+        if self.more_problems > 0 {
+            verdict
+                .problems
+                .push(format!("and {} more like these", self.more_problems));
+        }
+        for (&value, element) in &self.elements {
+            let Element {
+                known,
+                last_present,
+                last_absent,
+            } = *element;
+            if last_present.is_some() && last_present > last_absent {
+                // Shown by a read, so it is known.
+                let Some(known) = known else { continue };
+                let latency = last_absent.map_or(Duration::ZERO, |absent| absent.time - known.time);
+                verdict.stable_latencies.push(latency.as_millis() as u64);
+                verdict.stale += usize::from(latency.as_millis() > 0);
+                verdict.by_value.push((value, known.time, latency));
+            } else if known.is_some() && last_absent.is_some() && last_absent > known {
+                verdict.lost.push(value);
+            } else {
+                verdict.never_read += 1;
+            }
+        }
+        verdict.stable_latencies.sort_unstable();
+        verdict
+    }
+}
+
+fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
+    if problems.len() < MAX_PROBLEMS {
+        problems.push(text);
+    } else {
+        *more += 1;
+    }
+}
+
+/// Quantile `p` of ascending values: the one at index min(n - 1, floor(n p)),
+/// as in Jepsen; `None` if there are no values.
+pub fn quantile<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
+    let last = sorted.len().checked_sub(1)?;
+    Some(sorted[last.min((sorted.len() as f64 * p) as usize)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// A checker that has seen value 7 broadcast and acknowledged at 100 ms.
+    fn known_at_100() -> Checker {
+        let mut checker = Checker::default();
+        checker.broadcast_begins(7);
+        checker.broadcast_ok(ms(100), 7);
+        checker
+    }
+
+    /// A read that begins and is answered at once.
+    fn read(checker: &mut Checker, at: u64, values: &[i64]) {
+        let begun = checker.read_begins(ms(at));
+        checker.read_ok(ms(at), begun, "n1", values.to_vec());
+    }
+
+    #[test]
+    fn a_value_that_every_later_read_shows_is_stable_at_once() {
+        let mut checker = known_at_100();
+        read(&mut checker, 150, &[7]);
+        let verdict = checker.verdict();
+        assert_eq!((verdict.stable_latencies, verdict.stale), (vec![0], 0));
+    }
+
+    #[test]
+    fn stable_latency_ends_where_the_last_read_that_missed_the_value_began() {
+        let mut checker = known_at_100();
+        read(&mut checker, 150, &[7]);
+        let begun = checker.read_begins(ms(340));
+        checker.read_ok(ms(900), begun, "n2", vec![]);
+        read(&mut checker, 950, &[7]);
+        let verdict = checker.verdict();
+        assert_eq!((verdict.stable_latencies, verdict.stale), (vec![240], 1));
+        assert_eq!(verdict.lost, []);
+    }
+
+    #[test]
+    fn a_value_missing_after_the_last_read_that_showed_it_is_lost() {
+        let mut checker = known_at_100();
+        read(&mut checker, 150, &[7]);
+        read(&mut checker, 200, &[]);
+        assert_eq!(checker.verdict().lost, [7]);
+    }
+
+    #[test]
+    fn a_known_value_that_no_read_shows_is_lost() {
+        let mut checker = known_at_100();
+        read(&mut checker, 200, &[]);
+        assert_eq!(checker.verdict().lost, [7]);
+    }
+
+    #[test]
+    fn a_read_that_began_before_the_value_was_known_proves_nothing() {
+        let mut checker = Checker::default();
+        checker.broadcast_begins(7);
+        let begun = checker.read_begins(ms(90));
+        checker.broadcast_ok(ms(100), 7);
+        checker.read_ok(ms(300), begun, "n1", vec![]);
+        let verdict = checker.verdict();
+        assert_eq!((verdict.lost.len(), verdict.never_read), (0, 1));
+    }
+
+    #[test]
+    fn of_two_reads_at_once_the_one_that_began_later_decides() {
+        let mut checker = known_at_100();
+        let early = checker.read_begins(ms(200));
+        let late = checker.read_begins(ms(210));
+        checker.read_ok(ms(220), late, "n2", vec![7]);
+        checker.read_ok(ms(230), early, "n1", vec![]);
+        let verdict = checker.verdict();
+        assert_eq!(verdict.lost, []);
+        assert_eq!(verdict.stable_latencies, [100]);
+    }
+
+    #[test]
+    fn a_value_without_an_answer_is_known_once_a_read_shows_it() {
+        let mut checker = Checker::default();
+        checker.broadcast_begins(7);
+        read(&mut checker, 100, &[]);
+        assert_eq!(
+            checker.verdict().never_read,
+            1,
+            "not lost: nobody was promised anything"
+        );
+        read(&mut checker, 200, &[7]);
+        read(&mut checker, 260, &[]);
+        read(&mut checker, 300, &[7]);
+        assert_eq!(checker.verdict().stable_latencies, [60]);
+    }
+
+    #[test]
+    fn duplicates_and_values_that_nobody_sent_are_problems() {
+        let mut checker = known_at_100();
+        read(&mut checker, 200, &[7, 3, 7, 9]);
+        assert_eq!(
+            checker.verdict().problems,
+            [
+                "a read at n1 shows 7 twice",
+                "a read at n1 shows 3, which nobody sent",
+                "a read at n1 shows 9, which nobody sent"
+            ]
+        );
+    }
+
+    #[test]
+    fn quantiles_are_jepsens() {
+        assert_eq!(quantile::<u64>(&[], 0.5), None);
+        assert_eq!(quantile(&[5], 0.99), Some(5));
+        assert_eq!(quantile(&[1, 2, 3, 4], 0.5), Some(3));
+        assert_eq!(quantile(&[1, 2, 3, 4], 0.0), Some(1));
+        assert_eq!(quantile(&[1, 2, 3, 4], 1.0), Some(4));
+    }
+}

@@ -1,0 +1,788 @@
+//! The event loop of a run: network, clients and nemesis around some nodes.
+//!
+//! One loop for two worlds. A [`Host`] owns the nodes and the clock: real
+//! processes on the real clock, or [`Node`](crate::node::Node)s in memory on a
+//! virtual one. The loop only knows lines that go in and lines that come out,
+//! and a queue of things to do at their time; a virtual run is the same run
+//! with the waiting left out.
+//!
+//! A run has phases: `init` to all, answered by all; `topology` likewise; load
+//! for the time limit; heal; quiet; one final read a client.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::checker::{Checker, Mark, Verdict};
+use super::journal::Journal;
+use super::nemesis::Nemesis;
+use super::network::Network;
+use super::options::Options;
+use super::rng::Rng;
+use crate::interval_set::IntervalSet;
+use crate::json::Json;
+use crate::message::{Body, Message};
+use crate::time::Instant;
+
+/// How long a client waits for an answer. Maelstrom's, too.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a node may take to answer `init` and `topology`: enough for a slow
+/// language's start on a busy machine.
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the progress line is redrawn.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The most problems that are kept; whoever has this many has made the point.
+const MAX_PROBLEMS: usize = 20;
+
+/// Owns the nodes and the clock.
+pub trait Host {
+    /// The time since the run began.
+    fn now(&self) -> Instant;
+
+    /// Gives `line`, without its line break, to a node.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the node cannot take it any more.
+    fn send(&mut self, node: usize, line: &[u8]) -> Result<(), Failure>;
+
+    /// Waits until a node says a line, `until` at most; `None`: it is `until`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if a node has died or the run was interrupted.
+    fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure>;
+
+    /// Whether a node still runs or how it ended, and its last words.
+    fn post_mortem(&mut self, node: usize) -> String;
+}
+
+/// What ends a run before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The node that is to blame, if there is one.
+    pub node: Option<usize>,
+    /// What happened. It continues the node's name, if there is a node.
+    pub text: String,
+}
+
+impl Failure {
+    /// Something that no node did.
+    pub fn new(text: impl Into<String>) -> Failure {
+        Failure {
+            node: None,
+            text: text.into(),
+        }
+    }
+
+    /// Something that a node did: "n3" + " wrote ...".
+    pub fn of(node: usize, text: impl Into<String>) -> Failure {
+        Failure {
+            node: Some(node),
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::new(format!("cannot write the run's files: {error}"))
+    }
+}
+
+/// Messages between servers, by what they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerMessages {
+    /// All that were sent, lost ones included.
+    pub total: u64,
+    /// With values.
+    pub delta: u64,
+    /// Acks alone.
+    pub ack: u64,
+    /// Deltas with a value that the same node had sent the same way before.
+    pub retransmitted: u64,
+    /// Lost, or dropped by a partition.
+    pub dropped: u64,
+    /// Delivered twice.
+    pub duplicated: u64,
+}
+
+/// One partition as it happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partition {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// When it began.
+    pub start: Instant,
+    /// When it was healed.
+    pub end: Option<Instant>,
+    /// From the heal until every node held every value that had been accepted
+    /// before the heal; `None` if that did not happen, or not before the next
+    /// partition.
+    pub recovery: Option<Duration>,
+}
+
+/// What was counted and measured in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Client operations begun, final reads included.
+    pub ops: u64,
+    /// Of these, broadcasts.
+    pub broadcasts: u64,
+    /// Operations that nobody answered in time.
+    pub timeouts: u64,
+    /// Messages between servers.
+    pub server: ServerMessages,
+    /// How long each answered broadcast took.
+    pub broadcast_latency: Vec<Duration>,
+    /// How long each answered read took.
+    pub read_latency: Vec<Duration>,
+    /// The partitions, in the order of time.
+    pub partitions: Vec<Partition>,
+    /// When the last operation before the quiet was begun.
+    pub last_op: Option<Instant>,
+    /// When the last message between servers was sent.
+    pub last_message: Option<Instant>,
+    /// What clients and nodes did wrong, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was counted.
+    pub counts: Counts,
+    /// What the checker says.
+    pub verdict: Verdict,
+}
+
+/// Something to do at its time.
+#[derive(Debug)]
+enum Event {
+    Deliver(Packet),
+    NextOperation,
+    ClientTimeout { client: usize, msg_id: i64 },
+    Nemesis,
+    EndOfLoad,
+    FinalReads,
+    Progress,
+}
+
+/// A message between servers under way.
+#[derive(Clone, Debug)]
+struct Packet {
+    id: u64,
+    src: usize,
+    dest: usize,
+    line: Vec<u8>,
+    values: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Init,
+    Topology,
+    Broadcast(i64),
+    Read(Mark),
+}
+
+/// One client, tied to one node. It does one thing after the other.
+#[derive(Debug, Default)]
+struct Client {
+    last_msg_id: i64,
+    waiting: Option<(i64, Operation, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Init,
+    Topology,
+    Load,
+    Quiet,
+    Final,
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct Engine<'a, H> {
+    options: &'a Options,
+    host: H,
+    journal: Journal,
+    node_ids: Vec<String>,
+    node_index: BTreeMap<String, usize>,
+    queue: BTreeMap<(Instant, u64), Event>,
+    queued: u64,
+    phase: Phase,
+    network: Network,
+    nemesis: Nemesis,
+    /// The directions that are cut now.
+    cut: Option<Vec<(usize, usize)>>,
+    clients: Vec<Client>,
+    client_rng: Rng,
+    next_value: i64,
+    /// Operations that found every client busy.
+    backlog: u64,
+    checker: Checker,
+    message_ids: u64,
+    /// For each (source, destination), one past the highest offset sent.
+    streams: BTreeMap<(usize, usize), u64>,
+    /// For each node, the values that were delivered to it.
+    holds: Vec<IntervalSet>,
+    accepted: Vec<i64>,
+    /// What the nodes still miss of what was accepted before the last heal.
+    missing: BTreeSet<(i64, usize)>,
+    counts: Counts,
+    show_progress: bool,
+}
+
+impl<'a, H: Host> Engine<'a, H> {
+    /// A run that has not begun.
+    pub fn new(
+        options: &'a Options,
+        host: H,
+        journal: Journal,
+        show_progress: bool,
+    ) -> Engine<'a, H> {
+        let node_ids = options.node_ids();
+        let node_index = node_ids.iter().cloned().zip(0..).collect();
+        Engine {
+            options,
+            host,
+            journal,
+            node_ids,
+            node_index,
+            queue: BTreeMap::new(),
+            queued: 0,
+            phase: Phase::Init,
+            network: Network::new(options),
+            nemesis: Nemesis::new(options.nemesis_interval, options.seed),
+            cut: None,
+            clients: (0..options.nodes).map(|_| Client::default()).collect(),
+            client_rng: Rng::new(options.seed, "clients"),
+            next_value: 0,
+            backlog: 0,
+            checker: Checker::default(),
+            message_ids: 0,
+            streams: BTreeMap::new(),
+            holds: vec![IntervalSet::new(); options.nodes],
+            accepted: Vec::new(),
+            missing: BTreeSet::new(),
+            counts: Counts::default(),
+            show_progress,
+        }
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if a node dies, says what is no message, or does not answer
+    /// `init`; if files cannot be written; if a signal comes.
+    pub fn run(mut self) -> Result<(Finished, Journal, H), Failure> {
+        let result = self.run_phases();
+        if self.show_progress {
+            // The progress line goes.
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+        self.journal.flush()?;
+        if let Err(failure) = result {
+            let Some(node) = failure.node else {
+                return Err(failure);
+            };
+            let end = self.host.post_mortem(node);
+            return Err(Failure::of(
+                node,
+                format!("{} {}; {end}", self.node_ids[node], failure.text),
+            ));
+        }
+        let finished = Finished {
+            counts: self.counts,
+            verdict: self.checker.verdict(),
+        };
+        Ok((finished, self.journal, self.host))
+    }
+
+    fn run_phases(&mut self) -> Result<(), Failure> {
+        if self.show_progress {
+            self.at(Instant::ZERO, Event::Progress);
+        }
+        self.all_clients(|_| Operation::Init)?;
+        loop {
+            while let Some(entry) = self.queue.first_entry()
+                && entry.key().0 <= self.host.now()
+            {
+                let event = entry.remove();
+                self.handle(event)?;
+            }
+            if self.all_idle() {
+                match self.phase {
+                    Phase::Init => {
+                        self.phase = Phase::Topology;
+                        self.all_clients(|_| Operation::Topology)?;
+                    }
+                    Phase::Topology => self.begin_load(),
+                    Phase::Final => return Ok(()),
+                    Phase::Load | Phase::Quiet => {}
+                }
+            }
+            // While a client waits its timeout is in the queue, and in every
+            // other phase the next phase is, so the queue is never empty.
+            let until = self.queue.keys().next().map_or(Instant::ZERO, |key| key.0);
+            if let Some((node, line)) = self.host.wait(until)? {
+                self.handle_line(node, line)?;
+            }
+        }
+    }
+
+    fn at(&mut self, time: Instant, event: Event) {
+        self.queued += 1;
+        self.queue.insert((time, self.queued), event);
+    }
+
+    fn all_idle(&self) -> bool {
+        self.clients.iter().all(|client| client.waiting.is_none())
+    }
+
+    fn begin_load(&mut self) {
+        let now = self.host.now();
+        self.phase = Phase::Load;
+        let gap = self.operation_gap();
+        self.at(now + gap, Event::NextOperation);
+        self.at(now + self.options.time_limit, Event::EndOfLoad);
+        if self.options.nemesis {
+            let gap = self.nemesis.gap();
+            self.at(now + gap, Event::Nemesis);
+        }
+    }
+
+    fn operation_gap(&mut self) -> Duration {
+        Duration::from_secs_f64(self.client_rng.fraction() * 2.0 / self.options.rate)
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), Failure> {
+        let now = self.host.now();
+        match event {
+            Event::Deliver(packet) => self.deliver(now, packet)?,
+            Event::NextOperation => {
+                if self.phase == Phase::Load {
+                    let gap = self.operation_gap();
+                    self.at(now + gap, Event::NextOperation);
+                    self.backlog += 1;
+                    self.begin_waiting_operations()?;
+                }
+            }
+            Event::ClientTimeout { client, msg_id } => self.client_timeout(now, client, msg_id)?,
+            Event::Nemesis => {
+                if self.phase == Phase::Load {
+                    let gap = self.nemesis.gap();
+                    self.at(now + gap, Event::Nemesis);
+                    if self.cut.is_some() {
+                        self.heal(now)?;
+                    } else {
+                        self.partition(now)?;
+                    }
+                }
+            }
+            Event::EndOfLoad => {
+                self.phase = Phase::Quiet;
+                self.backlog = 0;
+                self.heal(now)?;
+                self.at(now + self.options.quiet, Event::FinalReads);
+            }
+            Event::FinalReads => {
+                // Operations still waiting from before have timed out by now,
+                // or do as soon as their time has come.
+                if self.all_idle() {
+                    self.phase = Phase::Final;
+                    self.all_clients(|checker: &mut Checker| {
+                        Operation::Read(checker.read_begins(now))
+                    })?;
+                } else {
+                    self.at(now + Duration::from_millis(100), Event::FinalReads);
+                }
+            }
+            Event::Progress => {
+                self.at(now + PROGRESS_INTERVAL, Event::Progress);
+                self.progress(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self, now: Instant) {
+        let cut = self.counts.partitions.last().filter(|_| self.cut.is_some());
+        let line = format!(
+            "{:5.1} s  {:6} operations  {:5.2} messages per operation  {}",
+            now.as_secs_f64(),
+            self.counts.ops,
+            self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
+            cut.map_or(String::new(), |cut| format!("partition: {}", cut.kind)),
+        );
+        let _ = write!(io::stderr(), "\r\x1b[K{line}");
+    }
+
+    // The clients.
+
+    fn all_clients(
+        &mut self,
+        operation: impl Fn(&mut Checker) -> Operation,
+    ) -> Result<(), Failure> {
+        for client in 0..self.clients.len() {
+            let operation = operation(&mut self.checker);
+            self.begin(client, operation)?;
+        }
+        Ok(())
+    }
+
+    /// Starts operations as long as there are some to start and free clients.
+    fn begin_waiting_operations(&mut self) -> Result<(), Failure> {
+        while self.backlog > 0 {
+            let free: Vec<usize> = (0..self.clients.len())
+                .filter(|&client| self.clients[client].waiting.is_none())
+                .collect();
+            if free.is_empty() {
+                return Ok(());
+            }
+            self.backlog -= 1;
+            let client = free[self.client_rng.below(free.len() as u64) as usize];
+            let now = self.host.now();
+            self.counts.last_op = Some(now);
+            let operation = if self.client_rng.chance(0.5) {
+                let value = self.next_value;
+                self.next_value += 1;
+                self.checker.broadcast_begins(value);
+                Operation::Broadcast(value)
+            } else {
+                Operation::Read(self.checker.read_begins(now))
+            };
+            self.begin(client, operation)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, index: usize, operation: Operation) -> Result<(), Failure> {
+        let now = self.host.now();
+        let client = &mut self.clients[index];
+        client.last_msg_id += 1;
+        let id = client.last_msg_id;
+        client.waiting = Some((id, operation, now));
+        let msg_id = Some(id);
+        let name = format!("c{index}");
+        let timeout = match operation {
+            Operation::Init | Operation::Topology => INIT_TIMEOUT,
+            Operation::Broadcast(value) => {
+                let what = format!(r#""event":"invoke","op":"broadcast","value":{value}"#);
+                self.journal.operation(now, &name, &what)?;
+                self.counts.ops += 1;
+                self.counts.broadcasts += 1;
+                self.holds(now, index, value);
+                CLIENT_TIMEOUT
+            }
+            Operation::Read(_) => {
+                self.journal
+                    .operation(now, &name, r#""event":"invoke","op":"read""#)?;
+                self.counts.ops += 1;
+                CLIENT_TIMEOUT
+            }
+        };
+        self.at(
+            now + timeout,
+            Event::ClientTimeout {
+                client: index,
+                msg_id: id,
+            },
+        );
+        let body = match operation {
+            Operation::Init => Body::Init {
+                msg_id,
+                node_id: self.node_ids[index].clone(),
+                node_ids: self.node_ids.clone(),
+            },
+            Operation::Topology => Body::Topology { msg_id },
+            Operation::Broadcast(message) => Body::Broadcast { msg_id, message },
+            Operation::Read(_) => Body::Read { msg_id },
+        };
+        let mut line = Vec::new();
+        let message = Message {
+            src: name,
+            dest: self.node_ids[index].clone(),
+            body,
+        };
+        message.encode(&mut line);
+        line.pop();
+        if matches!(operation, Operation::Topology) {
+            // hubcast does not take the advice, so its own messages do not carry it.
+            line.truncate(line.len() - 2);
+            line.extend_from_slice(self.topology().as_bytes());
+        }
+        self.message_ids += 1;
+        self.journal.send(now, self.message_ids, &line)?;
+        self.host.send(index, &line)
+    }
+
+    /// The end of a `topology` message.
+    fn topology(&self) -> String {
+        let names = |indices: Vec<usize>| {
+            let names: Vec<String> = indices
+                .iter()
+                .map(|&i| format!("\"{}\"", self.node_ids[i]))
+                .collect();
+            names.join(",")
+        };
+        let lists: Vec<String> = (0..self.node_ids.len())
+            .map(|index| {
+                format!(
+                    "\"{}\":[{}]",
+                    self.node_ids[index],
+                    names(self.options.advised(index))
+                )
+            })
+            .collect();
+        format!(",\"topology\":{{{}}}}}}}", lists.join(","))
+    }
+
+    fn client_timeout(&mut self, now: Instant, index: usize, msg_id: i64) -> Result<(), Failure> {
+        let client = &mut self.clients[index];
+        let Some((_, operation, _)) = client.waiting.take_if(|(id, ..)| *id == msg_id) else {
+            return Ok(());
+        };
+        let node = &self.node_ids[index];
+        match operation {
+            Operation::Init | Operation::Topology => {
+                let what = if matches!(operation, Operation::Init) {
+                    "init"
+                } else {
+                    "topology"
+                };
+                let text = format!("did not answer {what} within {} s", INIT_TIMEOUT.as_secs());
+                return Err(Failure::of(index, text));
+            }
+            Operation::Broadcast(_) | Operation::Read(_) => self.counts.timeouts += 1,
+        }
+        if self.phase == Phase::Final {
+            let time = CLIENT_TIMEOUT.as_secs();
+            self.problem(format!(
+                "{node} did not answer its final read within {time} s"
+            ));
+        }
+        self.journal
+            .operation(now, &format!("c{index}"), r#""event":"timeout""#)?;
+        self.begin_waiting_operations()
+    }
+
+    /// An answer for client `index`.
+    fn answer(&mut self, now: Instant, index: usize, body: &Json<'_>) -> Result<(), Failure> {
+        let reply = body.get("in_reply_to").and_then(Json::as_int);
+        let client = &mut self.clients[index];
+        let Some((_, operation, begun)) = client.waiting.take_if(|(id, ..)| Some(*id) == reply)
+        else {
+            // Too late: the client has given up.
+            return Ok(());
+        };
+        let (node, name) = (&self.node_ids[index], format!("c{index}"));
+        let kind = body.get("type").and_then(Json::as_str).unwrap_or("");
+        let expected = match operation {
+            Operation::Init => "init_ok",
+            Operation::Topology => "topology_ok",
+            Operation::Broadcast(_) => "broadcast_ok",
+            Operation::Read(_) => "read_ok",
+        };
+        if kind != expected {
+            let text = format!("answered {body} where {expected} was expected");
+            if matches!(operation, Operation::Init | Operation::Topology) {
+                return Err(Failure::of(index, text));
+            }
+            self.problem(format!("{} {text}", self.node_ids[index]));
+            self.journal.operation(now, &name, r#""event":"error""#)?;
+            return self.begin_waiting_operations();
+        }
+        match operation {
+            Operation::Init | Operation::Topology => {}
+            Operation::Broadcast(value) => {
+                self.counts.broadcast_latency.push(now - begun);
+                self.checker.broadcast_ok(now, value);
+                self.accepted.push(value);
+                let what = format!(r#""event":"ok","op":"broadcast","value":{value}"#);
+                self.journal.operation(now, &name, &what)?;
+            }
+            Operation::Read(mark) => {
+                let messages = body.get("messages").and_then(Json::as_array).unwrap_or(&[]);
+                let values: Vec<i64> = messages.iter().filter_map(Json::as_int).collect();
+                if values.len() < messages.len() || body.get("messages").is_none() {
+                    return Err(Failure::of(
+                        index,
+                        "answered a read without a list of integers called messages",
+                    ));
+                }
+                self.counts.read_latency.push(now - begun);
+                self.journal.read_ok(now, &name, &values)?;
+                self.checker.read_ok(now, mark, node, values);
+            }
+        }
+        self.begin_waiting_operations()
+    }
+
+    /// Notes what makes the run invalid, up to a limit.
+    fn problem(&mut self, text: String) {
+        if self.counts.problems.len() < MAX_PROBLEMS {
+            self.counts.problems.push(text);
+        }
+    }
+
+    // The network.
+
+    /// A node has said a line.
+    fn handle_line(&mut self, src: usize, line: Vec<u8>) -> Result<(), Failure> {
+        let now = self.host.now();
+        let malformed = |what: &str| {
+            let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
+            Failure::of(src, format!("wrote a malformed line: {what}: {start}"))
+        };
+        let name = &self.node_ids[src];
+        let json = Json::parse(&line).map_err(|error| malformed(&error.to_string()))?;
+        if json.get("src").and_then(Json::as_str) != Some(name) {
+            return Err(malformed("src must be its own name"));
+        }
+        let Some(body @ Json::Object(_)) = json.get("body") else {
+            return Err(malformed("body must be an object"));
+        };
+        let Some(dest) = json.get("dest").and_then(Json::as_str) else {
+            return Err(malformed("dest must be a string"));
+        };
+        self.message_ids += 1;
+        let id = self.message_ids;
+        self.journal.send(now, id, &line)?;
+        if let Some(&dest) = self.node_index.get(dest) {
+            let values = self.count(now, src, dest, body);
+            let copies = self.network.send();
+            self.counts.server.duplicated += u64::from(copies[1].is_some());
+            if copies[0].is_none() {
+                self.counts.server.dropped += 1;
+                self.journal.dropped(now, id, "loss")?;
+            }
+            let packet = Packet {
+                id,
+                src,
+                dest,
+                line,
+                values,
+            };
+            for delay in copies.into_iter().flatten() {
+                self.at(now + delay, Event::Deliver(packet.clone()));
+            }
+            return Ok(());
+        }
+        let client = dest
+            .strip_prefix('c')
+            .and_then(|index| index.parse::<usize>().ok());
+        match client.filter(|&index| index < self.clients.len()) {
+            Some(index) if index == src => self.answer(now, index, body),
+            // Another node's client; it has asked this node nothing.
+            Some(_) => Ok(()),
+            None => Err(malformed("dest is neither a node nor a client")),
+        }
+    }
+
+    /// Counts a message between servers; gives the values that it carries.
+    fn count(&mut self, now: Instant, src: usize, dest: usize, body: &Json<'_>) -> Vec<i64> {
+        let server = &mut self.counts.server;
+        server.total += 1;
+        self.counts.last_message = Some(now);
+        match body.get("type").and_then(Json::as_str) {
+            Some("ack") => {
+                server.ack += 1;
+                Vec::new()
+            }
+            Some("delta") => {
+                server.delta += 1;
+                let values = body.get("values").and_then(Json::as_array).unwrap_or(&[]);
+                let values: Vec<i64> = values.iter().filter_map(Json::as_int).collect();
+                let offset = body.get("offset").and_then(Json::as_int).unwrap_or(0) as u64;
+                let high = self.streams.entry((src, dest)).or_default();
+                server.retransmitted += u64::from(offset < *high);
+                *high = (*high).max(offset + values.len() as u64);
+                values
+            }
+            // Another node's own messages: they count, and that is all we know.
+            _ => Vec::new(),
+        }
+    }
+
+    fn deliver(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
+        if self.network.is_cut(packet.src, packet.dest) {
+            self.counts.server.dropped += 1;
+            return Ok(self.journal.dropped(now, packet.id, "partition")?);
+        }
+        self.journal.recv(now, packet.id)?;
+        for value in packet.values {
+            self.holds(now, packet.dest, value);
+        }
+        self.host.send(packet.dest, &packet.line)
+    }
+
+    /// A value was delivered to a node, so from now on the node holds it.
+    fn holds(&mut self, now: Instant, node: usize, value: i64) {
+        self.holds[node].insert(value);
+        if self.missing.remove(&(value, node)) && self.missing.is_empty() {
+            self.recovered(now);
+        }
+    }
+
+    fn recovered(&mut self, now: Instant) {
+        if let Some(partition) = self.counts.partitions.last_mut()
+            && let Some(end) = partition.end
+        {
+            partition.recovery = Some(now - end);
+        }
+    }
+
+    fn partition(&mut self, now: Instant) -> Result<(), Failure> {
+        // Whoever has not recovered by now does not before the next heal.
+        self.missing.clear();
+        let (kind, directions) = self.nemesis.partition(self.options.nodes);
+        self.journal.cut(now, kind.name(), &directions)?;
+        self.network.cut(&directions);
+        self.cut = Some(directions);
+        self.counts.partitions.push(Partition {
+            kind: kind.name(),
+            start: now,
+            end: None,
+            recovery: None,
+        });
+        Ok(())
+    }
+
+    fn heal(&mut self, now: Instant) -> Result<(), Failure> {
+        let Some(directions) = self.cut.take() else {
+            return Ok(());
+        };
+        self.journal.heal(now)?;
+        self.network.heal(&directions);
+        if let Some(partition) = self.counts.partitions.last_mut() {
+            partition.end = Some(now);
+        }
+        for (node, holds) in self.holds.iter().enumerate() {
+            let missing = self
+                .accepted
+                .iter()
+                .filter(|&&value| !holds.contains(value));
+            self.missing.extend(missing.map(|&value| (value, node)));
+        }
+        if self.missing.is_empty() {
+            self.recovered(now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! The files that a run leaves in `target/runs/<command>/`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `results.json` | the outcome; its fields stand at [`Outcome::to_json`](super::report::Outcome) |
+//! | `messages.jsonl` | every message and what became of it |
+//! | `history.jsonl` | every operation: begun, answered |
+//! | `node-logs/n0.log` ... | what each node said on stderr |
+//!
+//! A line of `messages.jsonl` is one event, with its time in microseconds since
+//! the run began:
+//!
+//! ```text
+//! {"t":105210,"event":"send","id":81,"message":{"src":"n3","dest":"n0","body":{...}}}
+//! {"t":205230,"event":"recv","id":81}
+//! {"t":205230,"event":"drop","id":82,"why":"partition"}
+//! {"t":300000,"event":"cut","kind":"hub"}
+//! {"t":900000,"event":"heal"}
+//! ```
+//!
+//! Messages from and to clients take no time and have one line, `send`. A
+//! duplicated message has two `recv`.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::json;
+use crate::time::Instant;
+
+/// The most that is written to one file of a run.
+///
+/// Unit: bytes. An hour of the standard run takes about half of it. What comes
+/// later is left out, and the file's last line says so.
+const MAX_FILE: u64 = 1 << 30;
+
+/// A file of lines that stops growing at [`MAX_FILE`].
+#[derive(Debug)]
+struct LineFile {
+    out: BufWriter<File>,
+    room: u64,
+}
+
+impl LineFile {
+    fn create(path: &Path) -> io::Result<LineFile> {
+        Ok(LineFile {
+            out: BufWriter::new(File::create(path)?),
+            room: MAX_FILE,
+        })
+    }
+
+    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.room == 0 {
+            return Ok(());
+        }
+        let size = line.len() as u64 + 1;
+        if size > self.room {
+            self.room = 0;
+            return self.out.write_all(b"{\"event\":\"truncated\"}\n");
+        }
+        self.room -= size;
+        self.out.write_all(line)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+/// The run's folder and its open files.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    messages: LineFile,
+    history: LineFile,
+}
+
+impl Journal {
+    /// Makes the folder anew: files of an earlier run of the command go.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system says, with the folder's name.
+    pub fn create(folder: &Path) -> io::Result<Journal> {
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+        };
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error)),
+            _ => {}
+        }
+        fs::create_dir_all(folder.join("node-logs")).map_err(named)?;
+        Ok(Journal {
+            folder: folder.to_owned(),
+            messages: LineFile::create(&folder.join("messages.jsonl")).map_err(named)?,
+            history: LineFile::create(&folder.join("history.jsonl")).map_err(named)?,
+        })
+    }
+
+    /// Where a node's log goes.
+    pub fn node_log(folder: &Path, node: &str) -> PathBuf {
+        folder.join("node-logs").join(format!("{node}.log"))
+    }
+
+    /// A message is sent. `line` is its JSON, without a line break.
+    pub fn send(&mut self, now: Instant, id: u64, line: &[u8]) -> io::Result<()> {
+        let mut text = format!(
+            r#"{{"t":{},"event":"send","id":{id},"message":"#,
+            now.as_micros()
+        )
+        .into_bytes();
+        text.extend_from_slice(line);
+        text.push(b'}');
+        self.messages.line(&text)
+    }
+
+    /// A message is delivered.
+    pub fn recv(&mut self, now: Instant, id: u64) -> io::Result<()> {
+        let line = format!(r#"{{"t":{},"event":"recv","id":{id}}}"#, now.as_micros());
+        self.messages.line(line.as_bytes())
+    }
+
+    /// A message is gone: by `"loss"` or by a `"partition"`.
+    pub fn dropped(&mut self, now: Instant, id: u64, why: &str) -> io::Result<()> {
+        let line = format!(
+            r#"{{"t":{},"event":"drop","id":{id},"why":"{why}"}}"#,
+            now.as_micros()
+        );
+        self.messages.line(line.as_bytes())
+    }
+
+    /// The network is cut.
+    pub fn cut(
+        &mut self,
+        now: Instant,
+        kind: &str,
+        directions: &[(usize, usize)],
+    ) -> io::Result<()> {
+        let pairs: Vec<String> = directions
+            .iter()
+            .map(|(src, dest)| format!("[{src},{dest}]"))
+            .collect();
+        let line = format!(
+            r#"{{"t":{},"event":"cut","kind":"{kind}","src_dest":[{}]}}"#,
+            now.as_micros(),
+            pairs.join(",")
+        );
+        self.messages.line(line.as_bytes())
+    }
+
+    /// The network is healed.
+    pub fn heal(&mut self, now: Instant) -> io::Result<()> {
+        let line = format!(r#"{{"t":{},"event":"heal"}}"#, now.as_micros());
+        self.messages.line(line.as_bytes())
+    }
+
+    /// A client begins an operation, or gets its answer. `what` is the rest of
+    /// the line's object.
+    pub fn operation(&mut self, now: Instant, client: &str, what: &str) -> io::Result<()> {
+        let line = format!(r#"{{"t":{},"client":"{client}",{what}}}"#, now.as_micros());
+        self.history.line(line.as_bytes())
+    }
+
+    /// A read was answered: its values as ranges, both ends included.
+    pub fn read_ok(&mut self, now: Instant, client: &str, values: &[i64]) -> io::Result<()> {
+        let mut what = b"\"event\":\"ok\",\"op\":\"read\",\"ranges\":[".to_vec();
+        let mut rest = values;
+        while let Some(&first) = rest.first() {
+            let run = (1..rest.len())
+                .take_while(|&i| rest[i - 1].checked_add(1) == Some(rest[i]))
+                .count();
+            if rest.len() < values.len() {
+                what.push(b',');
+            }
+            what.push(b'[');
+            json::encode_int(first, &mut what);
+            what.push(b',');
+            json::encode_int(rest[run], &mut what);
+            what.push(b']');
+            rest = &rest[run + 1..];
+        }
+        what.push(b']');
+        self.operation(now, client, &String::from_utf8_lossy(&what))
+    }
+
+    /// Writes a whole file of the run.
+    pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        fs::write(self.folder.join(name), text)
+    }
+
+    /// Writes out what is still in memory.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.messages.out.flush()?;
+        self.history.out.flush()
+    }
+}

@@ -1,0 +1,132 @@
+//! The simulated network between nodes: latency, loss, duplication, cuts.
+//!
+//! As in Maelstrom, latency counts from server to server only, loss strikes when
+//! a message is sent, and a cut when it would be delivered, per direction.
+
+use std::time::Duration;
+
+use super::options::{Distribution, Options};
+use super::rng::Rng;
+
+/// Decides what becomes of each message.
+#[derive(Debug)]
+pub struct Network {
+    nodes: usize,
+    latency: Duration,
+    distribution: Distribution,
+    loss: f64,
+    duplicate: f64,
+    rng: Rng,
+    /// For each (destination, source) how many cuts forbid it; cuts may overlap.
+    cuts: Vec<u8>,
+}
+
+impl Network {
+    /// An uncut network.
+    pub fn new(options: &Options) -> Network {
+        Network {
+            nodes: options.nodes,
+            latency: options.latency,
+            distribution: options.latency_dist,
+            loss: options.loss,
+            duplicate: options.duplicate,
+            rng: Rng::new(options.seed, "network"),
+            cuts: vec![0; options.nodes * options.nodes],
+        }
+    }
+
+    /// After which delays a message arrives that is sent now: never (lost),
+    /// once, or twice (duplicated).
+    pub fn send(&mut self) -> [Option<Duration>; 2] {
+        if self.rng.chance(self.loss) {
+            return [None, None];
+        }
+        let first = self.delay();
+        let second = self.rng.chance(self.duplicate).then(|| self.delay());
+        [Some(first), second]
+    }
+
+    fn delay(&mut self) -> Duration {
+        let fraction = self.rng.fraction();
+        match self.distribution {
+            Distribution::Constant => self.latency,
+            Distribution::Uniform => self.latency.mul_f64(2.0 * fraction),
+            // The inverse of the distribution function; 1 - fraction is never 0.
+            Distribution::Exponential => self.latency.mul_f64(-(1.0 - fraction).ln()),
+        }
+    }
+
+    /// Whether messages from `src` are dropped at `dest` now.
+    pub fn is_cut(&self, src: usize, dest: usize) -> bool {
+        self.cuts[dest * self.nodes + src] > 0
+    }
+
+    /// Drops what goes along these directions (source, destination) from now on.
+    pub fn cut(&mut self, directions: &[(usize, usize)]) {
+        for &(src, dest) in directions {
+            self.cuts[dest * self.nodes + src] += 1;
+        }
+    }
+
+    /// Takes back one [`cut`](Network::cut) of the same directions.
+    pub fn heal(&mut self, directions: &[(usize, usize)]) {
+        for &(src, dest) in directions {
+            self.cuts[dest * self.nodes + src] -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Job;
+    use super::*;
+
+    fn network(change: impl FnOnce(&mut Options)) -> Network {
+        let mut options = Options::new(Job::Efficient);
+        change(&mut options);
+        Network::new(&options)
+    }
+
+    fn mean_and_max(mut network: Network) -> (f64, f64) {
+        let delays: Vec<f64> = (0..20_000)
+            .map(|_| network.send()[0].expect("no loss").as_secs_f64() * 1000.0)
+            .collect();
+        let max = delays.iter().copied().fold(0.0, f64::max);
+        (delays.iter().sum::<f64>() / delays.len() as f64, max)
+    }
+
+    #[test]
+    fn each_distribution_has_the_mean_that_was_asked_for() {
+        assert_eq!(mean_and_max(network(|_| ())), (100.0, 100.0));
+        let (mean, max) = mean_and_max(network(|o| o.latency_dist = Distribution::Uniform));
+        assert!(
+            (98.0..102.0).contains(&mean) && (195.0..200.0).contains(&max),
+            "{mean} {max}"
+        );
+        let (mean, max) = mean_and_max(network(|o| o.latency_dist = Distribution::Exponential));
+        assert!((97.0..103.0).contains(&mean) && max > 600.0, "{mean} {max}");
+    }
+
+    #[test]
+    fn loss_and_duplication_strike_as_often_as_asked() {
+        let mut network = network(|o| (o.loss, o.duplicate) = (0.1, 0.2));
+        let copies: Vec<usize> = (0..20_000)
+            .map(|_| network.send().iter().flatten().count())
+            .collect();
+        let share = |n| copies.iter().filter(|&&c| c == n).count() as f64 / 20_000.0;
+        assert!((0.09..0.11).contains(&share(0)), "{}", share(0));
+        assert!((0.17..0.19).contains(&share(2)), "{}", share(2));
+    }
+
+    #[test]
+    fn cuts_have_a_direction_and_may_overlap() {
+        let mut network = network(|_| ());
+        network.cut(&[(1, 2)]);
+        network.cut(&[(1, 2), (2, 3)]);
+        assert!(network.is_cut(1, 2) && !network.is_cut(2, 1));
+        network.heal(&[(1, 2)]);
+        assert!(network.is_cut(1, 2), "one of two cuts is left");
+        network.heal(&[(1, 2), (2, 3)]);
+        assert!(!network.is_cut(1, 2) && !network.is_cut(2, 3));
+    }
+}

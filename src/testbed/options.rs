@@ -1,0 +1,430 @@
+//! What a run is: commands and options, with Maelstrom's names.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{self, Config, UsageError};
+
+/// The usage page.
+pub const HELP: &str = "\
+usage: ./run.sh COMMAND [OPTION]... [-- NODE OPTION]...
+
+commands
+  efficient   25 nodes, 100 ms, 100 operations a second for 20 s: measures
+              messages per operation and stable latency against the limits of
+              Gossip Glomers' challenges 3d and 3e
+  partition   the same while the network is cut and healed: nothing may be lost
+  test        cargo test
+
+options
+  --node-count N           nodes (default 25)
+  --time-limit S           seconds of load (default 20)
+  --rate R                 operations a second, half broadcast, half read (100)
+  --latency MS             mean latency between two nodes (100)
+  --latency-dist D         constant, uniform or exponential (constant)
+  --loss P                 chance of a message to be lost, 0 to 1 (0)
+  --duplicate P            chance of a message to arrive twice, 0 to 1 (0)
+  --topology T             the advice given to nodes: grid, line, tree2, tree3,
+                           tree4 or total (grid); hubcast does not take it
+  --nemesis partition      cut and heal the network (on in `partition`)
+  --nemesis-interval S     mean seconds from one cut or heal to the next (10)
+  --quiet S                seconds of quiet before the final reads (10)
+  --seed N                 everything random comes from it (1)
+  --bin PATH               the node to test (hubcast)
+  --maelstrom              run the real Maelstrom instead, found in MAELSTROM or
+                           on the PATH; MAELSTROM=/path/to/maelstrom does it too
+
+node options, behind --
+  --up-ms --down-ms --ack-ms --retry-ms --hubs --log; see hubcast --help
+
+exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
+A run leaves its files in target/runs/COMMAND/.
+";
+
+/// The most nodes of one run: three pipes and four threads each.
+const MAX_PROCESSES: u64 = 500;
+
+/// Which job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Messages per operation and latency against the limits.
+    Efficient,
+    /// The same under partitions.
+    Partition,
+}
+
+impl Job {
+    /// The name on the command line and of the folder under `target/runs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Job::Efficient => "efficient",
+            Job::Partition => "partition",
+        }
+    }
+}
+
+/// How latencies spread around their mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Always the mean.
+    Constant,
+    /// Evenly from 0 to twice the mean.
+    Uniform,
+    /// Exponential: many short, a few very long.
+    Exponential,
+}
+
+/// Which neighbours the `topology` message advises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// A square grid.
+    Grid,
+    /// A line.
+    Line,
+    /// A tree with this many children a node.
+    Tree(usize),
+    /// Everybody with everybody.
+    Total,
+}
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The job.
+    pub job: Job,
+    /// How many nodes.
+    pub nodes: usize,
+    /// How long operations are started.
+    pub time_limit: Duration,
+    /// Operations a second.
+    pub rate: f64,
+    /// Mean latency between nodes.
+    pub latency: Duration,
+    /// How it spreads.
+    pub latency_dist: Distribution,
+    /// Chance of a message to be lost.
+    pub loss: f64,
+    /// Chance of a message to arrive twice.
+    pub duplicate: f64,
+    /// The advice given to nodes.
+    pub topology: Topology,
+    /// Whether the network is cut and healed.
+    pub nemesis: bool,
+    /// Mean time from one cut or heal to the next.
+    pub nemesis_interval: Duration,
+    /// Quiet before the final reads.
+    pub quiet: Duration,
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// The node's program; `None`: hubcast, next to the testbed.
+    pub bin: Option<PathBuf>,
+    /// Run the real Maelstrom.
+    pub maelstrom: bool,
+    /// The node's arguments, behind `--`.
+    pub node_args: Vec<String>,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Run a job.
+    Run(Options),
+    /// Print [`HELP`].
+    Help,
+}
+
+impl Options {
+    /// The defaults of a job: the challenge's setting.
+    pub fn new(job: Job) -> Options {
+        Options {
+            job,
+            nodes: 25,
+            time_limit: Duration::from_secs(20),
+            rate: 100.0,
+            latency: Duration::from_millis(100),
+            latency_dist: Distribution::Constant,
+            loss: 0.0,
+            duplicate: 0.0,
+            topology: Topology::Grid,
+            nemesis: job == Job::Partition,
+            nemesis_interval: Duration::from_secs(10),
+            quiet: Duration::from_secs(10),
+            seed: 1,
+            bin: None,
+            maelstrom: false,
+            node_args: Vec::new(),
+        }
+    }
+
+    /// Whether the network is another one than the challenges': then their
+    /// limits are shown, and not judged.
+    pub fn is_other_network(&self) -> bool {
+        let plain = Options::new(Job::Efficient);
+        self.nemesis
+            || self.loss > 0.0
+            || self.duplicate > 0.0
+            || self.latency != plain.latency
+            || self.latency_dist != plain.latency_dist
+    }
+
+    /// Whether node or load are set otherwise than by default: then 3e's limits
+    /// are judged, and 3d's are shown.
+    pub fn is_tuned(&self) -> bool {
+        let plain = Options::new(Job::Efficient);
+        !self.node_args.is_empty() || self.nodes != plain.nodes || self.rate != plain.rate
+    }
+
+    /// The nodes' names: n0, n1, ...
+    pub fn node_ids(&self) -> Vec<String> {
+        (0..self.nodes).map(|index| format!("n{index}")).collect()
+    }
+
+    /// The indices of the neighbours that the `topology` message advises node `index`.
+    pub fn advised(&self, index: usize) -> Vec<usize> {
+        let n = self.nodes;
+        let near = |candidates: &[Option<usize>]| {
+            let inside = candidates.iter().flatten().copied();
+            inside.filter(|&other| other < n).collect()
+        };
+        let below = index.checked_sub(1);
+        match self.topology {
+            Topology::Total => (0..n).filter(|&other| other != index).collect(),
+            Topology::Line => near(&[below, Some(index + 1)]),
+            Topology::Grid => {
+                let side = (n as f64).sqrt().ceil() as usize;
+                near(&[
+                    Some(index + side),
+                    index.checked_sub(side),
+                    Some(index + 1).filter(|other| !other.is_multiple_of(side)),
+                    below.filter(|_| !index.is_multiple_of(side)),
+                ])
+            }
+            Topology::Tree(fan) => {
+                let parent = below.map(|below| below / fan);
+                let children = index * fan + 1..=index * fan + fan;
+                near(
+                    &parent
+                        .into_iter()
+                        .chain(children)
+                        .map(Some)
+                        .collect::<Vec<_>>(),
+                )
+            }
+        }
+    }
+}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+///
+/// [`UsageError`] for an unknown command or option, a missing or bad value, and
+/// for node options that hubcast would refuse (unless another node is tested).
+pub fn parse(args: &[String]) -> Result<Command, UsageError> {
+    let Some((job, rest)) = args.split_first() else {
+        return Ok(Command::Help);
+    };
+    let mut options = Options::new(match job.as_str() {
+        "efficient" => Job::Efficient,
+        "partition" => Job::Partition,
+        "--help" | "-h" | "help" => return Ok(Command::Help),
+        other => {
+            return usage(format!(
+                "unknown command '{other}'; there are efficient, partition and test"
+            ));
+        }
+    });
+    let mut rest = rest.iter();
+    while let Some(option) = rest.next() {
+        let mut value = || {
+            let missing = || UsageError(format!("{option} needs a value; see --help"));
+            rest.next().map(String::as_str).ok_or_else(missing)
+        };
+        match option.as_str() {
+            "--help" | "-h" => return Ok(Command::Help),
+            "--node-count" => options.nodes = whole(option, value()?, 1, MAX_PROCESSES)? as usize,
+            "--time-limit" => options.time_limit = seconds(option, value()?, 1.0)?,
+            "--rate" => options.rate = decimal(option, value()?, 0.1, 100_000.0)?,
+            "--latency" => {
+                options.latency = Duration::from_millis(whole(option, value()?, 0, 60_000)?)
+            }
+            "--latency-dist" => {
+                options.latency_dist = match value()? {
+                    "constant" => Distribution::Constant,
+                    "uniform" => Distribution::Uniform,
+                    "exponential" => Distribution::Exponential,
+                    other => {
+                        return usage(format!(
+                            "--latency-dist takes constant, uniform or exponential, not '{other}'"
+                        ));
+                    }
+                }
+            }
+            "--loss" => options.loss = decimal(option, value()?, 0.0, 1.0)?,
+            "--duplicate" => options.duplicate = decimal(option, value()?, 0.0, 1.0)?,
+            "--topology" => {
+                options.topology = match value()? {
+                    "grid" => Topology::Grid,
+                    "line" => Topology::Line,
+                    "tree2" => Topology::Tree(2),
+                    "tree3" => Topology::Tree(3),
+                    "tree4" => Topology::Tree(4),
+                    "total" => Topology::Total,
+                    other => {
+                        return usage(format!(
+                            "--topology takes grid, line, tree2, tree3, tree4 or total, not '{other}'"
+                        ));
+                    }
+                }
+            }
+            "--nemesis" => match value()? {
+                "partition" => options.nemesis = true,
+                other => return usage(format!("--nemesis takes partition, not '{other}'")),
+            },
+            "--nemesis-interval" => options.nemesis_interval = seconds(option, value()?, 0.1)?,
+            "--quiet" => options.quiet = seconds(option, value()?, 0.0)?,
+            "--seed" => options.seed = whole(option, value()?, 0, u64::MAX)?,
+            "--bin" => options.bin = Some(PathBuf::from(value()?)),
+            "--maelstrom" => options.maelstrom = true,
+            "--" => options.node_args = rest.by_ref().cloned().collect(),
+            _ => return usage(format!("unknown option '{option}'; see --help")),
+        }
+    }
+    if options.bin.is_none() {
+        node_config(&options.node_args)?;
+    }
+    Ok(Command::Run(options))
+}
+
+/// The settings that hubcast would run with.
+///
+/// # Errors
+///
+/// [`UsageError`] where hubcast itself would refuse them.
+pub fn node_config(args: &[String]) -> Result<Config, UsageError> {
+    match config::parse_args(args) {
+        Ok(config::Command::Run(config)) => Ok(config),
+        Ok(_) => {
+            usage("behind -- stand settings of the nodes; for help call ./run.sh --help".into())
+        }
+        Err(UsageError(text)) => usage(format!("node option: {text}")),
+    }
+}
+
+fn usage<T>(text: String) -> Result<T, UsageError> {
+    Err(UsageError(text))
+}
+
+fn whole(option: &str, value: &str, least: u64, most: u64) -> Result<u64, UsageError> {
+    match value.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => usage(format!(
+            "{option} takes a whole number from {least} to {most}, not '{value}'"
+        )),
+    }
+}
+
+fn decimal(option: &str, value: &str, least: f64, most: f64) -> Result<f64, UsageError> {
+    match value.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => usage(format!(
+            "{option} takes a number from {least} to {most}, not '{value}'"
+        )),
+    }
+}
+
+fn seconds(option: &str, value: &str, least: f64) -> Result<Duration, UsageError> {
+    decimal(option, value, least, 86_400.0).map(Duration::from_secs_f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Command, UsageError> {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        parse(&args)
+    }
+
+    fn options(line: &str) -> Options {
+        match parse_line(line) {
+            Ok(Command::Run(options)) => options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_two_dashes_goes_to_the_nodes() {
+        let options = options("efficient --node-count 50 --rate 200 -- --down-ms 300");
+        assert_eq!((options.nodes, options.rate), (50, 200.0));
+        assert_eq!(options.node_args, ["--down-ms", "300"]);
+    }
+
+    #[test]
+    fn partition_is_efficient_with_a_nemesis() {
+        assert!(options("partition").nemesis && !options("efficient").nemesis);
+        assert!(options("efficient --nemesis partition").nemesis);
+    }
+
+    #[test]
+    fn a_bad_command_line_is_refused_with_what_would_be_right() {
+        for (line, part) in [
+            ("fly", "there are efficient, partition and test"),
+            ("efficient --loss 2", "from 0 to 1, not '2'"),
+            ("efficient --loss NaN", "from 0 to 1, not 'NaN'"),
+            (
+                "efficient --latency-dist flat",
+                "constant, uniform or exponential",
+            ),
+            ("efficient --nemesis kill", "takes partition"),
+            ("efficient --seed", "needs a value"),
+            ("efficient --what", "unknown option '--what'"),
+            (
+                "efficient -- --retry-ms 10",
+                "node option: --retry-ms 10 must be more",
+            ),
+        ] {
+            let UsageError(text) = parse_line(line).expect_err(line);
+            assert!(text.contains(part), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_limits_are_judged_in_the_challenges_own_network_only() {
+        assert!(!options("efficient").is_other_network());
+        assert!(!options("efficient --seed 3 --time-limit 60").is_tuned());
+        assert!(options("efficient -- --down-ms 350").is_tuned());
+        assert!(options("efficient --loss 0.05").is_other_network());
+        assert!(options("partition").is_other_network());
+    }
+
+    #[test]
+    fn advice_is_mutual_and_the_grid_has_four_neighbours_at_most() {
+        for nodes in 1..30 {
+            for topology in [
+                Topology::Grid,
+                Topology::Line,
+                Topology::Tree(3),
+                Topology::Total,
+            ] {
+                let options = Options {
+                    nodes,
+                    topology,
+                    ..Options::new(Job::Efficient)
+                };
+                for index in 0..nodes {
+                    let advised = options.advised(index);
+                    assert!(
+                        advised
+                            .iter()
+                            .all(|&other| options.advised(other).contains(&index))
+                    );
+                    assert!(topology != Topology::Grid || advised.len() <= 4);
+                }
+            }
+        }
+        let grid = Options::new(Job::Efficient);
+        let edges: usize = (0..25).map(|index| grid.advised(index).len()).sum();
+        assert_eq!(edges, 2 * 40);
+    }
+}

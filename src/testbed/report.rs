@@ -1,0 +1,391 @@
+//! The outcome of a run: verdict, limits, table and `results.json`.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::checker::{Verdict, quantile};
+use super::engine::Counts;
+use super::options::Options;
+use crate::json::Json;
+
+/// What a challenge of Gossip Glomers allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The challenge.
+    pub name: &'static str,
+    /// Fewer messages between servers per operation than this.
+    pub messages_per_op: f64,
+    /// A median stable latency below this. Unit: milliseconds.
+    pub median: u64,
+    /// A maximum stable latency below this. Unit: milliseconds.
+    pub maximum: u64,
+}
+
+/// Challenge 3d, "Efficient Broadcast, Part I".
+pub const LIMITS_3D: Limits = Limits {
+    name: "3d",
+    messages_per_op: 30.0,
+    median: 400,
+    maximum: 600,
+};
+
+/// Challenge 3e, "Efficient Broadcast, Part II".
+pub const LIMITS_3E: Limits = Limits {
+    name: "3e",
+    messages_per_op: 20.0,
+    median: 1000,
+    maximum: 2000,
+};
+
+/// The figures that the challenges are about, ours or the real Maelstrom's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// Nothing lost, nothing wrong.
+    pub valid: bool,
+    /// Messages between servers per client operation.
+    pub messages_per_op: f64,
+    /// Quantiles 0, 0.5, 0.95, 0.99 and 1 of the stable latency in
+    /// milliseconds; `None` if no value became stable.
+    pub stable_latency: Option<[u64; 5]>,
+}
+
+/// The quantiles in [`Measured::stable_latency`].
+pub const QUANTILES: [(&str, f64); 5] = [
+    ("p0", 0.0),
+    ("p50", 0.5),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p100", 1.0),
+];
+
+impl Measured {
+    /// Whether the figures are within a challenge's limits.
+    pub fn meets(&self, limits: &Limits) -> bool {
+        self.messages_per_op < limits.messages_per_op
+            && self.stable_latency.is_some_and(|[_, median, _, _, max]| {
+                median < limits.median && max < limits.maximum
+            })
+    }
+
+    /// Whether the run passes: valid, and within the limits that count for it.
+    /// In the challenges' own setting these are both; with other settings of
+    /// node or load 3e's; in another network none.
+    pub fn passes(&self, options: &Options) -> bool {
+        self.valid
+            && (options.is_other_network()
+                || self.meets(&LIMITS_3E) && (options.is_tuned() || self.meets(&LIMITS_3D)))
+    }
+}
+
+/// A finished run with its meaning.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// What was run.
+    pub options: &'a Options,
+    /// What was counted.
+    pub counts: &'a Counts,
+    /// What the checker says.
+    pub verdict: &'a Verdict,
+}
+
+impl Outcome<'_> {
+    /// The figures that count.
+    pub fn measured(&self) -> Measured {
+        let sorted = &self.verdict.stable_latencies;
+        let problems = self.problems();
+        Measured {
+            valid: problems.is_empty(),
+            messages_per_op: self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
+            stable_latency: (!sorted.is_empty())
+                .then(|| QUANTILES.map(|(_, p)| quantile(sorted, p).unwrap_or_default())),
+        }
+    }
+
+    /// Everything that makes the run invalid, a sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !self.verdict.lost.is_empty() {
+            let first: Vec<_> = self
+                .verdict
+                .lost
+                .iter()
+                .take(10)
+                .map(i64::to_string)
+                .collect();
+            problems.push(format!(
+                "{} values were lost, among them {}",
+                self.verdict.lost.len(),
+                first.join(", ")
+            ));
+        }
+        if self.verdict.stable_latencies.is_empty() {
+            problems.push("no value was both acknowledged and read".into());
+        }
+        problems.extend_from_slice(&self.verdict.problems);
+        problems.extend_from_slice(&self.counts.problems);
+        problems
+    }
+
+    /// `results.json`.
+    pub fn to_json(&self) -> Json<'static> {
+        let (counts, options, measured) = (self.counts, self.options, self.measured());
+        let int = |count: u64| Json::Int(count as i64);
+        let float = |number: f64| Json::Number(format!("{number:.3}").into());
+        let ms = |time: Duration| float(time.as_secs_f64() * 1000.0);
+        let latency = |times: &[Duration]| {
+            let mut sorted = times.to_vec();
+            sorted.sort_unstable();
+            let part = |p| quantile(&sorted, p).map_or(Json::Null, ms);
+            object([("p50", part(0.5)), ("p100", part(1.0))])
+        };
+        let strings = |texts: Vec<String>| {
+            Json::Array(
+                texts
+                    .into_iter()
+                    .map(|text| Json::String(text.into()))
+                    .collect(),
+            )
+        };
+        let partitions = counts.partitions.iter().map(|partition| {
+            object([
+                ("kind", Json::String(partition.kind.into())),
+                ("start_s", float(partition.start.as_secs_f64())),
+                (
+                    "end_s",
+                    partition
+                        .end
+                        .map_or(Json::Null, |end| float(end.as_secs_f64())),
+                ),
+                ("recovery_ms", partition.recovery.map_or(Json::Null, ms)),
+            ])
+        });
+        let stable = measured.stable_latency.map_or(Json::Null, |values| {
+            let names = QUANTILES.iter().map(|(name, _)| *name);
+            object(names.zip(values.map(int)))
+        });
+        object([
+            ("valid", Json::Bool(measured.valid)),
+            ("command", Json::String(options.job.name().into())),
+            ("seed", Json::Number(options.seed.to_string().into())),
+            ("virtual", Json::Bool(false)),
+            ("nodes", int(options.nodes as u64)),
+            ("node_args", strings(options.node_args.clone())),
+            ("ops", int(counts.ops)),
+            ("broadcasts", int(counts.broadcasts)),
+            ("timeouts", int(counts.timeouts)),
+            ("msgs_per_op", float(measured.messages_per_op)),
+            (
+                "server_messages",
+                object([
+                    ("total", int(counts.server.total)),
+                    ("delta", int(counts.server.delta)),
+                    ("ack", int(counts.server.ack)),
+                    ("retransmitted", int(counts.server.retransmitted)),
+                    ("dropped", int(counts.server.dropped)),
+                    ("duplicated", int(counts.server.duplicated)),
+                ]),
+            ),
+            ("stable_latency_ms", stable),
+            (
+                "client_latency_ms",
+                object([
+                    ("broadcast", latency(&counts.broadcast_latency)),
+                    ("read", latency(&counts.read_latency)),
+                ]),
+            ),
+            (
+                "lost",
+                Json::Array(
+                    self.verdict
+                        .lost
+                        .iter()
+                        .map(|&value| Json::Int(value))
+                        .collect(),
+                ),
+            ),
+            ("stale", int(self.verdict.stale as u64)),
+            ("never_read", int(self.verdict.never_read as u64)),
+            ("partitions", Json::Array(partitions.collect())),
+            (
+                "limits",
+                object(
+                    [LIMITS_3D, LIMITS_3E]
+                        .map(|limits| (limits.name, Json::Bool(measured.meets(&limits)))),
+                ),
+            ),
+            ("problems", strings(self.problems())),
+        ])
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        let (counts, measured) = (self.counts, self.measured());
+        let mut text = table(&measured);
+        let row = |text: &mut String, name: &str, times: &[Duration]| {
+            let mut sorted = times.to_vec();
+            sorted.sort_unstable();
+            if let (Some(median), Some(max)) = (quantile(&sorted, 0.5), quantile(&sorted, 1.0)) {
+                line(
+                    text,
+                    &format!("{name}, median"),
+                    &format!("{:.1} ms", median.as_secs_f64() * 1e3),
+                    [],
+                );
+                line(
+                    text,
+                    &format!("{name}, maximum"),
+                    &format!("{:.1} ms", max.as_secs_f64() * 1e3),
+                    [],
+                );
+            }
+        };
+        row(
+            &mut text,
+            "broadcast answered in",
+            &counts.broadcast_latency,
+        );
+        row(&mut text, "read answered in", &counts.read_latency);
+        let server = counts.server;
+        let _ = write!(
+            text,
+            "\n{} operations ({} broadcasts, {} timeouts)\n\
+             {} messages between nodes: {} deltas, {} acks alone; {} retransmitted, {} dropped, {} duplicated\n\
+             {} values lost, {} stale, {} never read\n",
+            counts.ops,
+            counts.broadcasts,
+            counts.timeouts,
+            server.total,
+            server.delta,
+            server.ack,
+            server.retransmitted,
+            server.dropped,
+            server.duplicated,
+            self.verdict.lost.len(),
+            self.verdict.stale,
+            self.verdict.never_read,
+        );
+        if self.options.nemesis {
+            let _ = writeln!(
+                text,
+                "\n{:<18}{:>10}{:>10}{:>12}",
+                "partition", "start", "end", "recovery"
+            );
+            for partition in &counts.partitions {
+                let time =
+                    |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
+                let _ = writeln!(
+                    text,
+                    "{:<18}{:>10}{:>10}{:>12}",
+                    partition.kind,
+                    time(Some(partition.start.as_secs_f64())),
+                    time(partition.end.map(|end| end.as_secs_f64())),
+                    partition
+                        .recovery
+                        .map_or("cut off".into(), |time| format!("{} ms", time.as_millis())),
+                );
+            }
+        }
+        text.push('\n');
+        text + &verdict_text(&measured, self.options, &self.problems())
+    }
+}
+
+/// The table of figures and limits.
+pub fn table(measured: &Measured) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "",
+        "measured",
+        ["3d's limit", "headroom", "3e's limit", "headroom"],
+    );
+    let limits = [LIMITS_3D, LIMITS_3E];
+    let headroom = |value: f64, limit: f64| format!("{:.0} %", (1.0 - value / limit) * 100.0);
+    let mut row = |name: &str, value: f64, shown: String, limit: fn(&Limits) -> f64, unit: &str| {
+        let cells: Vec<String> = limits
+            .iter()
+            .flat_map(|each| {
+                [
+                    format!("< {}{unit}", limit(each)),
+                    headroom(value, limit(each)),
+                ]
+            })
+            .collect();
+        line(&mut text, name, &shown, cells.iter().map(String::as_str));
+    };
+    let value = measured.messages_per_op;
+    row(
+        "messages per operation",
+        value,
+        format!("{value:.2}"),
+        |limits| limits.messages_per_op,
+        "",
+    );
+    if let Some([_, median, _, _, max]) = measured.stable_latency {
+        row(
+            "stable latency, median",
+            median as f64,
+            format!("{median} ms"),
+            |limits| limits.median as f64,
+            " ms",
+        );
+        row(
+            "stable latency, maximum",
+            max as f64,
+            format!("{max} ms"),
+            |limits| limits.maximum as f64,
+            " ms",
+        );
+    }
+    text
+}
+
+/// Says whether the run passes, by which limits, and if not, why not.
+pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let _ = writeln!(text, "problem: {problem}");
+    }
+    let judged = if options.is_other_network() {
+        "3d's and 3e's limits do not apply to this network"
+    } else if options.is_tuned() {
+        "judged by 3e's limits, as settings were given"
+    } else {
+        "judged by 3d's and 3e's limits"
+    };
+    let met = |limits| {
+        if measured.meets(limits) {
+            "met"
+        } else {
+            "not met"
+        }
+    };
+    let _ = writeln!(
+        text,
+        "{}: {}; 3d {}, 3e {}; {judged}",
+        if measured.passes(options) {
+            "PASS"
+        } else {
+            "FAIL"
+        },
+        if measured.valid { "valid" } else { "not valid" },
+        met(&LIMITS_3D),
+        met(&LIMITS_3E),
+    );
+    text
+}
+
+fn line<'a>(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Item = &'a str>) {
+    let _ = write!(text, "{name:<32}{value:>11}");
+    for cell in cells {
+        let _ = write!(text, "{cell:>12}");
+    }
+    text.push('\n');
+}
+
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json<'static>)>) -> Json<'static> {
+    let members = members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned().into(), value));
+    Json::Object(members.collect())
+}
