@@ -498,3 +498,175 @@ impl<'a> Parser<'a> {
         Ok(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Json<'_>, JsonError> {
+        Json::parse(text.as_bytes())
+    }
+
+    fn value(text: &str) -> Json<'_> {
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// Where `text` is refused, and what would be right.
+    fn refusal(text: &str) -> (usize, &'static str) {
+        let error = parse(text).expect_err(text);
+        (error.at, error.expected)
+    }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        assert_eq!(value("null"), Json::Null);
+        assert_eq!(value(" true\t"), Json::Bool(true));
+        assert_eq!(value("false"), Json::Bool(false));
+        assert_eq!(value("-12"), Json::Int(-12));
+        assert_eq!(value("\"a\""), Json::String("a".into()));
+        assert_eq!(value("[]"), Json::Array(vec![]));
+        assert_eq!(
+            value("[ 1 ,[ ] ]"),
+            Json::Array(vec![Json::Int(1), Json::Array(vec![])])
+        );
+        assert_eq!(value("{ }"), Json::Object(vec![]));
+        assert_eq!(
+            value(r#"{"a" : {"b":1} }"#).get("a").unwrap().get("b"),
+            Some(&Json::Int(1))
+        );
+    }
+
+    #[test]
+    fn integers_are_exact_to_the_ends_of_i64_and_what_lies_beyond_keeps_its_text() {
+        assert_eq!(value("9223372036854775807"), Json::Int(i64::MAX));
+        assert_eq!(value("-9223372036854775808"), Json::Int(i64::MIN));
+        assert_eq!(value("-0"), Json::Int(0));
+        for text in [
+            "9223372036854775808",
+            "-9223372036854775809",
+            "1.0",
+            "1e2",
+            "-0.0",
+            "1E+2",
+            "0e-400",
+        ] {
+            assert_eq!(value(text), Json::Number(text.into()));
+            assert_eq!(value(text).as_int(), None, "{text} is no integer");
+            assert_eq!(value(text).to_string(), text, "and comes back as it was");
+        }
+    }
+
+    #[test]
+    fn numbers_outside_the_grammar_are_refused() {
+        for text in [
+            "01", "-", "+1", ".5", "1.", "1e", "1e+", "0x10", "-01", "1_000", "NaN", "Infinity",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert_eq!(refusal("[01]"), (2, "no digit after a leading zero"));
+        assert_eq!(refusal("1."), (2, "a digit"));
+    }
+
+    #[test]
+    fn escapes_stand_for_their_characters() {
+        assert_eq!(
+            value(r#""\"\\\/\b\f\n\r\t""#).as_str(),
+            Some("\"\\/\u{8}\u{c}\n\r\t")
+        );
+        assert_eq!(
+            value(r#""\u0041\u00e9\u20AC\u0000""#).as_str(),
+            Some("Aé€\0")
+        );
+        assert_eq!(value(r#""\ud83d\ude00!""#).as_str(), Some("😀!"));
+    }
+
+    #[test]
+    fn bad_strings_are_refused() {
+        const LONE: &str = "a surrogate pair, not half of one";
+        for text in [
+            r#""\ud800""#,
+            r#""\udc00""#,
+            r#""\ud800\n""#,
+            r#""\ud800\u0041""#,
+        ] {
+            assert_eq!(refusal(text).1, LONE, "{text}");
+        }
+        for text in [
+            r#""\x""#,
+            r#""\u12""#,
+            r#""\u12g4""#,
+            r#""\u+123""#,
+            "\"a\nb\"",
+            "\"",
+            r#""\"#,
+            r#""\u"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_is_refused_where_it_stops_being_it() {
+        let error = Json::parse(b"\"ab\xff\"").unwrap_err();
+        assert_eq!((error.at, error.expected), (3, "UTF-8"));
+        assert!(
+            Json::parse(b"\xef\xbb\xbf1").is_err(),
+            "a byte order mark is no white space"
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_where_and_what_would_be_right() {
+        assert_eq!(refusal(""), (0, "a value"));
+        assert_eq!(refusal("{1:2}"), (1, "a name in quotes"));
+        assert_eq!(refusal(r#"{"a" 2}"#), (5, "':'"));
+        assert_eq!(refusal("[1 2]"), (3, "',' or ']'"));
+        assert_eq!(refusal("[1,]"), (3, "a value"));
+        assert_eq!(refusal(r#"{"a":1,}"#), (7, "a name in quotes"));
+        assert_eq!(refusal("1 2"), (2, "the end of the line"));
+        assert_eq!(refusal("nul"), (0, "true, false or null"));
+        assert_eq!(
+            parse("]").unwrap_err().to_string(),
+            "not JSON at byte 0: expected a value"
+        );
+    }
+
+    #[test]
+    fn nesting_has_a_limit_on_both_sides_of_which_the_answer_is_plain() {
+        let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(refusal(&nested(MAX_DEPTH + 1)).0, MAX_DEPTH);
+        assert!(
+            parse(&"[".repeat(1_000_000)).is_err(),
+            "no overflow of the stack"
+        );
+        assert!(parse(&"{\"a\":".repeat(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn what_is_read_and_written_again_is_the_same() {
+        for text in [
+            "null",
+            "[true,false,[],{}]",
+            r#"{"a":1,"b":{"c":[1.5e300,"x"]},"a":2}"#,
+            r#""tab\t quote\" back\\ bell\u0007 é€😀""#,
+            "-9223372036854775808",
+        ] {
+            assert_eq!(value(text).to_string(), text);
+            assert_eq!(value(text).into_owned(), value(text));
+        }
+    }
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        match value(r#"{"name":"value"}"#) {
+            Json::Object(members) => {
+                assert!(matches!(
+                    &members[..],
+                    [(Cow::Borrowed("name"), Json::String(Cow::Borrowed("value")))]
+                ));
+            }
+            other => panic!("{other}"),
+        }
+    }
+}

@@ -490,3 +490,354 @@ impl<T: Clone> Link<T> {
         interval - interval / 4 * (hash >> 56) as u32 / 256
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMING: Timing = Timing {
+        ack: Duration::from_millis(1000),
+        retry: Duration::from_millis(1500),
+    };
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn link() -> Link<u32> {
+        Link::new(TIMING, 1)
+    }
+
+    /// A link to which `items` were pushed and released, and what it sends at `now`.
+    fn sending(now: Instant, items: std::ops::Range<u32>) -> (Link<u32>, Vec<Segment<u32>>) {
+        let mut link = link();
+        items.for_each(|item| link.push(item));
+        link.release();
+        let sent = drain(&mut link, now);
+        (link, sent)
+    }
+
+    /// Lets time come to `now` and takes what the link sends.
+    fn drain(link: &mut Link<u32>, now: Instant) -> Vec<Segment<u32>> {
+        link.handle_timeout(now);
+        std::iter::from_fn(|| link.poll_transmit(now)).collect()
+    }
+
+    fn delta(offset: u64, items: &[u32], ack: u64) -> Segment<u32> {
+        Segment {
+            offset,
+            items: items.to_vec(),
+            ack,
+            gap: false,
+        }
+    }
+
+    fn ack(offset: u64, ack: u64) -> Segment<u32> {
+        delta(offset, &[], ack)
+    }
+
+    fn asking<T>(segment: Segment<T>) -> Segment<T> {
+        Segment {
+            gap: true,
+            ..segment
+        }
+    }
+
+    #[test]
+    fn items_wait_for_their_window_and_leave_as_one_batch() {
+        let mut link = link();
+        link.push(3);
+        link.push(5);
+        assert_eq!(drain(&mut link, ms(0)), []);
+        link.release();
+        link.push(8);
+        assert_eq!(drain(&mut link, ms(0)), [delta(0, &[3, 5], 0)]);
+        link.release();
+        assert_eq!(drain(&mut link, ms(1)), [delta(2, &[8], 0)]);
+    }
+
+    #[test]
+    fn a_long_queue_leaves_in_batches_up_to_the_window_and_goes_on_with_the_acks() {
+        let count = WINDOW as u32 + 10;
+        let (mut link, sent) = sending(ms(0), 0..count);
+        assert_eq!(sent.len(), BATCHES_IN_FLIGHT);
+        assert!(sent.iter().all(|segment| segment.items.len() == BATCH));
+        assert_eq!(link.handle_segment(ms(200), &ack(0, 4)), Ok(()));
+        let more = drain(&mut link, ms(200));
+        assert_eq!(
+            more,
+            [delta(
+                WINDOW as u64,
+                &[count - 10, count - 9, count - 8, count - 7],
+                0
+            )]
+        );
+    }
+
+    #[test]
+    fn an_ack_rides_on_the_next_delta() {
+        let mut link = link();
+        link.handle_segment(ms(0), &delta(0, &[1, 2], 0)).unwrap();
+        link.push(7);
+        link.release();
+        assert_eq!(drain(&mut link, ms(500)), [delta(0, &[7], 2)]);
+        assert_eq!(drain(&mut link, ms(1200)), [], "no ack is owed any more");
+    }
+
+    #[test]
+    fn an_ack_without_a_ride_goes_alone_after_the_ack_delay() {
+        let mut link = link();
+        link.handle_segment(ms(0), &delta(0, &[1], 0)).unwrap();
+        link.handle_segment(ms(600), &delta(1, &[2], 0)).unwrap();
+        assert_eq!(
+            link.poll_timeout(),
+            Some(ms(1000)),
+            "the first unreported item counts"
+        );
+        assert_eq!(drain(&mut link, ms(999)), []);
+        assert_eq!(drain(&mut link, ms(1000)), [ack(0, 2)]);
+        assert!(link.is_quiet());
+    }
+
+    #[test]
+    fn a_full_batch_is_acknowledged_at_once_since_the_sender_may_wait_for_room() {
+        let items = vec![9; BATCH];
+        let mut link = link();
+        link.handle_segment(ms(0), &delta(0, &items, 0)).unwrap();
+        assert_eq!(drain(&mut link, ms(0)), [ack(0, BATCH as u64)]);
+    }
+
+    #[test]
+    fn an_ack_alone_is_never_answered() {
+        let mut link = link();
+        link.handle_segment(ms(0), &ack(0, 0)).unwrap();
+        assert!(link.is_quiet());
+        assert_eq!(drain(&mut link, ms(5000)), []);
+    }
+
+    #[test]
+    fn a_gap_is_asked_for_once_however_many_segments_show_it() {
+        let mut link = link();
+        link.handle_segment(ms(0), &delta(5, &[5], 0)).unwrap();
+        assert_eq!(drain(&mut link, ms(0)), [asking(ack(0, 0))]);
+        link.handle_segment(ms(10), &delta(6, &[6], 0)).unwrap();
+        assert_eq!(drain(&mut link, ms(10)), []);
+        link.handle_segment(ms(20), &delta(0, &[0, 1], 0)).unwrap();
+        link.handle_segment(ms(30), &delta(6, &[6], 0)).unwrap();
+        assert_eq!(
+            drain(&mut link, ms(30)),
+            [asking(ack(0, 2))],
+            "another offset is missing"
+        );
+        assert_eq!(link.stats().gaps, 3);
+    }
+
+    #[test]
+    fn an_ack_that_is_ahead_of_what_has_arrived_shows_a_gap_too() {
+        let mut link = link();
+        link.handle_segment(ms(0), &ack(3, 0)).unwrap();
+        assert_eq!(drain(&mut link, ms(0)), [asking(ack(0, 0))]);
+    }
+
+    #[test]
+    fn asked_for_a_gap_a_link_goes_back_to_it_and_sends_everything_from_there() {
+        let (mut link, _) = sending(ms(0), 0..3);
+        link.push(3);
+        link.release();
+        drain(&mut link, ms(10));
+        link.handle_segment(ms(20), &asking(ack(0, 1))).unwrap();
+        assert_eq!(drain(&mut link, ms(20)), [delta(1, &[1, 2, 3], 0)]);
+        assert_eq!(link.stats().retransmitted, 1);
+        assert_eq!(
+            link.poll_timeout(),
+            Some(ms(1520)),
+            "its timer starts afresh"
+        );
+        link.handle_segment(ms(30), &asking(ack(0, 1))).unwrap();
+        assert_eq!(drain(&mut link, ms(30)), [], "not twice in a round trip");
+    }
+
+    #[test]
+    fn a_duplicate_is_answered_at_once() {
+        let mut link = link();
+        link.handle_segment(ms(0), &delta(0, &[1, 2], 0)).unwrap();
+        drain(&mut link, ms(1000));
+        link.handle_segment(ms(2000), &delta(0, &[1, 2], 0))
+            .unwrap();
+        assert_eq!(drain(&mut link, ms(2000)), [ack(0, 2)]);
+        assert_eq!(link.stats().duplicates, 1);
+    }
+
+    #[test]
+    fn a_segment_that_is_half_old_brings_its_new_half() {
+        let mut link = link();
+        link.handle_segment(ms(0), &delta(0, &[1, 2], 0)).unwrap();
+        link.handle_segment(ms(1), &delta(1, &[2, 3], 0)).unwrap();
+        assert_eq!(link.received(), 3);
+        assert_eq!(drain(&mut link, ms(1)), [ack(0, 3)]);
+    }
+
+    #[test]
+    fn acks_that_arrive_out_of_order_never_go_back() {
+        let (mut link, _) = sending(ms(0), 0..4);
+        link.handle_segment(ms(100), &ack(0, 3)).unwrap();
+        link.handle_segment(ms(110), &ack(0, 1)).unwrap();
+        assert_eq!((link.acked(), link.unacked()), (3, 1));
+    }
+
+    #[test]
+    fn without_an_ack_the_first_batch_is_sent_again_and_the_link_is_suspect() {
+        let (mut link, _) = sending(ms(0), 0..2);
+        assert_eq!(drain(&mut link, ms(1499)), []);
+        assert!(!link.is_suspect());
+        assert_eq!(drain(&mut link, ms(1500)), [asking(delta(0, &[0, 1], 0))]);
+        assert!(link.is_suspect());
+    }
+
+    #[test]
+    fn an_ack_of_something_new_starts_the_retransmission_timer_afresh() {
+        let (mut link, _) = sending(ms(0), 0..2);
+        link.handle_segment(ms(1400), &ack(0, 1)).unwrap();
+        assert_eq!(link.poll_timeout(), Some(ms(2900)));
+        link.handle_segment(ms(1500), &ack(0, 2)).unwrap();
+        assert_eq!(link.poll_timeout(), None, "all is acknowledged");
+    }
+
+    #[test]
+    fn on_a_suspect_link_only_probes_go_out() {
+        let (mut link, _) = sending(ms(0), 0..1);
+        drain(&mut link, ms(1500));
+        link.push(1);
+        link.release();
+        assert_eq!(drain(&mut link, ms(1600)), []);
+        let next = link.poll_timeout().unwrap();
+        assert_eq!(
+            drain(&mut link, next),
+            [asking(delta(0, &[0, 1], 0))],
+            "what waits rides along"
+        );
+    }
+
+    #[test]
+    fn tries_back_off_to_the_cap_and_never_end() {
+        let (mut link, _) = sending(ms(0), 0..1);
+        let mut last = ms(0);
+        for attempt in 0..200 {
+            let next = link.poll_timeout().expect("it never gives up");
+            assert_eq!(drain(&mut link, next).len(), 1);
+            let pause = next - last;
+            if attempt > 0 {
+                assert!(pause <= BACKOFF_CAP, "{pause:?}");
+                assert!(pause >= BACKOFF_CAP * 3 / 4, "{pause:?}");
+            }
+            last = next;
+        }
+        assert!(link.is_suspect());
+    }
+
+    #[test]
+    fn two_links_do_not_try_again_in_step() {
+        let pauses = |jitter| {
+            let mut link = Link::<u32>::new(TIMING, jitter);
+            link.timeouts = 1;
+            let first = link.retry_interval();
+            link.timeouts = 2;
+            [first, link.retry_interval()]
+        };
+        assert_ne!(pauses(1), pauses(2));
+    }
+
+    #[test]
+    fn an_ack_makes_a_suspect_link_healthy_and_everything_follows_at_once() {
+        let count = BATCH as u32 * 3;
+        let (mut link, _) = sending(ms(0), 0..count);
+        link.push(count);
+        drain(&mut link, ms(1500));
+        link.handle_segment(ms(1700), &ack(0, BATCH as u64))
+            .unwrap();
+        assert!(!link.is_suspect());
+        let rest = drain(&mut link, ms(1700));
+        let offsets: Vec<_> = rest
+            .iter()
+            .map(|segment| segment.offset / BATCH as u64)
+            .collect();
+        assert_eq!(offsets, [1, 2, 3]);
+        assert_eq!(
+            rest[2].items,
+            [count],
+            "even what still waited for its window"
+        );
+    }
+
+    #[test]
+    fn an_ack_of_nothing_new_leaves_a_suspect_link_suspect() {
+        let (mut link, _) = sending(ms(0), 0..1);
+        drain(&mut link, ms(1500));
+        link.handle_segment(ms(1600), &ack(0, 0)).unwrap();
+        assert!(link.is_suspect(), "the cut may have one direction only");
+    }
+
+    #[test]
+    fn good_news_makes_a_suspect_link_probe_now_but_once_in_a_round_trip() {
+        let (mut link, _) = sending(ms(0), 0..1);
+        link.probe(ms(100));
+        assert_eq!(
+            drain(&mut link, ms(100)),
+            [],
+            "a healthy link has nothing to probe"
+        );
+        drain(&mut link, ms(1500));
+        link.probe(ms(1600));
+        assert_eq!(drain(&mut link, ms(1600)), []);
+        link.probe(ms(1750));
+        assert_eq!(drain(&mut link, ms(1750)), [asking(delta(0, &[0], 0))]);
+        link.probe(ms(1760));
+        assert_eq!(drain(&mut link, ms(1760)), []);
+    }
+
+    #[test]
+    fn a_probe_is_answered_with_what_is_in_flight() {
+        let (mut link, _) = sending(ms(0), 0..1);
+        link.handle_segment(ms(1000), &asking(delta(0, &[9], 0)))
+            .unwrap();
+        assert_eq!(drain(&mut link, ms(1000)), [delta(0, &[0], 1)]);
+    }
+
+    #[test]
+    fn a_probe_is_answered_with_an_ack_where_nothing_is_in_flight() {
+        let mut link = link();
+        link.handle_segment(ms(0), &asking(delta(0, &[9], 0)))
+            .unwrap();
+        assert_eq!(drain(&mut link, ms(0)), [ack(0, 1)]);
+    }
+
+    #[test]
+    fn a_late_ack_of_the_first_transmission_counts_after_a_retransmission() {
+        let (mut link, _) = sending(ms(0), 0..BATCH as u32 + 5);
+        assert_eq!(
+            drain(&mut link, ms(1500)).len(),
+            1,
+            "back at the first batch"
+        );
+        let all = BATCH as u64 + 5;
+        assert_eq!(link.handle_segment(ms(1510), &ack(0, all)), Ok(()));
+        assert!(link.is_quiet());
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused_and_changes_nothing() {
+        let (mut link, _) = sending(ms(0), 0..2);
+        let before = link.clone();
+        let beyond = LinkError::AckBeyondSent { ack: 3, sent: 2 };
+        assert_eq!(link.handle_segment(ms(10), &ack(0, 3)), Err(beyond));
+        let far = WINDOW as u64 + 1;
+        let ahead = LinkError::BeyondWindow {
+            end: far,
+            received: 0,
+        };
+        assert_eq!(link.handle_segment(ms(10), &ack(far, 1)), Err(ahead));
+        let huge = delta(u64::MAX, &[1], 1);
+        assert!(link.handle_segment(ms(10), &huge).is_err(), "no overflow");
+        assert_eq!(link, before);
+    }
+}

@@ -571,3 +571,416 @@ impl Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn message(src: &str, dest: &str, body: Body) -> Message {
+        Message {
+            src: src.into(),
+            dest: dest.into(),
+            body,
+        }
+    }
+
+    /// Node `id` of a cluster of `nodes`, already initialised.
+    fn node_of(config: Config, nodes: usize, id: &str) -> Node {
+        let node_ids: Vec<String> = (0..nodes).map(|index| format!("n{index}")).collect();
+        let mut node = Node::new(config);
+        let init = Body::Init {
+            msg_id: Some(1),
+            node_id: id.into(),
+            node_ids,
+        };
+        node.handle_message(ms(0), message("c0", id, init));
+        let ready = message(id, "c0", Body::InitOk { in_reply_to: 1 });
+        assert_eq!(drain(&mut node), [ready]);
+        node
+    }
+
+    fn node(nodes: usize, id: &str) -> Node {
+        node_of(Config::default(), nodes, id)
+    }
+
+    fn drain(node: &mut Node) -> Vec<Message> {
+        std::iter::from_fn(|| node.poll_transmit()).collect()
+    }
+
+    /// Lets time come to `now`; gives what is sent, as (destination, body).
+    fn at(node: &mut Node, now: Instant) -> Vec<(String, Body)> {
+        node.handle_timeout(now);
+        drain(node)
+            .into_iter()
+            .map(|message| (message.dest, message.body))
+            .collect()
+    }
+
+    fn broadcast(node: &mut Node, now: Instant, id: &str, value: i64) -> Vec<Message> {
+        let body = Body::Broadcast {
+            msg_id: Some(9),
+            message: value,
+        };
+        node.handle_message(now, message("c0", id, body));
+        drain(node)
+    }
+
+    fn delta(offset: u64, values: &[i64], ack: u64) -> Body {
+        Body::Delta {
+            offset,
+            values: values.to_vec(),
+            ack,
+            gap: false,
+        }
+    }
+
+    fn ack(offset: u64, ack: u64) -> Body {
+        Body::Ack {
+            offset,
+            ack,
+            gap: false,
+        }
+    }
+
+    fn values(node: &Node) -> Vec<i64> {
+        node.values().iter().collect()
+    }
+
+    fn logged(node: &mut Node) -> String {
+        let records = std::iter::from_fn(|| node.poll_log());
+        records
+            .map(|record| record.as_str().to_owned() + "\n")
+            .collect()
+    }
+
+    fn error_code(node: &mut Node) -> Option<i64> {
+        match drain(node).pop()?.body {
+            Body::Error { code, .. } => Some(code.number()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn before_init_every_request_is_put_off() {
+        let mut node = Node::new(Config::default());
+        for kind in ["read", "topology", "stats"] {
+            let line =
+                format!(r#"{{"src":"c1","dest":"n1","body":{{"type":"{kind}","msg_id":1}}}}"#);
+            node.handle_line(ms(0), line.as_bytes());
+            assert_eq!(error_code(&mut node), Some(11), "{kind}");
+        }
+        node.handle_line(
+            ms(0),
+            br#"{"src":"c1","dest":"n1","body":{"type":"fly","msg_id":1}}"#,
+        );
+        assert_eq!(error_code(&mut node), Some(10));
+    }
+
+    #[test]
+    fn an_init_that_makes_no_sense_is_refused_and_another_one_may_follow() {
+        let mut node = Node::new(Config::default());
+        for ids in [vec!["n1"], vec![], vec!["n0", "n1", "n1"], vec!["n0", "n0"]] {
+            let node_ids = ids.into_iter().map(String::from).collect();
+            let init = Body::Init {
+                msg_id: Some(1),
+                node_id: "n0".into(),
+                node_ids,
+            };
+            node.handle_message(ms(0), message("c0", "n0", init));
+            assert_eq!(error_code(&mut node), Some(12));
+        }
+        let node_ids = vec!["n0".into()];
+        let init = Body::Init {
+            msg_id: Some(1),
+            node_id: "n0".into(),
+            node_ids,
+        };
+        node.handle_message(ms(0), message("c0", "n0", init));
+        assert_eq!(drain(&mut node).len(), 1);
+    }
+
+    #[test]
+    fn a_second_init_is_ignored() {
+        let mut node = node(25, "n3");
+        logged(&mut node);
+        let init = Body::Init {
+            msg_id: Some(2),
+            node_id: "n4".into(),
+            node_ids: vec!["n4".into()],
+        };
+        node.handle_message(ms(0), message("c0", "n4", init));
+        assert_eq!(drain(&mut node), []);
+        assert!(logged(&mut node).contains("reason=\"this is n3 already\""));
+        assert_eq!(node.links().next().map(|(id, _)| id), Some("n0"));
+    }
+
+    #[test]
+    fn requests_are_answered_at_once() {
+        let mut node = node(1, "n0");
+        let bodies = broadcast(&mut node, ms(1), "n0", 7);
+        assert_eq!(
+            bodies,
+            [message("n0", "c0", Body::BroadcastOk { in_reply_to: 9 })]
+        );
+        node.handle_message(ms(2), message("c5", "n0", Body::Read { msg_id: Some(3) }));
+        let messages = [7].into_iter().collect();
+        assert_eq!(
+            drain(&mut node),
+            [message(
+                "n0",
+                "c5",
+                Body::ReadOk {
+                    in_reply_to: 3,
+                    messages
+                }
+            )]
+        );
+        node.handle_message(
+            ms(3),
+            message(
+                "c5",
+                "n0",
+                Body::Broadcast {
+                    msg_id: None,
+                    message: 8,
+                },
+            ),
+        );
+        assert_eq!(drain(&mut node), [], "without a number there is no answer");
+        assert_eq!(values(&node), [7, 8]);
+        assert_eq!(node.poll_timeout(), None, "alone in the world");
+    }
+
+    #[test]
+    fn a_message_to_somebody_else_is_refused() {
+        let mut node = node(2, "n0");
+        assert_eq!(broadcast(&mut node, ms(1), "n1", 7)[0].body.kind(), "error");
+        assert_eq!(values(&node), []);
+    }
+
+    #[test]
+    fn a_leaf_tells_its_hub_at_the_end_of_the_turn() {
+        let mut node = node(25, "n3");
+        broadcast(&mut node, ms(5), "n3", 7);
+        broadcast(&mut node, ms(5), "n3", 8);
+        assert_eq!(node.poll_timeout(), Some(ms(5)));
+        assert_eq!(at(&mut node, ms(5)), [("n0".into(), delta(0, &[7, 8], 0))]);
+    }
+
+    #[test]
+    fn a_hub_gathers_for_all_leaves_in_one_window() {
+        let mut node = node(4, "n0");
+        broadcast(&mut node, ms(0), "n0", 1);
+        node.handle_message(ms(100), message("n2", "n0", delta(0, &[2], 0)));
+        assert_eq!(at(&mut node, ms(149)), []);
+        assert_eq!(
+            at(&mut node, ms(150)),
+            [
+                ("n1".into(), delta(0, &[1, 2], 0)),
+                ("n2".into(), delta(0, &[1], 1)),
+                ("n3".into(), delta(0, &[1, 2], 0)),
+            ],
+            "the first value opened the window; n2 does not hear its own"
+        );
+    }
+
+    #[test]
+    fn a_value_from_the_only_leaf_goes_nowhere() {
+        let mut node = node(2, "n0");
+        node.handle_message(ms(0), message("n1", "n0", delta(0, &[5], 0)));
+        assert_eq!(at(&mut node, ms(0)), []);
+        assert_eq!(node.poll_timeout(), Some(ms(1000)), "only its ack is due");
+    }
+
+    #[test]
+    fn a_value_is_passed_on_once_however_often_it_comes() {
+        let mut node = node(4, "n0");
+        node.handle_message(ms(0), message("n1", "n0", delta(0, &[5], 0)));
+        at(&mut node, ms(150));
+        node.handle_message(ms(200), message("n2", "n0", delta(0, &[5], 1)));
+        broadcast(&mut node, ms(200), "n0", 5);
+        assert!(
+            at(&mut node, ms(400))
+                .iter()
+                .all(|(_, body)| body.kind() != "delta")
+        );
+    }
+
+    #[test]
+    fn what_comes_from_the_parent_was_gathered_there_and_goes_down_at_once() {
+        let config = Config {
+            hubs: Some(2),
+            ..Config::default()
+        };
+        let mut node = node_of(config, 8, "n1");
+        broadcast(&mut node, ms(0), "n1", 1);
+        node.handle_message(ms(10), message("n0", "n1", delta(0, &[2], 0)));
+        let sent = at(&mut node, ms(10));
+        let leaves: Vec<_> = sent.iter().filter(|(to, _)| to != "n0").collect();
+        assert_eq!(leaves.len(), 3);
+        assert!(
+            leaves.iter().all(|(_, body)| *body == delta(0, &[1, 2], 0)),
+            "with what was waiting"
+        );
+        assert!(
+            sent.contains(&("n0".into(), delta(0, &[1], 1))),
+            "but not back up"
+        );
+    }
+
+    #[test]
+    fn values_beyond_a_gap_are_merged_and_the_rest_is_asked_for() {
+        let mut node = node(4, "n0");
+        node.handle_message(ms(0), message("n1", "n0", delta(2, &[7], 0)));
+        assert_eq!(values(&node), [7]);
+        let gap = Body::Ack {
+            offset: 0,
+            ack: 0,
+            gap: true,
+        };
+        assert_eq!(at(&mut node, ms(0)), [("n1".into(), gap)]);
+    }
+
+    #[test]
+    fn strangers_and_impossible_offsets_are_logged_and_ignored() {
+        let mut node = node(25, "n3");
+        logged(&mut node);
+        for (src, body) in [
+            ("n4", delta(0, &[66], 0)),
+            ("c1", delta(0, &[66], 0)),
+            ("n0", delta(0, &[66], 1)),
+            ("n0", delta(1 << 40, &[66], 0)),
+            ("n0", ack(i64::MAX as u64, 0)),
+        ] {
+            node.handle_message(ms(1), message(src, "n3", body));
+            assert!(logged(&mut node).contains("event=ignored"), "{src}");
+        }
+        assert_eq!((values(&node), drain(&mut node)), (vec![], vec![]));
+        assert_eq!(node.poll_timeout(), None);
+    }
+
+    #[test]
+    fn bad_lines_are_logged_in_one_line_and_answered_where_possible() {
+        let mut node = node(25, "n3");
+        logged(&mut node);
+        node.handle_line(ms(1), b"{\"src\":\n\"oops");
+        assert_eq!(drain(&mut node), []);
+        assert_eq!(logged(&mut node).lines().count(), 1);
+        node.handle_line(
+            ms(1),
+            br#"{"src":"c1","dest":"n3","body":{"type":"broadcast","msg_id":4,"message":[]}}"#,
+        );
+        assert_eq!(error_code(&mut node), Some(12));
+        assert_eq!(values(&node), []);
+    }
+
+    /// The root of 4 nodes, whose leaves have all turned suspect.
+    fn hub_with_suspects() -> (Node, Instant) {
+        let mut node = node(4, "n0");
+        broadcast(&mut node, ms(0), "n0", 1);
+        assert_eq!(at(&mut node, ms(150)).len(), 3);
+        assert_eq!(at(&mut node, ms(1650)).len(), 3, "three probes");
+        assert!(node.links().all(|(_, link)| link.is_suspect()));
+        (node, ms(1650))
+    }
+
+    #[test]
+    fn a_hub_probes_its_suspects_in_turn() {
+        let (mut node, start) = hub_with_suspects();
+        let mut probed = Vec::new();
+        for turn in 1..=4 {
+            for (to, body) in at(&mut node, start + PROBE_TURN * turn) {
+                assert!(matches!(body, Body::Delta { gap: true, .. }));
+                probed.push(to);
+            }
+        }
+        assert_eq!(probed, ["n1", "n2", "n3", "n1"]);
+    }
+
+    #[test]
+    fn good_news_from_one_suspect_makes_a_hub_probe_all_of_them() {
+        let (mut node, start) = hub_with_suspects();
+        let now = start + Duration::from_millis(300);
+        at(&mut node, now);
+        let now = now + Duration::from_millis(300);
+        node.handle_message(now, message("n2", "n0", ack(0, 0)));
+        let probed: Vec<_> = at(&mut node, now).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(probed, ["n1", "n2", "n3"]);
+    }
+
+    #[test]
+    fn suspects_and_recoveries_are_logged() {
+        let (mut node, start) = hub_with_suspects();
+        assert!(logged(&mut node).contains("level=warn event=suspect peer=n2 unacked=1\n"));
+        node.handle_message(start, message("n2", "n0", ack(0, 1)));
+        assert!(logged(&mut node).contains("level=info event=healthy peer=n2\n"));
+    }
+
+    #[test]
+    fn stats_count_each_link() {
+        let (mut node, start) = hub_with_suspects();
+        node.handle_message(start, message("c0", "n0", Body::Stats { msg_id: Some(5) }));
+        let mut line = Vec::new();
+        drain(&mut node)[0].encode(&mut line);
+        let text = String::from_utf8(line).unwrap();
+        let link = r#"{"peer":"n1","sent":2,"acks":0,"received":0,"retransmitted":1,"gaps":0,"duplicates":0,"unacked":1}"#;
+        assert!(text.contains(link), "{text}");
+        assert!(text.contains(r#""totals":{"sent":6,"#), "{text}");
+    }
+
+    /// Carries messages among `nodes` with 100 ms latency until nothing is left
+    /// to do; gives how many messages it took and when the last one was sent.
+    fn run_until_quiet(nodes: &mut [Node]) -> (usize, Instant) {
+        let mut flying: VecDeque<(Instant, Message)> = VecDeque::new();
+        let (mut sent, mut last) = (0, Instant::ZERO);
+        loop {
+            let arrival = flying.front().map(|(at, _)| *at);
+            let timer = nodes.iter().filter_map(Node::poll_timeout).min();
+            let Some(now) = arrival.into_iter().chain(timer).min() else {
+                return (sent, last);
+            };
+            while flying.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, message) = flying.pop_front().unwrap();
+                let index: usize = message.dest[1..].parse().unwrap();
+                nodes[index].handle_message(now, message);
+            }
+            for node in nodes.iter_mut() {
+                node.handle_timeout(now);
+                for message in drain(node) {
+                    (sent, last) = (sent + 1, now);
+                    flying.push_back((now + Duration::from_millis(100), message));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_value_reaches_24_others_with_24_deltas_and_their_acks_and_then_all_is_quiet() {
+        let mut nodes: Vec<Node> = (0..25)
+            .map(|index| node(25, &format!("n{index}")))
+            .collect();
+        broadcast(&mut nodes[7], ms(0), "n7", 42);
+        let (sent, last) = run_until_quiet(&mut nodes);
+        assert!(nodes.iter().all(|node| values(node) == [42]));
+        // Up: one delta, acknowledged alone. Down: 23 deltas and 23 acks.
+        assert_eq!(sent, 2 * 24);
+        assert_eq!(
+            last,
+            ms(100 + 150 + 100 + 1000),
+            "the leaves' acks waited for a ride"
+        );
+        assert!(
+            nodes.iter().all(|node| node.poll_timeout().is_none()),
+            "no timer is left"
+        );
+        assert!(
+            nodes
+                .iter()
+                .all(|node| node.links().all(|(_, link)| link.is_quiet()))
+        );
+    }
+}
