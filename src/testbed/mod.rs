@@ -84,7 +84,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     if options.maelstrom || std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty()) {
         let folder = Path::new(RUNS).join("maelstrom");
         let measured = maelstrom::run(options, &program, &folder)?;
-        say(&report::table(&measured));
+        say(&report::table(&measured, options));
         say("\n");
         say(&report::verdict_text(&measured, options, &[]));
         say(&format!(

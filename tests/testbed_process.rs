@@ -1,0 +1,218 @@
+//! The testbed as a user calls it: good runs, bad nodes, wrong options.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder of its own for a test, since each run leaves files.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn testbed(name: &str, args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
+    command
+        .args(args.split_whitespace())
+        .current_dir(folder(name))
+        .env_remove("MAELSTROM")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(name: &str, args: &str) -> Output {
+    testbed(name, args).output().expect("the testbed starts")
+}
+
+/// A program that a test makes up.
+fn script(name: &str, text: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder(&format!("{name}-bin")).join("program");
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A small run, fast enough for a test.
+const SMALL: &str = "--node-count 5 --time-limit 1 --latency 1 --quiet 0.5";
+
+#[test]
+fn a_small_run_passes_and_leaves_its_files() {
+    let output = run("small", &format!("efficient {SMALL} --loss 0.02"));
+    let stdout = text(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{stdout}{}",
+        text(&output.stderr)
+    );
+    assert!(stdout.contains("PASS: valid"), "{stdout}");
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("small/target/runs/efficient");
+    let read = |name: &str| std::fs::read_to_string(files.join(name)).expect(name);
+    assert!(read("results.json").starts_with(r#"{"valid":true,"command":"efficient","seed":1,"#));
+    assert!(read("messages.jsonl").contains(r#""type":"delta""#));
+    assert!(read("history.jsonl").contains(r#""event":"invoke","op":"broadcast","value":0"#));
+    assert!(read("node-logs/n4.log").contains("event=init node=n4"));
+}
+
+#[test]
+fn a_node_that_dies_ends_the_run_with_its_status_and_last_words() {
+    let node = script("dies", "read line; echo 'something broke' >&2; exit 7");
+    let output = run("dies", &format!("efficient {SMALL} --bin {node}"));
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.contains(" died; exit status: 7; its last lines on stderr:\n  something broke"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_node_that_writes_no_message_ends_the_run_with_the_line() {
+    let node = script("garbage", "read line; echo 'I am ready'; cat >/dev/null");
+    let output = run("garbage", &format!("efficient {SMALL} --bin {node}"));
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr.contains("wrote a malformed line: not JSON at byte 0"),
+        "{stderr}"
+    );
+    assert!(stderr.contains(": I am ready; it still runs"), "{stderr}");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let output = run("missing", "efficient --bin /nowhere/node");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no node program at /nowhere/node"));
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_right() {
+    for (args, part) in [
+        ("efficient --loss 7", "--loss takes a number from 0 to 1"),
+        ("efficient -- --retry-ms 1", "must be more than --ack-ms"),
+        ("fly", "there are efficient, partition"),
+    ] {
+        let output = run("usage", args);
+        assert_eq!(output.status.code(), Some(2), "{args}");
+        assert!(
+            text(&output.stderr).contains(part),
+            "{args}: {}",
+            text(&output.stderr)
+        );
+    }
+    let bare = run("usage", "");
+    assert_eq!(bare.status.code(), Some(0));
+    assert!(text(&bare.stdout).starts_with("usage: ./run.sh COMMAND"));
+}
+
+#[test]
+fn a_signal_ends_the_run_and_no_node_is_left() {
+    // Each node leaves its process number behind.
+    let pids = folder("signal-pids");
+    let node = script(
+        "signal",
+        &format!(
+            "echo $$ > {}/$$; exec {} --log error",
+            pids.display(),
+            env!("CARGO_BIN_EXE_hubcast")
+        ),
+    );
+    let mut command = testbed("signal", &format!("efficient --node-count 3 --bin {node}"));
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let nodes = || -> Vec<String> {
+        let entries = std::fs::read_dir(&pids).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    while nodes().len() < 3 {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "the nodes did not start"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let signal = |number: &str, pid: &str| {
+        let status = Command::new("kill")
+            .args([number, pid])
+            .stderr(Stdio::null())
+            .status();
+        status.expect("kill is there").success()
+    };
+    assert!(signal("-TERM", &child.id().to_string()));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("interrupted by signal 15"));
+    for pid in nodes() {
+        assert!(!signal("-0", &pid), "node process {pid} is still there");
+    }
+}
+
+/// Stands in for Maelstrom: takes its options, leaves its results.
+const MAELSTROM: &str = r#"
+echo "$@" > arguments
+mkdir -p store/latest
+cat > store/latest/results.edn <<'END'
+{:net {:servers {:send-count 3404, :msgs-per-op 1.72}, :valid? true},
+ :workload {:stable-latencies {0 0, 0.5 268, 0.95 340, 0.99 350, 1 371}},
+ :valid? true}
+END
+"#;
+
+#[test]
+fn with_maelstrom_its_verdict_stands_in_the_same_table() {
+    let program = script("maelstrom", MAELSTROM);
+    let output = testbed("maelstrom", "efficient --maelstrom")
+        .env("MAELSTROM", program)
+        .output()
+        .unwrap();
+    let stdout = text(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{stdout}{}",
+        text(&output.stderr)
+    );
+    assert!(
+        stdout.contains("1.72") && stdout.contains("268 ms") && stdout.contains("371 ms"),
+        "{stdout}"
+    );
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("maelstrom/target/runs/maelstrom");
+    let arguments = std::fs::read_to_string(folder.join("arguments")).unwrap();
+    assert!(arguments.contains("test -w broadcast") && arguments.contains("--latency 100"));
+}
+
+#[test]
+fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
+    let program = script("crash", "echo 'No such workload'; exit 255");
+    let output = testbed("crash", "efficient")
+        .env("MAELSTROM", program)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("left no results (exit status: 255)")
+            && stderr.contains("No such workload"),
+        "{stderr}"
+    );
+    let output = testbed("crash", "efficient --maelstrom")
+        .env("PATH", "/nowhere")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("Maelstrom was not found: unpack"));
+}
