@@ -126,6 +126,11 @@ impl Outcome<'_> {
         problems
     }
 
+    /// From the last operation before the quiet to the last message between nodes.
+    fn quiet_after(&self) -> Option<Duration> {
+        Some(self.counts.last_message? - self.counts.last_op?)
+    }
+
     /// `results.json`.
     pub fn to_json(&self) -> Json<'static> {
         let (counts, options, measured) = (self.counts, self.options, self.measured());
@@ -185,6 +190,7 @@ impl Outcome<'_> {
                     ("duplicated", int(counts.server.duplicated)),
                 ]),
             ),
+            ("quiet_after_ms", self.quiet_after().map_or(Json::Null, ms)),
             ("stable_latency_ms", stable),
             (
                 "client_latency_ms",
@@ -221,30 +227,20 @@ impl Outcome<'_> {
     pub fn text(&self) -> String {
         let (counts, measured) = (self.counts, self.measured());
         let mut text = table(&measured, self.options);
-        let row = |text: &mut String, name: &str, times: &[Duration]| {
-            let mut sorted = times.to_vec();
+        let answered = [
+            ("broadcast answered in", &counts.broadcast_latency),
+            ("read answered in", &counts.read_latency),
+        ];
+        for (name, times) in answered {
+            let mut sorted = times.clone();
             sorted.sort_unstable();
-            if let (Some(median), Some(max)) = (quantile(&sorted, 0.5), quantile(&sorted, 1.0)) {
-                line(
-                    text,
-                    &format!("{name}, median"),
-                    &format!("{:.1} ms", median.as_secs_f64() * 1e3),
-                    [],
-                );
-                line(
-                    text,
-                    &format!("{name}, maximum"),
-                    &format!("{:.1} ms", max.as_secs_f64() * 1e3),
-                    [],
-                );
+            for (label, p) in [("median", 0.5), ("maximum", 1.0)] {
+                if let Some(time) = quantile(&sorted, p) {
+                    let shown = format!("{:.1} ms", time.as_secs_f64() * 1e3);
+                    line(&mut text, &format!("{name}, {label}"), &shown, []);
+                }
             }
-        };
-        row(
-            &mut text,
-            "broadcast answered in",
-            &counts.broadcast_latency,
-        );
-        row(&mut text, "read answered in", &counts.read_latency);
+        }
         let server = counts.server;
         let _ = write!(
             text,
@@ -264,6 +260,13 @@ impl Outcome<'_> {
             self.verdict.stale,
             self.verdict.never_read,
         );
+        if let Some(time) = self.quiet_after() {
+            let _ = writeln!(
+                text,
+                "the last message between nodes was sent {:.2} s after the last operation",
+                time.as_secs_f64()
+            );
+        }
         if self.options.nemesis {
             let _ = writeln!(
                 text,
