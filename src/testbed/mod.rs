@@ -11,6 +11,7 @@
 //! | [`network`] | latency, loss, duplication, cuts |
 //! | [`nemesis`] | kinds of partitions and when they strike |
 //! | [`processes`] | nodes as real processes on the real clock |
+//! | [`simulation`] | nodes in memory on a virtual clock |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
 //! | [`report`] | limits, table, `results.json` |
@@ -35,12 +36,14 @@ pub mod options;
 pub mod processes;
 pub mod report;
 pub mod rng;
+pub mod simulation;
 
 use engine::{Engine, Failure};
 use journal::Journal;
 use options::{Command, Options};
 use processes::Processes;
 use report::Outcome;
+use simulation::Simulation;
 
 use crate::stdio;
 
@@ -79,11 +82,11 @@ pub fn main(args: &[String]) -> u8 {
 
 /// Runs a job and prints its report; says whether it passed.
 fn run(options: &Options) -> Result<bool, Failure> {
-    let program = program(options)?;
     say(&headline(options));
-    if options.maelstrom || std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty()) {
+    let maelstrom = std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty());
+    if options.maelstrom || maelstrom && !options.virtual_time {
         let folder = Path::new(RUNS).join("maelstrom");
-        let measured = maelstrom::run(options, &program, &folder)?;
+        let measured = maelstrom::run(options, &program(options)?, &folder)?;
         say(&report::table(&measured, options));
         say("\n");
         say(&report::verdict_text(&measured, options, &[]));
@@ -93,14 +96,23 @@ fn run(options: &Options) -> Result<bool, Failure> {
         ));
         return Ok(measured.passes(options));
     }
-    stdio::remember_signals();
     let folder = Path::new(RUNS).join(options.job.name());
     let journal = Journal::create(&folder)?;
-    let nodes = Processes::start(options, &program, &folder)?;
-    let show_progress = io::stderr().is_terminal();
-    let (mut finished, journal, nodes) =
-        Engine::new(options, nodes, journal, show_progress).run()?;
-    finished.counts.problems.extend(nodes.stop());
+    let (finished, journal) = if options.virtual_time {
+        let config = options::node_config(&options.node_args)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let nodes = Simulation::new(&options.node_ids(), &config, Some(&folder))?;
+        let (finished, journal, _) = Engine::new(options, nodes, journal, false).run()?;
+        (finished, journal)
+    } else {
+        stdio::remember_signals();
+        let nodes = Processes::start(options, &program(options)?, &folder)?;
+        let show_progress = io::stderr().is_terminal();
+        let (mut finished, journal, nodes) =
+            Engine::new(options, nodes, journal, show_progress).run()?;
+        finished.counts.problems.extend(nodes.stop());
+        (finished, journal)
+    };
     let outcome = Outcome {
         options,
         counts: &finished.counts,

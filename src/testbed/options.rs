@@ -29,6 +29,8 @@ options
   --nemesis partition      cut and heal the network (on in `partition`)
   --nemesis-interval S     mean seconds from one cut or heal to the next (10)
   --quiet S                seconds of quiet before the final reads (10)
+  --virtual                nodes in memory on a virtual clock: the same run without
+                           the waiting, the same bytes for the same seed
   --seed N                 everything random comes from it (1)
   --bin PATH               the node to test (hubcast)
   --maelstrom              run the real Maelstrom instead, found in MAELSTROM or
@@ -41,8 +43,11 @@ exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
 A run leaves its files in target/runs/COMMAND/.
 ";
 
-/// The most nodes of one run: three pipes and four threads each.
-const MAX_PROCESSES: u64 = 500;
+/// The most nodes of one run with real processes: three pipes and three threads each.
+const MAX_PROCESSES: usize = 500;
+
+/// The most nodes of one run in memory. The network keeps a byte for each pair.
+const MAX_NODES: u64 = 10_000;
 
 /// Which job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +123,8 @@ pub struct Options {
     pub seed: u64,
     /// The node's program; `None`: hubcast, next to the testbed.
     pub bin: Option<PathBuf>,
+    /// Nodes in memory on a virtual clock.
+    pub virtual_time: bool,
     /// Run the real Maelstrom.
     pub maelstrom: bool,
     /// The node's arguments, behind `--`.
@@ -151,6 +158,7 @@ impl Options {
             quiet: Duration::from_secs(10),
             seed: 1,
             bin: None,
+            virtual_time: false,
             maelstrom: false,
             node_args: Vec::new(),
         }
@@ -242,7 +250,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         };
         match option.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
-            "--node-count" => options.nodes = whole(option, value()?, 1, MAX_PROCESSES)? as usize,
+            "--node-count" => options.nodes = whole(option, value()?, 1, MAX_NODES)? as usize,
             "--time-limit" => options.time_limit = seconds(option, value()?, 1.0)?,
             "--rate" => options.rate = decimal(option, value()?, 0.1, 100_000.0)?,
             "--latency" => {
@@ -285,10 +293,19 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
             "--quiet" => options.quiet = seconds(option, value()?, 0.0)?,
             "--seed" => options.seed = whole(option, value()?, 0, u64::MAX)?,
             "--bin" => options.bin = Some(PathBuf::from(value()?)),
+            "--virtual" => options.virtual_time = true,
             "--maelstrom" => options.maelstrom = true,
             "--" => options.node_args = rest.by_ref().cloned().collect(),
             _ => return usage(format!("unknown option '{option}'; see --help")),
         }
+    }
+    if options.virtual_time && (options.maelstrom || options.bin.is_some()) {
+        return usage("--virtual runs hubcast in memory; leave --bin and --maelstrom out".into());
+    }
+    if !options.virtual_time && options.nodes > MAX_PROCESSES {
+        return usage(format!(
+            "more than {MAX_PROCESSES} nodes run with --virtual only"
+        ));
     }
     if options.bin.is_none() {
         node_config(&options.node_args)?;

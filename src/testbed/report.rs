@@ -172,7 +172,7 @@ impl Outcome<'_> {
             ("valid", Json::Bool(measured.valid)),
             ("command", Json::String(options.job.name().into())),
             ("seed", Json::Number(options.seed.to_string().into())),
-            ("virtual", Json::Bool(false)),
+            ("virtual", Json::Bool(options.virtual_time)),
             ("nodes", int(options.nodes as u64)),
             ("node_args", strings(options.node_args.clone())),
             ("ops", int(counts.ops)),
