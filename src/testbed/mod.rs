@@ -12,6 +12,7 @@
 //! | [`nemesis`] | kinds of partitions and when they strike |
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
+//! | [`torture`] | thousands of drawn lives under faults |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
 //! | [`report`] | limits, table, `results.json` |
@@ -37,6 +38,7 @@ pub mod processes;
 pub mod report;
 pub mod rng;
 pub mod simulation;
+pub mod torture;
 
 use engine::{Engine, Failure};
 use journal::Journal;
@@ -61,6 +63,13 @@ const RUNS: &str = "target/runs";
 pub fn main(args: &[String]) -> u8 {
     let options = match options::parse(args) {
         Ok(Command::Run(options)) => options,
+        Ok(Command::Torture { runs, seed, shrink }) => {
+            return if torture::main(runs, seed, shrink) {
+                PASSED
+            } else {
+                FAILED
+            };
+        }
         Ok(Command::Help) => {
             say(options::HELP);
             return PASSED;

@@ -14,9 +14,14 @@ commands
               messages per operation and stable latency against the limits of
               Gossip Glomers' challenges 3d and 3e
   partition   the same while the network is cut and healed: nothing may be lost
+  torture     thousands of short lives in virtual time, each with its own cluster,
+              load and faults; every promise is checked after every step
+                --runs N   how many (default 1000)
+                --seed S   the first one's seed (default 1)
+                --shrink   look for a smaller life that fails, too
   test        cargo test
 
-options
+options of efficient and partition
   --node-count N           nodes (default 25)
   --time-limit S           seconds of load (default 20)
   --rate R                 operations a second, half broadcast, half read (100)
@@ -136,6 +141,15 @@ pub struct Options {
 pub enum Command {
     /// Run a job.
     Run(Options),
+    /// Run drawn lives under faults.
+    Torture {
+        /// How many.
+        runs: u64,
+        /// The first one's seed.
+        seed: u64,
+        /// Whether a failing one is made smaller.
+        shrink: bool,
+    },
     /// Print [`HELP`].
     Help,
 }
@@ -235,10 +249,11 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
     let mut options = Options::new(match job.as_str() {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
+        "torture" => return parse_torture(rest),
         "--help" | "-h" | "help" => return Ok(Command::Help),
         other => {
             return usage(format!(
-                "unknown command '{other}'; there are efficient, partition and test"
+                "unknown command '{other}'; there are efficient, partition, torture and test"
             ));
         }
     });
@@ -311,6 +326,29 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         node_config(&options.node_args)?;
     }
     Ok(Command::Run(options))
+}
+
+fn parse_torture(args: &[String]) -> Result<Command, UsageError> {
+    let (mut runs, mut seed, mut shrink) = (1000, 1, false);
+    let mut args = args.iter();
+    while let Some(option) = args.next() {
+        let mut value = || {
+            let missing = || UsageError(format!("{option} needs a value; see --help"));
+            args.next().map(String::as_str).ok_or_else(missing)
+        };
+        match option.as_str() {
+            "--help" | "-h" => return Ok(Command::Help),
+            "--runs" => runs = whole(option, value()?, 1, 1_000_000_000)?,
+            "--seed" => seed = whole(option, value()?, 0, u64::MAX)?,
+            "--shrink" => shrink = true,
+            _ => {
+                return usage(format!(
+                    "torture takes --runs, --seed and --shrink, not '{option}'"
+                ));
+            }
+        }
+    }
+    Ok(Command::Torture { runs, seed, shrink })
 }
 
 /// The settings that hubcast would run with.
@@ -386,7 +424,7 @@ mod tests {
     #[test]
     fn a_bad_command_line_is_refused_with_what_would_be_right() {
         for (line, part) in [
-            ("fly", "there are efficient, partition and test"),
+            ("fly", "there are efficient, partition, torture and test"),
             ("efficient --loss 2", "from 0 to 1, not '2'"),
             ("efficient --loss NaN", "from 0 to 1, not 'NaN'"),
             (

@@ -1,0 +1,898 @@
+//! Thousands of short lives under faults, each drawn from a seed.
+//!
+//! A run has two phases, as in TigerBeetle's simulator. While faults last, only
+//! *safety* is asked for, after every single step: no node holds a value that
+//! nobody sent, none forgets one, no ack is ahead of what was received, and no
+//! node says what its neighbour must refuse. Then the network heals, and
+//! *liveness* is asked for: within a [bound](Plan::bound) every node holds every
+//! value, every link is quiet, no timer is left and no message is under way.
+//!
+//! Faults: loss, duplication, reordering, cuts of all kinds that overlap and may
+//! have one direction only, and nodes that are paused (they neither read nor
+//! act; what is sent to them waits, as in a pipe). Load: single values and
+//! bursts that are dense, sparse, negative, huge or repeated.
+//!
+//! A [`Plan`] is plain data, so a failing one can be made smaller.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::nemesis::Kind;
+use super::network::Network;
+use super::options::{Distribution, Job, Options};
+use super::rng::Rng;
+use crate::config::Config;
+use crate::interval_set::IntervalSet;
+use crate::link::{BACKOFF_CAP, ROUND_TRIP};
+use crate::log::Level;
+use crate::message::{Body, Message};
+use crate::node::Node;
+use crate::time::Instant;
+use crate::tree;
+
+/// The most nodes of a run. Enough for a tree of eight hubs.
+const MAX_NODES: u64 = 60;
+
+/// The longest that a message is held back to reorder it, and the cap on one
+/// latency: an exponential one could otherwise outlast any bound.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
+/// The most events of a run. The largest runs have some hundred thousand; more
+/// than this is a storm of messages that feeds itself.
+const MAX_EVENTS: u64 = 20_000_000;
+
+/// A fault and its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// When it begins.
+    pub start: Instant,
+    /// When it ends.
+    pub end: Instant,
+    /// What it is.
+    pub what: What,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// Messages along these directions (source, destination) are dropped.
+    Cut(&'static str, Vec<(usize, usize)>),
+    /// The node neither reads nor acts.
+    Pause(usize),
+}
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The seed that it was drawn from; also decides what the network does.
+    pub seed: u64,
+    /// How many nodes.
+    pub nodes: usize,
+    /// The nodes' settings.
+    pub config: Config,
+    /// Mean latency.
+    pub latency: Duration,
+    /// How it spreads.
+    pub latency_dist: Distribution,
+    /// Chance of loss.
+    pub loss: f64,
+    /// Chance of duplication.
+    pub duplicate: f64,
+    /// Chance of being held back for up to [`MAX_DELAY`] more.
+    pub reorder: f64,
+    /// When, at which node, which value: in the order of time.
+    pub values: Vec<(Instant, usize, i64)>,
+    /// The faults.
+    pub faults: Vec<Fault>,
+    /// When the network heals.
+    pub heal: Instant,
+}
+
+impl Plan {
+    /// Draws a plan.
+    pub fn draw(seed: u64) -> Plan {
+        let rng = &mut Rng::new(seed, "torture");
+        let ms = |rng: &mut Rng, least: u64, most: u64| {
+            Duration::from_millis(least + rng.below(most - least + 1))
+        };
+        let nodes = 1 + rng.below(MAX_NODES) as usize;
+        let ack = ms(rng, 0, 2000);
+        let defaults = rng.chance(0.3);
+        let config = if defaults {
+            Config {
+                log: Level::Warn,
+                ..Config::default()
+            }
+        } else {
+            Config {
+                up: if rng.chance(0.5) {
+                    Duration::ZERO
+                } else {
+                    ms(rng, 0, 500)
+                },
+                down: ms(rng, 0, 1000),
+                ack,
+                retry: ack + ms(rng, 1, 2000),
+                hubs: rng
+                    .chance(0.5)
+                    .then(|| 1 + rng.below(nodes as u64) as usize),
+                log: Level::Warn,
+            }
+        };
+        let heal = Instant::ZERO + ms(rng, 2000, 20_000);
+        let some = |rng: &mut Rng, most| {
+            if rng.chance(0.5) {
+                rng.fraction() * most
+            } else {
+                0.0
+            }
+        };
+        let mut plan = Plan {
+            seed,
+            nodes,
+            config,
+            latency: ms(rng, 0, 300),
+            latency_dist: [
+                Distribution::Constant,
+                Distribution::Uniform,
+                Distribution::Exponential,
+            ][rng.below(3) as usize],
+            loss: some(rng, 0.2),
+            duplicate: some(rng, 0.2),
+            reorder: some(rng, 0.2),
+            values: Vec::new(),
+            faults: Vec::new(),
+            heal,
+        };
+        plan.draw_values(rng);
+        plan.draw_faults(rng);
+        plan
+    }
+
+    fn draw_values(&mut self, rng: &mut Rng) {
+        let times = 1 + rng.below(200);
+        let mut dense = 0;
+        for _ in 0..times {
+            let at = Instant::from_micros(rng.below(self.heal.as_micros()));
+            let node = rng.below(self.nodes as u64) as usize;
+            // One in a hundred is a burst, sometimes larger than a batch, and
+            // rarely larger than the window.
+            let count = match rng.below(1000) {
+                0 => 20_000,
+                1..=9 => 1 + rng.below(3000),
+                _ => 1,
+            };
+            let kind = rng.below(5);
+            for _ in 0..count {
+                let value = match kind {
+                    0 => rng.next() as i64,
+                    1 => -(rng.below(100) as i64),
+                    2 => [i64::MIN, i64::MAX, i64::MIN + 1, 1 << 62][rng.below(4) as usize],
+                    3 if !self.values.is_empty() => {
+                        self.values[rng.below(self.values.len() as u64) as usize].2
+                    }
+                    _ => {
+                        dense += 1;
+                        dense
+                    }
+                };
+                self.values.push((at, node, value));
+            }
+        }
+        self.values.sort_by_key(|(at, ..)| *at);
+    }
+
+    fn draw_faults(&mut self, rng: &mut Rng) {
+        for _ in 0..rng.below(6) {
+            let start = Instant::from_micros(rng.below(self.heal.as_micros()));
+            let end = start + Duration::from_millis(1 + rng.below(10_000));
+            let end = end.min(self.heal);
+            let what = match rng.below(8) {
+                0 | 1 => What::Pause(rng.below(self.nodes as u64) as usize),
+                2 => {
+                    // Some directions, not both of a pair.
+                    let all = (0..self.nodes).flat_map(|a| (0..self.nodes).map(move |b| (a, b)));
+                    let directions = all.filter(|(a, b)| a != b && rng.chance(0.3)).collect();
+                    What::Cut("one-way", directions)
+                }
+                kind => {
+                    let kind = Kind::ALL[kind as usize - 3];
+                    What::Cut(kind.name(), kind.directions(self.nodes, rng))
+                }
+            };
+            self.faults.push(Fault { start, end, what });
+        }
+    }
+
+    /// How long after the heal everything must be over.
+    ///
+    /// Each of up to four hops may have to wait for a retransmission that was
+    /// just put off (the backoff's cap), for the probe's way and its answer's,
+    /// for what follows and its window, and for a message that is still under
+    /// way and late. At the end each link's last ack may wait for the ack delay.
+    pub fn bound(&self) -> Duration {
+        let retry = BACKOFF_CAP.max(self.config.retry);
+        let hop = retry + ROUND_TRIP + self.config.up + self.config.down + MAX_DELAY * 2;
+        hop * 4 + self.config.ack + MAX_DELAY
+    }
+
+    fn hubs(&self) -> usize {
+        self.config
+            .hubs
+            .unwrap_or_else(|| tree::default_hubs(self.nodes))
+    }
+}
+
+/// The plan in some lines.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.config;
+        writeln!(
+            f,
+            "  {} nodes under {} hubs; --up-ms {} --down-ms {} --ack-ms {} --retry-ms {}",
+            self.nodes,
+            self.hubs(),
+            config.up.as_millis(),
+            config.down.as_millis(),
+            config.ack.as_millis(),
+            config.retry.as_millis()
+        )?;
+        writeln!(
+            f,
+            "  latency {:?} {:?}, {:.1} % lost, {:.1} % duplicated, {:.1} % held back",
+            self.latency,
+            self.latency_dist,
+            self.loss * 100.0,
+            self.duplicate * 100.0,
+            self.reorder * 100.0
+        )?;
+        writeln!(
+            f,
+            "  {} values until {} s, when all heals",
+            self.values.len(),
+            self.heal
+        )?;
+        for fault in &self.faults {
+            let what = match &fault.what {
+                What::Pause(node) => format!("pause of n{node}"),
+                What::Cut(kind, directions) => {
+                    format!("cut {kind}, {} directions", directions.len())
+                }
+            };
+            writeln!(f, "  {} s to {} s: {what}", fault.start, fault.end)?;
+        }
+        Ok(())
+    }
+}
+
+/// What happened in a run that went well.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Values given to nodes.
+    pub values: u64,
+    /// Messages between nodes.
+    pub messages: u64,
+    /// Of these, lost.
+    pub lost: u64,
+    /// Delivered twice.
+    pub duplicated: u64,
+    /// Held back to reorder them.
+    pub reordered: u64,
+    /// Dropped by a cut.
+    pub cut_off: u64,
+    /// Cuts.
+    pub cuts: u64,
+    /// Pauses.
+    pub pauses: u64,
+    /// Values sent again by a link, in messages.
+    pub retransmitted: u64,
+    /// Steps after which safety was checked.
+    pub steps: u64,
+    /// From the heal until every node held everything, as a share of the bound.
+    pub recovery: f64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.values += other.values;
+        self.messages += other.messages;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.cut_off += other.cut_off;
+        self.cuts += other.cuts;
+        self.pauses += other.pauses;
+        self.retransmitted += other.retransmitted;
+        self.steps += other.steps;
+        self.recovery = self.recovery.max(other.recovery);
+    }
+}
+
+#[derive(Debug)]
+enum Event {
+    Value(usize, i64),
+    Deliver(usize, Message),
+    Begin(usize),
+    End(usize),
+    Heal,
+}
+
+/// A cluster in the hands of a plan.
+struct World<'a> {
+    plan: &'a Plan,
+    now: Instant,
+    nodes: Vec<Node>,
+    network: Network,
+    rng: Rng,
+    queue: BTreeMap<(Instant, u64), Event>,
+    queued: u64,
+    /// Each node's next deadline.
+    timers: BTreeSet<(Instant, usize)>,
+    timer_of: Vec<Option<Instant>>,
+    /// How many faults pause a node, and what waits for it.
+    paused: Vec<u32>,
+    waiting: Vec<VecDeque<Message>>,
+    healed: bool,
+    /// All values given to nodes so far.
+    sent: IntervalSet,
+    /// What each node must hold: what was given or delivered to it.
+    model: Vec<IntervalSet>,
+    tally: Tally,
+}
+
+/// Runs a plan to its end.
+///
+/// # Errors
+///
+/// A sentence that says which promise was broken, by whom and when.
+pub fn run(plan: &Plan) -> Result<Tally, String> {
+    let mut world = World::new(plan);
+    let result = world.run();
+    result.map_err(|text| format!("at {} s: {text}", world.now))?;
+    Ok(world.tally)
+}
+
+impl<'a> World<'a> {
+    fn new(plan: &'a Plan) -> World<'a> {
+        let options = Options {
+            nodes: plan.nodes,
+            latency: plan.latency,
+            latency_dist: plan.latency_dist,
+            loss: plan.loss,
+            duplicate: plan.duplicate,
+            seed: plan.seed,
+            ..Options::new(Job::Efficient)
+        };
+        let ids = options.node_ids();
+        let mut nodes = Vec::new();
+        for id in &ids {
+            let mut node = Node::new(plan.config.clone());
+            let init = Body::Init {
+                msg_id: None,
+                node_id: id.clone(),
+                node_ids: ids.clone(),
+            };
+            let message = Message {
+                src: "c0".into(),
+                dest: id.clone(),
+                body: init,
+            };
+            node.handle_message(Instant::ZERO, message);
+            nodes.push(node);
+        }
+        let mut world = World {
+            plan,
+            now: Instant::ZERO,
+            nodes,
+            network: Network::new(&options),
+            rng: Rng::new(plan.seed, "reorder"),
+            queue: BTreeMap::new(),
+            queued: 0,
+            timers: BTreeSet::new(),
+            timer_of: vec![None; plan.nodes],
+            paused: vec![0; plan.nodes],
+            waiting: vec![VecDeque::new(); plan.nodes],
+            healed: false,
+            sent: IntervalSet::new(),
+            model: vec![IntervalSet::new(); plan.nodes],
+            tally: Tally::default(),
+        };
+        for &(at, node, value) in &plan.values {
+            world.at(at, Event::Value(node, value));
+        }
+        for (index, fault) in plan.faults.iter().enumerate() {
+            world.at(fault.start, Event::Begin(index));
+            world.at(fault.end, Event::End(index));
+        }
+        world.at(plan.heal, Event::Heal);
+        world
+    }
+
+    fn at(&mut self, time: Instant, event: Event) {
+        self.queued += 1;
+        self.queue.insert((time, self.queued), event);
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        let deadline = self.plan.heal + self.plan.bound();
+        let mut complete = None;
+        for _ in 0..MAX_EVENTS {
+            let event = self.queue.first_key_value().map(|(key, _)| key.0);
+            let timer = self.timers.first().map(|(at, _)| *at);
+            let Some(next) = event.into_iter().chain(timer).min() else {
+                return self.finish(complete);
+            };
+            if next > deadline {
+                return Err(self.unfinished());
+            }
+            // A paused node's timers are past when it wakes up.
+            self.now = self.now.max(next);
+            if timer == Some(next)
+                && let Some((_, index)) = self.timers.pop_first()
+            {
+                self.timer_of[index] = None;
+                self.turn(index)?;
+            } else if let Some((_, event)) = self.queue.pop_first() {
+                self.handle(event)?;
+            }
+            if self.healed && complete.is_none() && self.is_complete() {
+                complete = Some(self.now);
+            }
+        }
+        Err(format!("{MAX_EVENTS} events and no end: a storm"))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.nodes
+            .iter()
+            .all(|node| node.values().len() == self.sent.len())
+    }
+
+    /// Nothing is left to do: then everything must be done.
+    fn finish(&mut self, complete: Option<Instant>) -> Result<(), String> {
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.values() != &self.sent {
+                let missing = self
+                    .sent
+                    .iter()
+                    .find(|&value| !node.values().contains(value));
+                return Err(format!("all is quiet, and n{index} misses {missing:?}"));
+            }
+            if let Some((peer, _)) = node.links().find(|(_, link)| !link.is_quiet()) {
+                return Err(format!(
+                    "no timer is left, and n{index} has unacked values for {peer}"
+                ));
+            }
+        }
+        let complete = complete.ok_or("the run ended before the heal")?;
+        self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
+        let links = self.nodes.iter().flat_map(|node| node.links());
+        self.tally.retransmitted = links.map(|(_, link)| link.stats().retransmitted).sum();
+        Ok(())
+    }
+
+    fn unfinished(&self) -> String {
+        let held: Vec<u64> = self.nodes.iter().map(|node| node.values().len()).collect();
+        format!(
+            "{:.1} s after the heal there is no end; of {} values the nodes hold {held:?}",
+            self.plan.bound().as_secs_f64(),
+            self.sent.len()
+        )
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Value(index, value) => {
+                self.sent.insert(value);
+                self.tally.values += 1;
+                let body = Body::Broadcast {
+                    msg_id: None,
+                    message: value,
+                };
+                let dest = format!("n{index}");
+                self.give(
+                    index,
+                    Message {
+                        src: "c0".into(),
+                        dest,
+                        body,
+                    },
+                )
+            }
+            Event::Deliver(index, message) => {
+                let src: usize = message.src[1..]
+                    .parse()
+                    .map_err(|_| "a node without a number")?;
+                if self.network.is_cut(src, index) {
+                    self.tally.cut_off += 1;
+                    return Ok(());
+                }
+                self.give(index, message)
+            }
+            Event::Begin(fault) => {
+                match &self.plan.faults[fault].what {
+                    What::Cut(_, directions) => {
+                        self.tally.cuts += 1;
+                        self.network.cut(directions);
+                    }
+                    What::Pause(index) => {
+                        self.tally.pauses += 1;
+                        self.paused[*index] += 1;
+                    }
+                }
+                Ok(())
+            }
+            Event::End(fault) => {
+                match &self.plan.faults[fault].what {
+                    What::Cut(_, directions) => self.network.heal(directions),
+                    What::Pause(index) => {
+                        self.paused[*index] -= 1;
+                        if self.paused[*index] == 0 {
+                            return self.wake(*index);
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Event::Heal => {
+                // All faults end at the heal at the latest; loss, duplication
+                // and reordering do now.
+                self.healed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// A message for a node: handled at once, or kept while the node is paused.
+    fn give(&mut self, index: usize, message: Message) -> Result<(), String> {
+        if self.paused[index] > 0 {
+            self.waiting[index].push_back(message);
+            return Ok(());
+        }
+        self.receive(index, message)?;
+        self.turn(index)
+    }
+
+    /// A paused node goes on: one turn for everything that has waited.
+    fn wake(&mut self, index: usize) -> Result<(), String> {
+        while let Some(message) = self.waiting[index].pop_front() {
+            self.receive(index, message)?;
+        }
+        self.turn(index)
+    }
+
+    fn receive(&mut self, index: usize, message: Message) -> Result<(), String> {
+        match &message.body {
+            Body::Broadcast { message: value, .. } => {
+                self.model[index].insert(*value);
+            }
+            Body::Delta { values, .. } => {
+                for &value in values {
+                    if !self.sent.contains(value) {
+                        return Err(format!(
+                            "{} tells n{index} of {value}, which nobody sent",
+                            message.src
+                        ));
+                    }
+                    self.model[index].insert(value);
+                }
+            }
+            _ => {}
+        }
+        self.nodes[index].handle_message(self.now, message);
+        Ok(())
+    }
+
+    /// The end of a node's turn: timers, output, and the promises of safety.
+    fn turn(&mut self, index: usize) -> Result<(), String> {
+        if self.paused[index] > 0 {
+            // Its timer comes up again when it wakes.
+            return Ok(());
+        }
+        let node = &mut self.nodes[index];
+        if node
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= self.now)
+        {
+            node.handle_timeout(self.now);
+        }
+        while let Some(message) = self.nodes[index].poll_transmit() {
+            self.send(message)?;
+        }
+        let deadline = self.nodes[index].poll_timeout();
+        let known = std::mem::replace(&mut self.timer_of[index], deadline);
+        if known != deadline {
+            if let Some(known) = known {
+                self.timers.remove(&(known, index));
+            }
+            if let Some(deadline) = deadline {
+                if deadline <= self.now {
+                    return Err(format!(
+                        "n{index} wants to be woken at {deadline} s, which is past"
+                    ));
+                }
+                self.timers.insert((deadline, index));
+            }
+        }
+        self.check(index)
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), String> {
+        let dest: usize = match message.dest.strip_prefix('n').map(str::parse) {
+            Some(Ok(dest)) => dest,
+            _ => return Err(format!("a message to {}, who is no node", message.dest)),
+        };
+        self.tally.messages += 1;
+        if self.healed {
+            let delay = self.plan.latency.min(MAX_DELAY);
+            self.at(self.now + delay, Event::Deliver(dest, message));
+            return Ok(());
+        }
+        let copies = self.network.send();
+        self.tally.lost += u64::from(copies[0].is_none());
+        self.tally.duplicated += u64::from(copies[1].is_some());
+        for delay in copies.into_iter().flatten() {
+            let mut delay = delay.min(MAX_DELAY);
+            if self.rng.chance(self.plan.reorder) {
+                self.tally.reordered += 1;
+                delay += MAX_DELAY.mul_f64(self.rng.fraction());
+            }
+            self.at(self.now + delay, Event::Deliver(dest, message.clone()));
+        }
+        Ok(())
+    }
+
+    /// Safety, after a step of node `index`.
+    fn check(&mut self, index: usize) -> Result<(), String> {
+        self.tally.steps += 1;
+        let node = &mut self.nodes[index];
+        while let Some(record) = node.poll_log() {
+            let line = record.as_str();
+            if line.contains("event=ignored") || line.contains("event=refused") {
+                return Err(format!("n{index} had to refuse what it was told: {line}"));
+            }
+        }
+        let node = &self.nodes[index];
+        if node.values().len() != self.model[index].len() {
+            return Err(format!(
+                "n{index} holds {} values; {} were given or delivered to it",
+                node.values().len(),
+                self.model[index].len()
+            ));
+        }
+        let own = format!("n{index}");
+        for (peer, link) in node.links() {
+            let there: usize = peer[1..].parse().map_err(|_| "a peer without a number")?;
+            let Some((_, back)) = self.nodes[there].links().find(|(name, _)| *name == own) else {
+                return Err(format!(
+                    "n{index} has a link to {peer}, and {peer} has none back"
+                ));
+            };
+            if link.acked() > back.received() || back.acked() > link.received() {
+                return Err(format!(
+                    "between n{index} and {peer} an ack is ahead of what was received"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks for a smaller plan that fails too: fewer faults, values, nodes, and a
+/// kinder network. Every change is kept if the plan still `fails`.
+pub fn shrink(plan: &Plan, fails: impl Fn(&Plan) -> bool) -> Plan {
+    let mut plan = plan.clone();
+    loop {
+        let mut attempts: Vec<Plan> = Vec::new();
+        for part in [2, 4, 8] {
+            let length = plan.values.len().div_ceil(part);
+            for start in (0..plan.values.len()).step_by(length.max(1)) {
+                let mut fewer = plan.clone();
+                fewer
+                    .values
+                    .drain(start..(start + length).min(plan.values.len()));
+                attempts.push(fewer);
+            }
+        }
+        for fault in 0..plan.faults.len() {
+            let mut fewer = plan.clone();
+            fewer.faults.remove(fault);
+            attempts.push(fewer);
+        }
+        for nodes in [2, plan.nodes / 2, plan.nodes.saturating_sub(1)] {
+            if (1..plan.nodes).contains(&nodes) {
+                attempts.push(with_nodes(&plan, nodes));
+            }
+        }
+        for change in [
+            |plan: &mut Plan| plan.loss = 0.0,
+            |plan: &mut Plan| plan.duplicate = 0.0,
+            |plan: &mut Plan| plan.reorder = 0.0,
+            |plan: &mut Plan| plan.latency_dist = Distribution::Constant,
+        ] {
+            let mut kinder = plan.clone();
+            change(&mut kinder);
+            if kinder != plan {
+                attempts.push(kinder);
+            }
+        }
+        // Each attempt is smaller or kinder, so this ends.
+        match attempts.into_iter().find(&fails) {
+            Some(smaller) => plan = smaller,
+            None => return plan,
+        }
+    }
+}
+
+/// The plan for fewer nodes: what happened at a node that is gone happens at
+/// another one.
+fn with_nodes(plan: &Plan, nodes: usize) -> Plan {
+    let mut plan = plan.clone();
+    plan.nodes = nodes;
+    for (_, node, _) in &mut plan.values {
+        *node %= nodes;
+    }
+    for fault in &mut plan.faults {
+        match &mut fault.what {
+            What::Pause(node) => *node %= nodes,
+            What::Cut(_, directions) => directions.retain(|&(a, b)| a < nodes && b < nodes),
+        }
+    }
+    plan
+}
+
+/// Runs the plans of `runs` seeds from `seed` on, on all processors, and prints
+/// what happened. Gives whether all went well.
+pub fn main(runs: u64, seed: u64, shrinks: bool) -> bool {
+    let started = std::time::Instant::now();
+    let next = AtomicU64::new(0);
+    let total = Mutex::new((Tally::default(), 0u64));
+    let failures: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let show_progress = io::stderr().is_terminal();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let run_number = next.fetch_add(1, Ordering::Relaxed);
+                    // One failure is enough: the later seeds are not begun.
+                    let failed = failures.lock().is_ok_and(|failures| !failures.is_empty());
+                    if run_number >= runs || failed {
+                        return;
+                    }
+                    let run_seed = seed.wrapping_add(run_number);
+                    match run(&Plan::draw(run_seed)) {
+                        Ok(tally) => {
+                            let Ok(mut total) = total.lock() else { return };
+                            total.0.add(&tally);
+                            total.1 += 1;
+                            if show_progress && total.1 % 100 == 0 {
+                                let _ = write!(io::stderr(), "\r{} of {runs} runs", total.1);
+                            }
+                        }
+                        Err(text) => {
+                            let Ok(mut failures) = failures.lock() else {
+                                return;
+                            };
+                            failures.insert(run_number, text);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if show_progress {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    let (Ok((total, done)), Ok(failures)) = (total.into_inner(), failures.into_inner()) else {
+        return false;
+    };
+    let mut text = String::new();
+    if let Some((run_number, failure)) = failures.first_key_value() {
+        let run_seed = seed.wrapping_add(*run_number);
+        let plan = Plan::draw(run_seed);
+        text += &format!(
+            "FAIL: run {} of {runs}, seed {run_seed}: {failure}\n{plan}",
+            run_number + 1
+        );
+        text += &format!("again: ./run.sh torture --runs 1 --seed {run_seed}\n");
+        if shrinks {
+            let small = shrink(&plan, |plan| run(plan).is_err());
+            let failure = run(&small).err().unwrap_or_default();
+            text += &format!("a smaller one that fails: {failure}\n{small}");
+            if small.values.len() <= 20 {
+                for (at, node, value) in &small.values {
+                    text += &format!("  {at} s: n{node} is given {value}\n");
+                }
+            }
+        } else {
+            text += &format!("smaller: ./run.sh torture --runs 1 --seed {run_seed} --shrink\n");
+        }
+    } else {
+        let time = started.elapsed().as_secs_f64();
+        text += &format!(
+            "{done} runs in {time:.1} s on {workers} processors, seeds from {seed} on: no failure\n"
+        );
+        for (count, name) in [
+            (total.values, "values given to nodes"),
+            (total.messages, "messages between nodes"),
+            (total.lost, "lost"),
+            (total.duplicated, "duplicated"),
+            (total.reordered, "held back"),
+            (total.cut_off, "dropped by cuts"),
+            (total.cuts, "cuts"),
+            (total.pauses, "pauses"),
+            (total.retransmitted, "retransmitted"),
+            (total.steps, "steps, safety checked after each"),
+        ] {
+            text += &format!("{count:>12} {name}\n");
+        }
+        let share = total.recovery * 100.0;
+        text += &format!("the slowest recovery took {share:.0} % of its bound\nPASS\n");
+    }
+    let _ = io::stdout().write_all(text.as_bytes());
+    failures.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_hundred_drawn_lives_keep_every_promise() {
+        let mut total = Tally::default();
+        for seed in 0..300 {
+            let plan = Plan::draw(seed);
+            match run(&plan) {
+                Ok(tally) => total.add(&tally),
+                Err(text) => panic!("{text}\n{plan}again: ./run.sh torture --runs 1 --seed {seed}"),
+            }
+        }
+        let faults = [
+            total.lost,
+            total.duplicated,
+            total.reordered,
+            total.cut_off,
+            total.pauses,
+        ];
+        assert!(
+            faults.iter().all(|&count| count > 100),
+            "every fault has struck: {total:?}"
+        );
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_life() {
+        assert_eq!(Plan::draw(5), Plan::draw(5));
+        assert_eq!(run(&Plan::draw(5)), run(&Plan::draw(5)));
+    }
+
+    #[test]
+    fn a_failing_plan_shrinks_to_what_makes_it_fail() {
+        let plan = (0..)
+            .map(Plan::draw)
+            .find(|plan| plan.faults.len() > 2 && plan.nodes > 9);
+        let plan = plan.expect("most plans are like this");
+        let (culprit, fault) = (plan.values[plan.values.len() / 2], plan.faults[1].clone());
+        let fails = |plan: &Plan| {
+            plan.values
+                .iter()
+                .any(|(at, _, value)| (*at, *value) == (culprit.0, culprit.2))
+                && plan.faults.iter().any(|other| other.start == fault.start)
+                && plan.nodes >= 3
+        };
+        let small = shrink(&plan, fails);
+        assert_eq!(
+            (small.values.len(), small.faults.len(), small.nodes),
+            (1, 1, 3)
+        );
+        assert_eq!(
+            (small.loss, small.duplicate, small.reorder),
+            (0.0, 0.0, 0.0)
+        );
+    }
+}
