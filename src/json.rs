@@ -19,11 +19,12 @@
 //! | encoding | UTF-8 without a byte order mark; anything else is refused. |
 //! | text after the value | Refused, white space excepted. |
 //! | depth | At most [`MAX_DEPTH`] arrays and objects inside one another. |
+//! | size | At most [`MAX_VALUES`] values in one text. |
 //!
 //! The parser is a recursive descent, one function per rule of the grammar. It
 //! looks at each byte a constant number of times, so time is linear in the
-//! line; its depth limit bounds the stack. A parsed line takes up to about 16
-//! bytes of memory a byte (`[0,0,0,...`), bounded by the limit on a line.
+//! line. Its limits bound what a hostile line can cost: the depth bounds the
+//! stack, the number of values the memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,6 +34,13 @@ use std::fmt;
 /// Unit: levels. Maelstrom's messages have 4 at most (`topology`); the limit
 /// protects the stack, at less than 1 KiB a level.
 pub const MAX_DEPTH: usize = 128;
+
+/// How many values (numbers, strings, arrays, ...) one text may have.
+///
+/// Unit: values. A value takes 32 bytes where it lies and a small array or object
+/// about as much again, so a line takes 128 MiB at most, however it is made. A
+/// `read_ok` with this many integers is about as long as a line may be.
+pub const MAX_VALUES: usize = 2 << 20;
 
 /// A JSON value. Text is borrowed from the input where it has no escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +94,11 @@ impl<'a> Json<'a> {
             at: error.valid_up_to(),
             expected: "UTF-8",
         })?;
-        let mut parser = Parser { text, at: 0 };
+        let mut parser = Parser {
+            text,
+            at: 0,
+            values: 0,
+        };
         parser.white_space();
         let value = parser.value(0)?;
         parser.white_space();
@@ -132,24 +144,24 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The same value, independent of the text it was read from.
-    pub fn into_owned(self) -> Json<'static> {
-        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+    /// A copy that does not depend on the text it was read from.
+    pub fn to_static(&self) -> Json<'static> {
+        let own = |text: &Cow<'a, str>| Cow::Owned(text.clone().into_owned());
         match self {
             Json::Null => Json::Null,
-            Json::Bool(bool) => Json::Bool(bool),
-            Json::Int(int) => Json::Int(int),
+            Json::Bool(bool) => Json::Bool(*bool),
+            Json::Int(int) => Json::Int(*int),
             Json::Number(text) => Json::Number(own(text)),
             Json::String(text) => Json::String(own(text)),
-            Json::Array(elements) => {
-                Json::Array(elements.into_iter().map(Json::into_owned).collect())
+            Json::Array(elements) => Json::Array(elements.iter().map(Json::to_static).collect()),
+            Json::Object(members) => {
+                let members = members.iter();
+                Json::Object(
+                    members
+                        .map(|(name, value)| (own(name), value.to_static()))
+                        .collect(),
+                )
             }
-            Json::Object(members) => Json::Object(
-                members
-                    .into_iter()
-                    .map(|(name, value)| (own(name), value.into_owned()))
-                    .collect(),
-            ),
         }
     }
 
@@ -247,6 +259,8 @@ pub fn encode_str(text: &str, out: &mut Vec<u8>) {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// How many values have begun.
+    values: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -269,6 +283,10 @@ impl<'a> Parser<'a> {
 
     /// `depth`: how many arrays and objects are open around the value.
     fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(self.error("at most 2097152 values"));
+        }
         match self.peek() {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
@@ -320,11 +338,12 @@ impl<'a> Parser<'a> {
 
     fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.open(depth)?;
-        let mut elements = Vec::new();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Json::Array(elements));
+            return Ok(Json::Array(Vec::new()));
         }
+        // One element, then doubling: an array of arrays of one stays small.
+        let mut elements = Vec::with_capacity(1);
         loop {
             elements.push(self.value(depth + 1)?);
             if self.ends(b']', "',' or ']'")? {
@@ -335,11 +354,11 @@ impl<'a> Parser<'a> {
 
     fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.open(depth)?;
-        let mut members = Vec::new();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Json::Object(members));
+            return Ok(Json::Object(Vec::new()));
         }
+        let mut members = Vec::with_capacity(1);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.error("a name in quotes"));
@@ -644,6 +663,13 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_values_has_a_limit() {
+        let list = |count: usize| "[".to_owned() + &"0,".repeat(count - 2) + "0]";
+        assert!(parse(&list(MAX_VALUES)).is_ok());
+        assert_eq!(refusal(&list(MAX_VALUES + 1)).1, "at most 2097152 values");
+    }
+
+    #[test]
     fn what_is_read_and_written_again_is_the_same() {
         for text in [
             "null",
@@ -653,7 +679,7 @@ mod tests {
             "-9223372036854775808",
         ] {
             assert_eq!(value(text).to_string(), text);
-            assert_eq!(value(text).into_owned(), value(text));
+            assert_eq!(value(text).to_static(), value(text));
         }
     }
 

@@ -17,7 +17,7 @@ pub enum Level {
     Warn,
     /// One line at start, recoveries. The default.
     Info,
-    /// Every window, gap and retransmission.
+    /// Every window that closes, every gap, every retransmission.
     Debug,
 }
 
@@ -41,6 +41,18 @@ impl Level {
     }
 }
 
+/// How much of a value is logged. Unit: characters. A message may have 16 MiB,
+/// and a log is for people.
+const MAX_VALUE: usize = 200;
+
+/// The beginning of `text`, up to [`MAX_VALUE`] characters.
+pub fn clip(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// One log line without its line break, built field by field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -56,10 +68,11 @@ impl Record {
     }
 
     /// Adds ` name=value`. A value with spaces, quotes or control characters is
-    /// quoted and escaped as in JSON, so that one record is always one line.
+    /// quoted and escaped as in JSON, so that one record is always one line; a
+    /// long one is [clipped](clip).
     #[must_use]
     pub fn field(mut self, name: &str, value: impl Display) -> Record {
-        let value = value.to_string();
+        let value = clip(&value.to_string());
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
         // Writing to a String cannot fail.
         if !value.is_empty() && value.chars().all(plain) {
@@ -100,6 +113,8 @@ mod tests {
             record.as_str(),
             r#"level=warn event=refused line="a \"b\"\nlevel=info""#
         );
+        let long = Record::new(Level::Warn, "refused").field("line", "é".repeat(1000));
+        assert!(long.as_str().ends_with("éé...") && long.as_str().chars().count() < 240);
         let empty = Record::new(Level::Warn, "refused").field("line", "");
         assert_eq!(empty.as_str(), r#"level=warn event=refused line="""#);
     }

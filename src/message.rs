@@ -131,7 +131,7 @@ pub enum Body {
     Delta {
         /// The place of the first value in the sender's stream.
         offset: u64,
-        /// One value or more.
+        /// One value or more. (With none it counts as an ack.)
         values: Vec<i64>,
         /// Cumulative: every value of the receiver's stream below this offset
         /// has arrived. It rides along: a piggybacked ack.
@@ -285,9 +285,8 @@ fn decode_body(body: &Json<'_>) -> Result<Body, (ErrorCode, String)> {
             msg_id,
             echo: body
                 .get("echo")
-                .cloned()
                 .ok_or_else(|| malformed("echo is missing; any JSON would do".into()))?
-                .into_owned(),
+                .to_static(),
         },
         "stats" => Body::Stats { msg_id },
         _ => {
@@ -295,7 +294,7 @@ fn decode_body(body: &Json<'_>) -> Result<Body, (ErrorCode, String)> {
                 ErrorCode::NotSupported,
                 format!(
                     "no request is called {}; there are init, topology, broadcast, read, echo and stats",
-                    Json::String(kind.into())
+                    Json::String(crate::log::clip(kind).into())
                 ),
             ));
         }
@@ -567,7 +566,7 @@ mod tests {
                 msg_id: Some(3),
                 echo: Json::parse(br#"{"a":[1.50,"\u0000",null]}"#)
                     .unwrap()
-                    .into_owned(),
+                    .to_static(),
             },
             Body::Stats { msg_id: Some(4) },
             Body::Delta {

@@ -32,7 +32,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::interval_set::IntervalSet;
 use crate::link::{Link, Segment, Timing};
-use crate::log::{Level, Record};
+use crate::log::{self, Level, Record};
 use crate::message::{Body, ErrorCode, Message, Rejection};
 use crate::time::Instant;
 use crate::tree;
@@ -43,8 +43,9 @@ use crate::tree;
 /// a price of four messages a second however many neighbours are cut off.
 pub const PROBE_TURN: Duration = Duration::from_millis(250);
 
-/// How much of a refused line is logged. Unit: bytes. A line can have 16 MiB.
-const LOGGED_LINE: usize = 120;
+/// How much of a refused line is looked at for the log. Unit: bytes. The log
+/// clips it further.
+const LOGGED_LINE: usize = 1000;
 
 /// The most log records that wait for [`Node::poll_log`]; beyond it new ones
 /// are dropped. A driver takes them every turn, and one message makes one for
@@ -158,7 +159,11 @@ impl Node {
             return self.refuse(src, dest, &body, ErrorCode::TemporarilyUnavailable, text);
         };
         if dest != member.id {
-            let text = format!("this is {}, the message is to {dest}", member.id);
+            let text = format!(
+                "this is {}, the message is to {}",
+                member.id,
+                log::clip(&dest)
+            );
             return self.refuse(src, dest, &body, ErrorCode::MalformedRequest, &text);
         }
         match body {
@@ -405,11 +410,19 @@ impl Node {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let (up, down) = (due(member.up_window), due(member.down_window));
         let mut records = Vec::new();
+        let debug = self.config.log >= Level::Debug;
+        let mut close = |window: &mut Option<Instant>, name| {
+            *window = None;
+            if debug {
+                let record = Record::new(Level::Debug, "window-closes").field("towards", name);
+                records.push((Level::Debug, record));
+            }
+        };
         if up {
-            member.up_window = None;
+            close(&mut member.up_window, "hub");
         }
         if down {
-            member.down_window = None;
+            close(&mut member.down_window, "leaves");
         }
         member.turn = None;
         member.probe_in_turn(now);
@@ -425,13 +438,20 @@ impl Node {
             let was_suspect = link.is_suspect();
             link.handle_timeout(now);
             if link.is_suspect() && !was_suspect {
-                records.push(
-                    Record::new(Level::Warn, "suspect")
-                        .field("peer", &*id)
-                        .field("unacked", link.unacked()),
-                );
+                let record = Record::new(Level::Warn, "suspect")
+                    .field("peer", &*id)
+                    .field("unacked", link.unacked());
+                records.push((Level::Warn, record));
             }
+            let retransmitted = link.stats().retransmitted;
             while let Some(segment) = link.poll_transmit(now) {
+                if debug && link.stats().retransmitted > retransmitted {
+                    let record = Record::new(Level::Debug, "retransmits")
+                        .field("peer", &*id)
+                        .field("offset", segment.offset)
+                        .field("values", segment.items.len());
+                    records.push((Level::Debug, record));
+                }
                 let Segment {
                     offset,
                     items,
@@ -456,8 +476,8 @@ impl Node {
             }
         }
         member.schedule_probe(now);
-        for record in records {
-            self.log(Level::Warn, || record);
+        for (level, record) in records {
+            self.log(level, || record);
         }
     }
 

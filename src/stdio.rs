@@ -12,8 +12,8 @@
 //! the node waits: it reads nothing more, so nothing piles up in it
 //! (*backpressure*), and no message is torn or lost.
 //!
-//! This is the only module with `unsafe` code: `poll` and `signal` have no
-//! counterpart in std.
+//! This is the only module with `unsafe` code: `poll`, `signal` and the killing
+//! of a process group have no counterpart in std.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_short};
@@ -48,6 +48,7 @@ type NumberOfFds = std::ffi::c_uint;
 unsafe extern "C" {
     fn poll(fds: *mut PollFd, count: NumberOfFds, timeout: c_int) -> c_int;
     fn signal(number: c_int, handler: extern "C" fn(c_int)) -> usize;
+    fn kill(process: c_int, number: c_int) -> c_int;
 }
 
 /// From POSIX `<poll.h>`; the same on Linux, macOS and the BSDs.
@@ -285,6 +286,19 @@ pub fn remember_signals() {
         // SAFETY: the handler only stores to an atomic, which a signal handler
         // may do; the three numbers are the same on every Unix.
         unsafe { signal(number, remember_signal) };
+    }
+}
+
+/// Kills the whole process group that this child leads: itself, and what it has
+/// started in turn. A group that is gone already is no mistake.
+pub fn kill_group(leader: &std::process::Child) {
+    /// SIGKILL, the same on every Unix.
+    const KILL: c_int = 9;
+    if let Ok(id @ 2..) = c_int::try_from(leader.id()) {
+        // SAFETY: kill(2) touches no memory of ours. The number is never 0, 1 or
+        // negative, which would mean others. It is the one of a group that we
+        // made, and is not given to another while anyone of the group lives.
+        unsafe { kill(-id, KILL) };
     }
 }
 

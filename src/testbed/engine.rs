@@ -28,9 +28,19 @@ use crate::time::Instant;
 /// How long a client waits for an answer. Maelstrom's, too.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long to wait for an answer to `stats`, which not every node gives.
+const STATS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long a node may take to answer `init` and `topology`: enough for a slow
 /// language's start on a busy machine.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most that may be under way between nodes.
+///
+/// Unit: bytes of lines. A thousand nodes with a second of latency have some MB;
+/// a node that sends this much is in a loop, and the run ends before the
+/// machine's memory does.
+const MAX_UNDER_WAY: usize = 256 << 20;
 
 /// How often the progress line is redrawn.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -129,9 +139,10 @@ pub struct Partition {
     /// When it was healed.
     pub end: Option<Instant>,
     /// From the heal until every node held every value that had been accepted
-    /// before the heal; `None` if that did not happen, or not before the next
-    /// partition.
+    /// before the heal; `None` if that did not happen.
     pub recovery: Option<Duration>,
+    /// It did not happen since the next partition began before.
+    pub interrupted: bool,
 }
 
 /// What was counted and measured in a run.
@@ -149,6 +160,9 @@ pub struct Counts {
     pub broadcast_latency: Vec<Duration>,
     /// How long each answered read took.
     pub read_latency: Vec<Duration>,
+    /// What the nodes' links counted themselves (`stats`), summed by name; empty
+    /// if the nodes do not know that request.
+    pub links: BTreeMap<String, i64>,
     /// The partitions, in the order of time.
     pub partitions: Vec<Partition>,
     /// When the last operation before the quiet was begun.
@@ -196,6 +210,8 @@ enum Operation {
     Topology,
     Broadcast(i64),
     Read(Mark),
+    /// For the report, after everything else. No operation of the workload.
+    Stats,
 }
 
 /// One client, tied to one node. It does one thing after the other.
@@ -212,6 +228,7 @@ enum Phase {
     Load,
     Quiet,
     Final,
+    Stats,
 }
 
 /// A run in progress.
@@ -236,6 +253,8 @@ pub struct Engine<'a, H> {
     backlog: u64,
     checker: Checker,
     message_ids: u64,
+    /// Bytes of the packets in the queue.
+    under_way: usize,
     /// For each (source, destination), one past the highest offset sent.
     streams: BTreeMap<(usize, usize), u64>,
     /// For each node, the values that were delivered to it.
@@ -275,6 +294,7 @@ impl<'a, H: Host> Engine<'a, H> {
             backlog: 0,
             checker: Checker::default(),
             message_ids: 0,
+            under_way: 0,
             streams: BTreeMap::new(),
             holds: vec![IntervalSet::new(); options.nodes],
             accepted: Vec::new(),
@@ -333,7 +353,11 @@ impl<'a, H: Host> Engine<'a, H> {
                         self.all_clients(|_| Operation::Topology)?;
                     }
                     Phase::Topology => self.begin_load(),
-                    Phase::Final => return Ok(()),
+                    Phase::Final => {
+                        self.phase = Phase::Stats;
+                        self.all_clients(|_| Operation::Stats)?;
+                    }
+                    Phase::Stats => return Ok(()),
                     Phase::Load | Phase::Quiet => {}
                 }
             }
@@ -496,6 +520,7 @@ impl<'a, H: Host> Engine<'a, H> {
                 self.counts.ops += 1;
                 CLIENT_TIMEOUT
             }
+            Operation::Stats => STATS_TIMEOUT,
         };
         self.at(
             now + timeout,
@@ -513,6 +538,7 @@ impl<'a, H: Host> Engine<'a, H> {
             Operation::Topology => Body::Topology { msg_id },
             Operation::Broadcast(message) => Body::Broadcast { msg_id, message },
             Operation::Read(_) => Body::Read { msg_id },
+            Operation::Stats => Body::Stats { msg_id },
         };
         let mut line = Vec::new();
         let message = Message {
@@ -569,6 +595,8 @@ impl<'a, H: Host> Engine<'a, H> {
                 let text = format!("did not answer {what} within {} s", INIT_TIMEOUT.as_secs());
                 return Err(Failure::of(index, text));
             }
+            // Another node than ours need not know the request.
+            Operation::Stats => return Ok(()),
             Operation::Broadcast(_) | Operation::Read(_) => self.counts.timeouts += 1,
         }
         if self.phase == Phase::Final {
@@ -598,6 +626,15 @@ impl<'a, H: Host> Engine<'a, H> {
             Operation::Topology => "topology_ok",
             Operation::Broadcast(_) => "broadcast_ok",
             Operation::Read(_) => "read_ok",
+            Operation::Stats => {
+                if let Some(Json::Object(totals)) = body.get("totals") {
+                    for (field, count) in totals {
+                        let sum = self.counts.links.entry(field.to_string()).or_default();
+                        *sum += count.as_int().unwrap_or(0);
+                    }
+                }
+                return Ok(());
+            }
         };
         if kind != expected {
             let text = format!("answered {body} where {expected} was expected");
@@ -609,7 +646,7 @@ impl<'a, H: Host> Engine<'a, H> {
             return self.begin_waiting_operations();
         }
         match operation {
-            Operation::Init | Operation::Topology => {}
+            Operation::Init | Operation::Topology | Operation::Stats => {}
             Operation::Broadcast(value) => {
                 self.counts.broadcast_latency.push(now - begun);
                 self.checker.broadcast_ok(now, value);
@@ -663,14 +700,19 @@ impl<'a, H: Host> Engine<'a, H> {
         };
         self.message_ids += 1;
         let id = self.message_ids;
-        self.journal.send(now, id, &line)?;
         if let Some(&dest) = self.node_index.get(dest) {
+            self.journal.send(now, id, &line)?;
             let values = self.count(now, src, dest, body);
             let copies = self.network.send();
             self.counts.server.duplicated += u64::from(copies[1].is_some());
             if copies[0].is_none() {
                 self.counts.server.dropped += 1;
                 self.journal.dropped(now, id, "loss")?;
+            }
+            self.under_way += line.len() * copies.iter().flatten().count();
+            if self.under_way > MAX_UNDER_WAY {
+                let text = format!("sent too much: more than {MAX_UNDER_WAY} bytes are under way");
+                return Err(Failure::of(src, text));
             }
             let packet = Packet {
                 id,
@@ -684,15 +726,25 @@ impl<'a, H: Host> Engine<'a, H> {
             }
             return Ok(());
         }
-        let client = dest
-            .strip_prefix('c')
-            .and_then(|index| index.parse::<usize>().ok());
-        match client.filter(|&index| index < self.clients.len()) {
-            Some(index) if index == src => self.answer(now, index, body),
-            // Another node's client; it has asked this node nothing.
-            Some(_) => Ok(()),
-            None => Err(malformed("dest is neither a node nor a client")),
+        let client = dest.strip_prefix('c').and_then(|index| index.parse().ok());
+        let Some(client) = client.filter(|&index: &usize| index < self.clients.len()) else {
+            return Err(malformed("dest is neither a node nor a client"));
+        };
+        if let Some(Json::Array(values)) = body.get("messages") {
+            // A read shows everything each time; `history.jsonl` has it as ranges.
+            let count = values.len();
+            let short = format!(
+                r#"{{"src":"{name}","dest":"c{client}","body":{{"type":"read_ok","count":{count}}}}}"#
+            );
+            self.journal.send(now, id, short.as_bytes())?;
+        } else {
+            self.journal.send(now, id, &line)?;
         }
+        // A node may only answer its own client: another one has asked it nothing.
+        if client == src {
+            self.answer(now, client, body)?;
+        }
+        Ok(())
     }
 
     /// Counts a message between servers; gives the values that it carries.
@@ -709,10 +761,13 @@ impl<'a, H: Host> Engine<'a, H> {
                 server.delta += 1;
                 let values = body.get("values").and_then(Json::as_array).unwrap_or(&[]);
                 let values: Vec<i64> = values.iter().filter_map(Json::as_int).collect();
-                let offset = body.get("offset").and_then(Json::as_int).unwrap_or(0) as u64;
-                let high = self.streams.entry((src, dest)).or_default();
-                server.retransmitted += u64::from(offset < *high);
-                *high = (*high).max(offset + values.len() as u64);
+                // Another node's deltas may be something else altogether.
+                let offset = body.get("offset").and_then(Json::as_int);
+                if let Some(Ok(offset)) = offset.map(u64::try_from) {
+                    let high = self.streams.entry((src, dest)).or_default();
+                    server.retransmitted += u64::from(offset < *high);
+                    *high = (*high).max(offset.saturating_add(values.len() as u64));
+                }
                 values
             }
             // Another node's own messages: they count, and that is all we know.
@@ -721,6 +776,7 @@ impl<'a, H: Host> Engine<'a, H> {
     }
 
     fn deliver(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
+        self.under_way -= packet.line.len();
         if self.network.is_cut(packet.src, packet.dest) {
             self.counts.server.dropped += 1;
             return Ok(self.journal.dropped(now, packet.id, "partition")?);
@@ -750,6 +806,11 @@ impl<'a, H: Host> Engine<'a, H> {
 
     fn partition(&mut self, now: Instant) -> Result<(), Failure> {
         // Whoever has not recovered by now does not before the next heal.
+        if !self.missing.is_empty()
+            && let Some(last) = self.counts.partitions.last_mut()
+        {
+            last.interrupted = true;
+        }
         self.missing.clear();
         let (kind, directions) = self.nemesis.partition(self.options.nodes);
         self.journal.cut(now, kind.name(), &directions)?;
@@ -760,6 +821,7 @@ impl<'a, H: Host> Engine<'a, H> {
             start: now,
             end: None,
             recovery: None,
+            interrupted: false,
         });
         Ok(())
     }

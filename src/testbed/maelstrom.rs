@@ -28,6 +28,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
         (options.loss > 0.0, "--loss"),
         (options.duplicate > 0.0, "--duplicate"),
         (options.quiet != plain.quiet, "--quiet"),
+        (options.seed != plain.seed, "--seed"),
     ] {
         if given {
             return Err(Failure::new(format!(

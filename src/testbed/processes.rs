@@ -5,8 +5,8 @@
 //! lines into its stdin, one keeps its stderr. All decisions are made in the
 //! [`Engine`](super::engine::Engine), on one thread.
 //!
-//! Every buffer has a limit. What a node says waits in a channel of
-//! [`MAX_EVENTS`] lines, and then in its pipe: a testbed that cannot keep up
+//! Every buffer has a limit. What the nodes say waits in a channel of
+//! [`MAX_EVENTS`] lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
 //! slows the nodes down. What a node does not read waits in memory, up to
 //! [`MAX_UNREAD`], and then ends the run. Of its stderr [`MAX_LOG`] is kept.
 //!
@@ -57,7 +57,7 @@ const LAST_WORDS_TIME: Duration = Duration::from_millis(200);
 /// How often a waiting testbed looks whether a signal came.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Running nodes.
+/// Running nodes. Each leads a process group of its own.
 #[derive(Debug)]
 pub struct Processes {
     nodes: Vec<Process>,
@@ -108,7 +108,10 @@ impl Processes {
                 sender.clone(),
             )
             .map_err(|error| {
-                Failure::new(format!("cannot start {}: {error}", program.display()))
+                Failure::new(format!(
+                    "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
+                    program.display()
+                ))
             })?;
             processes.nodes.push(node);
         }
@@ -148,13 +151,13 @@ impl Processes {
     }
 }
 
-impl Drop for Processes {
+impl Drop for Process {
     fn drop(&mut self) {
-        for node in &mut self.nodes {
-            // Both fail only for a process that is gone already.
-            let _ = node.child.kill();
-            let _ = node.child.wait();
-        }
+        // With all that it has started. The rest fails only for a process that
+        // is gone already.
+        stdio::kill_group(&self.child);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -232,29 +235,27 @@ impl Process {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (input, lines) = mpsc::channel();
-        let unread = Arc::new(AtomicUsize::new(0));
-        let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-        // All three were asked for above, so they are there; the threads end
-        // with the pipes.
-        if let Some(stdin) = child.stdin.take() {
-            let unread = Arc::clone(&unread);
-            thread::spawn(move || write_lines(stdin, &lines, &unread));
-        }
-        if let Some(stdout) = child.stdout.take() {
-            thread::spawn(move || read_lines(index, stdout, &events));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            let last_lines = Arc::clone(&last_lines);
-            thread::spawn(move || keep_log(stderr, log, &last_lines));
-        }
-        Ok(Process {
+        // From here on dropping the node ends the process, whatever fails.
+        let node = Process {
             name,
             child,
             input: Some(input),
-            unread,
-            last_lines,
-        })
+            unread: Arc::default(),
+            last_lines: Arc::default(),
+        };
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(io::Error::other("a pipe is missing"));
+        };
+        // The threads end with the pipes.
+        let thread = thread::Builder::new;
+        let unread = Arc::clone(&node.unread);
+        thread().spawn(move || write_lines(stdin, &lines, &unread))?;
+        thread().spawn(move || read_lines(index, stdout, &events))?;
+        let last_lines = Arc::clone(&node.last_lines);
+        thread().spawn(move || keep_log(stderr, log, &last_lines))?;
+        Ok(node)
     }
 
     /// The last stderr lines, for the end of a sentence.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::checker::{Verdict, quantile};
-use super::engine::Counts;
+use super::engine::{Counts, Partition};
 use super::options::Options;
 use crate::json::Json;
 
@@ -121,6 +121,16 @@ impl Outcome<'_> {
         if self.verdict.stable_latencies.is_empty() {
             problems.push("no value was both acknowledged and read".into());
         }
+        // Of another node's protocol we cannot tell what its nodes hold.
+        let unhealed = |partition: &&Partition| {
+            partition.recovery.is_none() && !partition.interrupted && self.options.bin.is_none()
+        };
+        for partition in self.counts.partitions.iter().filter(unhealed) {
+            problems.push(format!(
+                "after the partition '{}' that began at {} s some node never got everything",
+                partition.kind, partition.start
+            ));
+        }
         problems.extend_from_slice(&self.verdict.problems);
         problems.extend_from_slice(&self.counts.problems);
         problems
@@ -189,6 +199,14 @@ impl Outcome<'_> {
                     ("dropped", int(counts.server.dropped)),
                     ("duplicated", int(counts.server.duplicated)),
                 ]),
+            ),
+            (
+                "links",
+                Json::Object(
+                    (counts.links.iter())
+                        .map(|(name, count)| (name.clone().into(), Json::Int(*count)))
+                        .collect(),
+                ),
             ),
             ("quiet_after_ms", self.quiet_after().map_or(Json::Null, ms)),
             ("stable_latency_ms", stable),
@@ -260,6 +278,13 @@ impl Outcome<'_> {
             self.verdict.stale,
             self.verdict.never_read,
         );
+        if !counts.links.is_empty() {
+            let links = counts.links.iter();
+            let links: Vec<_> = links
+                .map(|(name, count)| format!("{count} {name}"))
+                .collect();
+            let _ = writeln!(text, "the nodes' links say: {}", links.join(", "));
+        }
         if let Some(time) = self.quiet_after() {
             let _ = writeln!(
                 text,
@@ -274,6 +299,11 @@ impl Outcome<'_> {
                 "partition", "start", "end", "recovery"
             );
             for partition in &counts.partitions {
+                let recovery = match partition.recovery {
+                    Some(time) => format!("{} ms", time.as_millis()),
+                    None if partition.interrupted => "interrupted".into(),
+                    None => "not seen".into(),
+                };
                 let time =
                     |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
                 let _ = writeln!(
@@ -282,9 +312,7 @@ impl Outcome<'_> {
                     partition.kind,
                     time(Some(partition.start.as_secs_f64())),
                     time(partition.end.map(|end| end.as_secs_f64())),
-                    partition
-                        .recovery
-                        .map_or("cut off".into(), |time| format!("{} ms", time.as_millis())),
+                    recovery,
                 );
             }
         }
