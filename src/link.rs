@@ -93,7 +93,7 @@ pub struct Timing {
 }
 
 /// What goes over the wire: a delta, or an ack alone if it has no items.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment<T> {
     /// The place of the first item in the sender's stream; without items, where
     /// that stream stands.
@@ -213,8 +213,8 @@ pub struct Link<T> {
     retry_at: Option<Instant>,
     /// Timeouts since the last ack of something new. Above 0: suspect.
     timeouts: u32,
-    /// When something was last sent again.
-    repeated_at: Option<Instant>,
+    /// When something was last sent again, and from which offset on.
+    repeated: Option<(Instant, u64)>,
     probe_due: bool,
 
     // The incoming stream.
@@ -246,7 +246,7 @@ impl<T: Clone> Link<T> {
             released: 0,
             retry_at: None,
             timeouts: 0,
-            repeated_at: None,
+            repeated: None,
             probe_due: false,
             received: 0,
             unreported: 0,
@@ -347,6 +347,8 @@ impl<T: Clone> Link<T> {
             self.timeouts = 0;
             self.probe_due = false;
             self.release();
+            // What this ack leaves open was sent into the void, most likely.
+            self.sent = self.acked;
         }
         // RFC 6298, 5.2 and 5.3: the timer stops when all is acknowledged, and
         // starts afresh when something was.
@@ -361,8 +363,8 @@ impl<T: Clone> Link<T> {
         }
         if self.is_suspect() {
             self.probe(now);
-        } else if self.high > self.acked && self.may_repeat(now) {
-            self.repeated_at = Some(now);
+        } else if self.high > self.acked && self.repeated_lately(now).is_none() {
+            self.repeated = Some((now, self.acked));
             self.sent = self.acked;
             // Nothing is in flight now; sending it again starts the timer afresh.
             self.retry_at = None;
@@ -396,15 +398,26 @@ impl<T: Clone> Link<T> {
         }
     }
 
-    fn may_repeat(&self, now: Instant) -> bool {
-        self.repeated_at.is_none_or(|last| now - last >= ROUND_TRIP)
+    /// If what is unacked first was sent again less than a [`ROUND_TRIP`] ago: when
+    /// that time is over. Its answer may still be on the way, or this question be
+    /// older than it.
+    fn repeated_lately(&self, now: Instant) -> Option<Instant> {
+        let (at, offset) = self.repeated?;
+        let next = at + ROUND_TRIP;
+        (offset == self.acked && next > now).then_some(next)
     }
 
-    /// Sends the first unacked batch again now if the link is suspect, unless
-    /// something was sent again less than a [`ROUND_TRIP`] ago.
+    /// There was a sign of life: if the link is suspect, sends the first unacked
+    /// batch again now, or a [`ROUND_TRIP`] after it was last sent again.
     pub fn probe(&mut self, now: Instant) {
-        if self.is_suspect() && self.may_repeat(now) {
-            self.probe_due = true;
+        if !self.is_suspect() {
+            return;
+        }
+        match self.repeated_lately(now) {
+            // That one may have been lost in the last moment of a partition, and
+            // there need not be another sign of life.
+            Some(next) => self.retry_at = Some(self.retry_at.map_or(next, |at| at.min(next))),
+            None => self.probe_due = true,
         }
     }
 
@@ -431,7 +444,7 @@ impl<T: Clone> Link<T> {
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment<T>> {
         if self.probe_due {
             self.probe_due = false;
-            self.repeated_at = Some(now);
+            self.repeated = Some((now, self.acked));
             // What was in flight is presumed lost: go back to the first item.
             self.sent = self.acked;
             self.gap_due = true;
@@ -490,6 +503,9 @@ impl<T: Clone> Link<T> {
         interval - interval / 4 * (hash >> 56) as u32 / 256
     }
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {
@@ -770,6 +786,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_first_ack_after_a_partition_leaves_open_is_sent_again() {
+        let (mut link, _) = sending(ms(0), 0..3);
+        assert_eq!(
+            drain(&mut link, ms(1500)).len(),
+            1,
+            "a probe with all three, lost"
+        );
+        // Sent before the probe: the neighbour had got the first one.
+        link.handle_segment(ms(1600), &ack(0, 1)).unwrap();
+        assert_eq!(drain(&mut link, ms(1600)), [delta(1, &[1, 2], 0)]);
+    }
+
+    #[test]
+    fn a_gap_at_another_offset_is_filled_however_soon_after_the_last_one() {
+        let (mut link, _) = sending(ms(0), 0..3);
+        link.handle_segment(ms(200), &asking(ack(0, 1))).unwrap();
+        assert_eq!(drain(&mut link, ms(200)).len(), 1);
+        link.handle_segment(ms(210), &asking(ack(0, 2))).unwrap();
+        assert_eq!(drain(&mut link, ms(210)), [delta(2, &[2], 0)]);
+    }
+
+    #[test]
     fn an_ack_of_nothing_new_leaves_a_suspect_link_suspect() {
         let (mut link, _) = sending(ms(0), 0..1);
         drain(&mut link, ms(1500));
@@ -787,12 +825,16 @@ mod tests {
             "a healthy link has nothing to probe"
         );
         drain(&mut link, ms(1500));
-        link.probe(ms(1600));
-        assert_eq!(drain(&mut link, ms(1600)), []);
-        link.probe(ms(1750));
-        assert_eq!(drain(&mut link, ms(1750)), [asking(delta(0, &[0], 0))]);
-        link.probe(ms(1760));
-        assert_eq!(drain(&mut link, ms(1760)), []);
+        link.probe(ms(1900));
+        assert_eq!(drain(&mut link, ms(1900)), [asking(delta(0, &[0], 0))]);
+        link.probe(ms(1910));
+        assert_eq!(drain(&mut link, ms(1910)), []);
+        assert_eq!(
+            link.poll_timeout(),
+            Some(ms(2150)),
+            "then as soon as it may"
+        );
+        assert_eq!(drain(&mut link, ms(2150)), [asking(delta(0, &[0], 0))]);
     }
 
     #[test]
