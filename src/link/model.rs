@@ -32,8 +32,13 @@ const ITEMS: u8 = 3;
 const DROPS: u8 = 2;
 /// Messages that the network may duplicate.
 const DUPLICATES: u8 = 2;
-/// The most messages under way in one direction. While there are that many no
-/// retransmission timer fires in that direction; duplicates need room as well.
+/// How often a retransmission timer may fire while messages are under way. With
+/// none under way it may fire at any time: a timeout is longer than a round trip,
+/// so the early ones are the exception, and each doubles the states.
+const EARLY: u8 = 1;
+/// The most messages under way at once, both directions together: two are enough
+/// for any of them to overtake another. What would send more waits. (Three make
+/// more than ten times the states, and minutes out of seconds.)
 const UNDER_WAY: usize = 2;
 /// More steps than this from a state to quiet would be a loop.
 const MAX_STEPS: usize = 200;
@@ -60,6 +65,7 @@ struct State {
     ends: [End; 2],
     drops: u8,
     duplicates: u8,
+    early: u8,
 }
 
 /// The moment at which everything happens.
@@ -77,6 +83,7 @@ impl State {
             ends: [end.clone(), end],
             drops: DROPS,
             duplicates: DUPLICATES,
+            early: EARLY,
         }
     }
 
@@ -135,10 +142,11 @@ impl State {
     /// All states that one step leads to.
     fn successors(&self) -> Vec<State> {
         let mut next = Vec::new();
+        let empty = self.ends.iter().all(|end| end.outbox.is_empty());
         let mut step = |change: &dyn Fn(&mut State)| {
             let mut state = self.clone();
             change(&mut state);
-            if state.ends.iter().all(|end| end.outbox.len() <= UNDER_WAY) {
+            if state.ends.iter().map(|end| end.outbox.len()).sum::<usize>() <= UNDER_WAY {
                 next.push(state);
             }
         };
@@ -155,8 +163,13 @@ impl State {
             if link.ack_at.is_some() {
                 step(&|state| state.fire_ack(end));
             }
-            if link.retry_at.is_some() {
+            if link.retry_at.is_some() && empty {
                 step(&|state| state.fire_retry(end));
+            } else if link.retry_at.is_some() && self.early > 0 {
+                step(&|state| {
+                    state.early -= 1;
+                    state.fire_retry(end);
+                });
             }
             for index in 0..outbox.len() {
                 if outbox[..index].contains(&outbox[index]) {
@@ -292,7 +305,7 @@ fn fingerprint(state: &State) -> u128 {
         let mut ends = [hash(&state.ends[0], salt), hash(&state.ends[1], salt)];
         ends.sort_unstable();
         let mut hasher = DefaultHasher::new();
-        (salt, ends, state.drops, state.duplicates).hash(&mut hasher);
+        (salt, ends, state.drops, state.duplicates, state.early).hash(&mut hasher);
         u128::from(hasher.finish())
     };
     whole(1) << 64 | whole(2)
@@ -339,9 +352,6 @@ fn every_state_that_can_be_reached_is_safe_and_leads_to_both_ends_equal_acked_an
         }
         depth += 1;
         frontier = next_frontier;
-        if std::env::var_os("MODEL_PROGRESS").is_some() {
-            eprintln!("{depth} {} {}", visited.len(), frontier.len());
-        }
     }
     println!(
         "{} states up to {depth} steps deep, {steps} steps between them: all safe, all converge",

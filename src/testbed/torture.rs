@@ -48,6 +48,12 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 /// 150 ms, and another turn for a neighbour that was probed in vain just before.
 const PROMPT: Duration = Duration::from_millis(1300);
 
+/// How much longer a run with a long cut takes.
+///
+/// Unit: time. After this long an unlimited backoff of 1.5 s has come to pauses of
+/// more than a minute.
+const LONG_CUT: Duration = Duration::from_secs(100);
+
 /// The most events of a run. The largest runs have some hundred thousand; more
 /// than this is a storm of messages that feeds itself.
 const MAX_EVENTS: u64 = 20_000_000;
@@ -236,6 +242,18 @@ impl Plan {
     }
 
     fn draw_faults(&mut self, rng: &mut Rng) {
+        if rng.chance(0.05) {
+            // A cut so long that a backoff without end would show.
+            let kind = Kind::ALL[rng.below(Kind::ALL.len() as u64) as usize];
+            let start = Instant::from_micros(rng.below(self.heal.as_micros()));
+            let what = What::Cut(kind.name(), kind.directions(self.nodes, rng));
+            self.heal = self.heal + LONG_CUT;
+            self.faults.push(Fault {
+                start,
+                end: self.heal,
+                what,
+            });
+        }
         for _ in 0..rng.below(6) {
             let start = Instant::from_micros(rng.below(self.heal.as_micros()));
             let end = start + Duration::from_millis(1 + rng.below(10_000));

@@ -1,0 +1,227 @@
+//! Does the torture bite? Each mutant is the protocol with one mistake, and each
+//! must be caught.
+//!
+//! A mutant is a patch to a copy of the sources, so nothing of it is in what is
+//! shipped. That every patch still has its place is checked with the other tests;
+//! building and hunting all of them takes minutes and is a command of its own:
+//! `./run.sh mutants`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// The most torture runs that a mutant may survive.
+const RUNS: u32 = 2000;
+
+struct Mutant {
+    mistake: &'static str,
+    file: &'static str,
+    right: &'static str,
+    wrong: &'static str,
+}
+
+const MUTANTS: &[Mutant] = &[
+    Mutant {
+        mistake: "an ack counts one too far",
+        file: "src/link.rs",
+        right: "ack: self.received,\n            gap: std::mem",
+        wrong: "ack: self.received + 1,\n            gap: std::mem",
+    },
+    Mutant {
+        mistake: "no retransmission",
+        file: "src/link.rs",
+        right: "self.timeouts = self.timeouts.saturating_add(1);\n            self.probe_due = true;",
+        wrong: "self.timeouts = self.timeouts.saturating_add(1);",
+    },
+    Mutant {
+        mistake: "a gap is taken for received",
+        file: "src/link.rs",
+        right: "if offset > self.received {\n            self.stats.gaps += 1;",
+        wrong: "if offset > self.received && end == offset {\n            self.stats.gaps += 1;",
+    },
+    Mutant {
+        mistake: "a lost batch is not queued again",
+        file: "src/link.rs",
+        right: "self.sent = self.acked;\n            self.gap_due = true;",
+        wrong: "self.gap_due = true;",
+    },
+    Mutant {
+        mistake: "values from a neighbour go to no other",
+        file: "src/node.rs",
+        right: "if Some(index) == from {",
+        wrong: "if from.is_some() {",
+    },
+    Mutant {
+        mistake: "a delta counts as received, but one value is not merged",
+        file: "src/node.rs",
+        right: "for value in segment.items {",
+        wrong: "for value in segment.items.into_iter().skip(1) {",
+    },
+    Mutant {
+        mistake: "backoff without end",
+        file: "src/link.rs",
+        right: "let interval = doubled.min(cap);",
+        wrong: "let interval = doubled.max(cap);",
+    },
+    Mutant {
+        mistake: "good news is ignored",
+        file: "src/node.rs",
+        right: "if was_suspect {",
+        wrong: "if was_suspect && false {",
+    },
+    Mutant {
+        mistake: "the interval set forgets its last value",
+        file: "src/interval_set.rs",
+        right: "Some((_, last)) if value <= *last => return false,",
+        wrong: "Some((_, last)) if value < *last => return false,",
+    },
+    Mutant {
+        mistake: "no flow control",
+        file: "src/link.rs",
+        right: "ready.min(BATCH).min(WINDOW - in_flight)",
+        wrong: "ready.min(BATCH)",
+    },
+    Mutant {
+        mistake: "the timer stops with the first ack",
+        file: "src/link.rs",
+        right: "self.retry_at = in_flight.then(|| now + self.timing.retry);",
+        wrong: "self.retry_at = None;\n        let _ = in_flight;",
+    },
+    Mutant {
+        mistake: "an ack takes one item too few off the queue",
+        file: "src/link.rs",
+        right: "self.unacked.drain(..(ack - self.acked) as usize);",
+        wrong: "self.unacked.drain(..(ack - self.acked) as usize - 1);",
+    },
+    Mutant {
+        mistake: "what comes from the parent does not go down",
+        file: "src/node.rs",
+        right: "member.down_window = Some(now);",
+        wrong: "",
+    },
+    Mutant {
+        mistake: "leaves look for their hub at the wrong place",
+        file: "src/tree.rs",
+        right: "parent: Some((index - hubs) % hubs),",
+        wrong: "parent: Some((index - hubs + 1) % hubs),",
+    },
+    Mutant {
+        mistake: "a suspect neighbour is never healthy again",
+        file: "src/link.rs",
+        right: "self.timeouts = 0;\n            self.probe_due = false;",
+        wrong: "self.probe_due = false;",
+    },
+    Mutant {
+        mistake: "no ack is sent alone",
+        file: "src/link.rs",
+        right: "self.ack_due.then(|| self.send(now, 0))",
+        wrong: "None",
+    },
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_mutant_has_its_place_in_the_sources() {
+    for mutant in MUTANTS {
+        let source = std::fs::read_to_string(root().join(mutant.file)).expect(mutant.file);
+        let places = source.matches(mutant.right).count();
+        assert_eq!(
+            places, 1,
+            "{}: {} in {}",
+            mutant.mistake, mutant.right, mutant.file
+        );
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder for the copy");
+    for entry in std::fs::read_dir(from).expect("a folder to copy") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("a copied file");
+        }
+    }
+}
+
+/// Builds the copy in `folder`, without the slow parts of a release build.
+fn build(folder: &Path) {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--release",
+            "--offline",
+            "--bins",
+            "--target-dir",
+            "target",
+        ])
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .current_dir(folder)
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The torture's report and whether it found nothing.
+fn torture(folder: &Path, runs: u32) -> (String, bool) {
+    let output = Command::new(folder.join("target/release/testbed"))
+        .args(["torture", "--runs", &runs.to_string(), "--seed", "1"])
+        .current_dir(folder)
+        .output()
+        .expect("the testbed runs");
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        output.status.success(),
+    )
+}
+
+#[test]
+#[ignore = "takes minutes: ./run.sh mutants"]
+fn the_torture_catches_every_mutant() {
+    let folder = root().join("target/mutants");
+    let _ = std::fs::remove_dir_all(folder.join("src"));
+    copy(&root().join("src"), &folder.join("src"));
+    std::fs::copy(root().join("Cargo.toml"), folder.join("Cargo.toml")).expect("Cargo.toml");
+    let mut escaped = Vec::new();
+    for mutant in MUTANTS {
+        let path = folder.join(mutant.file);
+        let right = std::fs::read_to_string(&path).expect(mutant.file);
+        std::fs::write(&path, right.replacen(mutant.right, mutant.wrong, 1)).expect(mutant.file);
+        build(&folder);
+        let started = Instant::now();
+        let (report, passed) = torture(&folder, RUNS);
+        std::fs::write(&path, right).expect(mutant.file);
+        // "FAIL: run 7 of 2000, seed 7: at 1.2 s: why"
+        let first = report.lines().next().unwrap_or_default();
+        let run = first.split_whitespace().nth(2).unwrap_or("?");
+        let why = first.splitn(4, ": ").last().unwrap_or_default();
+        let why: String = why.chars().take(60).collect();
+        if passed {
+            escaped.push(mutant.mistake);
+            println!("{:<55} ESCAPED in {RUNS} runs", mutant.mistake);
+        } else {
+            println!("{:<55} run {run:>4}  {why}", mutant.mistake);
+        }
+        assert!(
+            started.elapsed().as_secs() < 600,
+            "{}: a hunt without end",
+            mutant.mistake
+        );
+    }
+    println!(
+        "{} of {} mutants caught",
+        MUTANTS.len() - escaped.len(),
+        MUTANTS.len()
+    );
+    assert!(escaped.is_empty(), "these escaped: {escaped:?}");
+}
