@@ -4,11 +4,14 @@
 # it are taken from this folder.
 set -eu
 cd "$(dirname "$0")"
+# Wherever cargo is set to build on this machine, here it builds in target.
+unset CARGO_BUILD_TARGET
 if [ "${1:-}" = test ]; then
     shift
     exec cargo test "$@"
 fi
-# Wherever this machine's cargo is set to build, we build here.
-unset CARGO_BUILD_TARGET
+if [ "${1:-}" = mutants ]; then
+    exec cargo test --release --quiet --test mutants -- --ignored --nocapture
+fi
 cargo build --release --quiet --target-dir target
 exec target/release/testbed "$@"

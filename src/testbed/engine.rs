@@ -160,6 +160,8 @@ pub struct Counts {
     pub broadcast_latency: Vec<Duration>,
     /// How long each answered read took.
     pub read_latency: Vec<Duration>,
+    /// Messages between servers that the busiest node sent and was sent.
+    pub busiest_node: u64,
     /// What the nodes' links counted themselves (`stats`), summed by name; empty
     /// if the nodes do not know that request.
     pub links: BTreeMap<String, i64>,
@@ -257,6 +259,8 @@ pub struct Engine<'a, H> {
     under_way: usize,
     /// For each (source, destination), one past the highest offset sent.
     streams: BTreeMap<(usize, usize), u64>,
+    /// For each node, the messages between servers that it sent and was sent.
+    loads: Vec<u64>,
     /// For each node, the values that were delivered to it.
     holds: Vec<IntervalSet>,
     accepted: Vec<i64>,
@@ -296,6 +300,7 @@ impl<'a, H: Host> Engine<'a, H> {
             message_ids: 0,
             under_way: 0,
             streams: BTreeMap::new(),
+            loads: vec![0; options.nodes],
             holds: vec![IntervalSet::new(); options.nodes],
             accepted: Vec::new(),
             missing: BTreeSet::new(),
@@ -749,6 +754,10 @@ impl<'a, H: Host> Engine<'a, H> {
 
     /// Counts a message between servers; gives the values that it carries.
     fn count(&mut self, now: Instant, src: usize, dest: usize, body: &Json<'_>) -> Vec<i64> {
+        for node in [src, dest] {
+            self.loads[node] += 1;
+            self.counts.busiest_node = self.counts.busiest_node.max(self.loads[node]);
+        }
         let server = &mut self.counts.server;
         server.total += 1;
         self.counts.last_message = Some(now);

@@ -13,6 +13,8 @@
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
 //! | [`torture`] | thousands of drawn lives under faults |
+//! | [`sweep`] | many runs in one table: frontier, scale, agreement |
+//! | [`bench`] | requests a second, memory |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
 //! | [`report`] | limits, table, `results.json` |
@@ -27,6 +29,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+pub mod bench;
 pub mod checker;
 pub mod engine;
 pub mod journal;
@@ -38,6 +41,7 @@ pub mod processes;
 pub mod report;
 pub mod rng;
 pub mod simulation;
+pub mod sweep;
 pub mod torture;
 
 use engine::{Engine, Failure};
@@ -70,6 +74,18 @@ pub fn main(args: &[String]) -> u8 {
                 FAILED
             };
         }
+        Ok(Command::Frontier) => return status(frontier()),
+        Ok(Command::Scale) => {
+            return status(sweep::scale(&Path::new(RUNS).join("scale")).map(|text| (text, true)));
+        }
+        Ok(Command::Agreement) => {
+            let folder = Path::new(RUNS).join("agreement");
+            return status(own_program().and_then(|node| sweep::agreement(&node, &folder)));
+        }
+        Ok(Command::Bench) => {
+            let report = own_program().and_then(|node| bench::run(&node));
+            return status(report.map(|text| (text, true)));
+        }
         Ok(Command::Help) => {
             say(options::HELP);
             return PASSED;
@@ -79,14 +95,35 @@ pub fn main(args: &[String]) -> u8 {
             return USAGE;
         }
     };
-    match run(&options) {
-        Ok(true) => PASSED,
-        Ok(false) => FAILED,
+    status(run(&options).map(|passed| (String::new(), passed)))
+}
+
+/// Prints a report and its verdict, or why there is none.
+fn status(report: Result<(String, bool), Failure>) -> u8 {
+    match report {
+        Ok((text, passed)) => {
+            say(&text);
+            if passed { PASSED } else { FAILED }
+        }
         Err(failure) => {
             complain(&failure.to_string());
             FAILED
         }
     }
+}
+
+/// The frontier's table; its plot goes to a file.
+fn frontier() -> Result<(String, bool), Failure> {
+    let folder = Path::new(RUNS).join("frontier");
+    let (text, svg) = sweep::frontier(&folder)?;
+    let path = folder.join("frontier.svg");
+    std::fs::write(&path, svg)?;
+    Ok((format!("{text}plot: {}\n", path.display()), true))
+}
+
+/// hubcast, next to the testbed itself.
+fn own_program() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe()?.with_file_name("hubcast"))
 }
 
 /// Runs a job and prints its report; says whether it passed.
@@ -137,7 +174,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
 fn program(options: &Options) -> Result<PathBuf, Failure> {
     let path = match &options.bin {
         Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("hubcast"),
+        None => own_program()?,
     };
     let found = std::fs::canonicalize(&path);
     found.map_err(|error| Failure::new(format!("no node program at {}: {error}", path.display())))

@@ -19,6 +19,13 @@ commands
                 --runs N   how many (default 1000)
                 --seed S   the first one's seed (default 1)
                 --shrink   look for a smaller life that fails, too
+  mutants     breaks the protocol in many ways, one at a time, and shows that the
+              torture catches each (minutes)
+  frontier    messages per operation against latency for many windows, as a table
+              and as target/runs/frontier/frontier.svg (virtual time)
+  scale       clusters of 25 to 2000 nodes, with one hub and with many (virtual time)
+  agreement   the same settings in real and in virtual time, side by side (minutes)
+  bench       requests a second, bytes a second, memory (a minute)
   test        cargo test
 
 options of efficient and partition
@@ -150,6 +157,14 @@ pub enum Command {
         /// Whether a failing one is made smaller.
         shrink: bool,
     },
+    /// Messages against latency.
+    Frontier,
+    /// Clusters of many sizes.
+    Scale,
+    /// Real against virtual time.
+    Agreement,
+    /// Requests a second, memory.
+    Bench,
     /// Print [`HELP`].
     Help,
 }
@@ -250,10 +265,14 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
         "torture" => return parse_torture(rest),
+        "frontier" => return alone(job, rest, Command::Frontier),
+        "scale" => return alone(job, rest, Command::Scale),
+        "agreement" => return alone(job, rest, Command::Agreement),
+        "bench" => return alone(job, rest, Command::Bench),
         "--help" | "-h" | "help" => return Ok(Command::Help),
         other => {
             return usage(format!(
-                "unknown command '{other}'; there are efficient, partition, torture and test"
+                "unknown command '{other}'; --help tells which there are"
             ));
         }
     });
@@ -326,6 +345,15 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         node_config(&options.node_args)?;
     }
     Ok(Command::Run(options))
+}
+
+/// A command that takes no options.
+fn alone(name: &str, args: &[String], command: Command) -> Result<Command, UsageError> {
+    match args.first().map(String::as_str) {
+        None => Ok(command),
+        Some("--help" | "-h") => Ok(Command::Help),
+        Some(other) => usage(format!("{name} takes no options, not '{other}' either")),
+    }
 }
 
 fn parse_torture(args: &[String]) -> Result<Command, UsageError> {
@@ -424,7 +452,7 @@ mod tests {
     #[test]
     fn a_bad_command_line_is_refused_with_what_would_be_right() {
         for (line, part) in [
-            ("fly", "there are efficient, partition, torture and test"),
+            ("fly", "unknown command 'fly'; --help tells"),
             ("efficient --loss 2", "from 0 to 1, not '2'"),
             ("efficient --loss NaN", "from 0 to 1, not 'NaN'"),
             (

@@ -1,0 +1,353 @@
+//! How fast: the real node over real pipes, the parser and the encoder, hostile
+//! lines, and memory.
+//!
+//! Everything is measured from outside, as a whole process, except parser and
+//! encoder. Each figure is the median of [`ROUNDS`]. The requests are made before
+//! the clock starts, and one thread writes while another only counts line breaks,
+//! so that the node is the bottleneck and not its client.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::engine::Failure;
+use crate::interval_set::IntervalSet;
+use crate::json::Json;
+use crate::message::{Body, Message};
+use crate::stdio;
+
+/// How often each thing is measured.
+const ROUNDS: usize = 5;
+
+/// Requests of one round: half a second or so.
+const REQUESTS: usize = 1_000_000;
+
+/// Reads of one round, each of [`READ_VALUES`] values.
+const READS: usize = 20_000;
+
+/// Values that a read shows: what a node holds at the end of a standard run.
+const READ_VALUES: i64 = 1000;
+
+/// Deltas of one round, of [`DELTA_VALUES`] values each.
+const DELTAS: usize = 200_000;
+
+/// Values of a delta: what gathers in the hub's default window.
+const DELTA_VALUES: usize = 8;
+
+/// A node that is killed when the measurement ends, however that is.
+struct Node(Child);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        stdio::kill_group(&self.0);
+        let _ = self.0.wait();
+    }
+}
+
+impl Node {
+    fn start(program: &Path) -> Result<Node, Failure> {
+        use std::os::unix::process::CommandExt;
+        let child = Command::new(program)
+            .args(["--log", "error"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        Ok(Node(child))
+    }
+
+    /// Writes `input` and reads until `enough` says so of what it is shown, piece
+    /// by piece; gives the time it took and the bytes that came back.
+    fn exchange_until(
+        &mut self,
+        input: &[u8],
+        mut enough: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(Duration, usize), Failure> {
+        let missing = || Failure::new("a pipe is missing");
+        let mut stdin = self.0.stdin.take().ok_or_else(missing)?;
+        let mut stdout = self.0.stdout.take().ok_or_else(missing)?;
+        let started = Instant::now();
+        let bytes = std::thread::scope(|scope| {
+            scope.spawn(|| stdin.write_all(input));
+            let mut buffer = vec![0; 1 << 20];
+            let mut bytes = 0;
+            loop {
+                match stdout.read(&mut buffer) {
+                    Ok(0) | Err(_) => return None,
+                    Ok(count) => {
+                        bytes += count;
+                        if enough(&buffer[..count]) {
+                            return Some(bytes);
+                        }
+                    }
+                }
+            }
+        });
+        let time = started.elapsed();
+        self.0.stdin = Some(stdin);
+        self.0.stdout = Some(stdout);
+        let bytes = bytes.ok_or_else(|| Failure::new("the node ended before its last answer"))?;
+        Ok((time, bytes))
+    }
+
+    /// Writes `input` and reads that many lines.
+    fn exchange(&mut self, input: &[u8], replies: usize) -> Result<(Duration, usize), Failure> {
+        let mut lines = 0;
+        self.exchange_until(input, |piece| {
+            lines += piece.iter().filter(|&&byte| byte == b'\n').count();
+            lines >= replies
+        })
+    }
+
+    /// The most memory it ever had, in KiB; `None` where the system does not say.
+    fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+}
+
+fn line(out: &mut Vec<u8>, src: &str, body: Body) {
+    let message = Message {
+        src: src.into(),
+        dest: "n1".into(),
+        body,
+    };
+    message.encode(out);
+}
+
+fn init(nodes: &[&str]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let node_ids = nodes.iter().map(|&id| id.to_owned()).collect();
+    line(
+        &mut out,
+        "c0",
+        Body::Init {
+            msg_id: Some(1),
+            node_id: "n1".into(),
+            node_ids,
+        },
+    );
+    out
+}
+
+fn broadcasts(values: impl Iterator<Item = i64>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (message, msg_id) in values.zip(2..) {
+        line(
+            &mut out,
+            "c0",
+            Body::Broadcast {
+                msg_id: Some(msg_id),
+                message,
+            },
+        );
+    }
+    out
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Measures [`ROUNDS`] times, each with a new node, how many of `count` requests
+/// it answers in a second.
+fn rate(
+    program: &Path,
+    first: &[u8],
+    first_replies: usize,
+    input: &[u8],
+    (count, replies): (usize, usize),
+) -> Result<f64, Failure> {
+    let mut rates = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut node = Node::start(program)?;
+        node.exchange(first, first_replies)?;
+        let (time, _) = node.exchange(input, replies)?;
+        rates.push(count as f64 / time.as_secs_f64());
+    }
+    Ok(median(rates))
+}
+
+/// Bytes a second that `work`, which handles `bytes` of them, gets through.
+fn throughput(bytes: usize, mut work: impl FnMut()) -> f64 {
+    let figures = (0..ROUNDS).map(|_| {
+        let started = Instant::now();
+        work();
+        bytes as f64 / started.elapsed().as_secs_f64()
+    });
+    median(figures.collect())
+}
+
+/// Lines that are as bad as they can be for a parser, `size` bytes of each.
+fn hostile(size: usize) -> [(&'static str, Vec<u8>); 6] {
+    let fill = |open: &str, piece: &str, close: &str| {
+        let count = (size - open.len() - close.len()) / piece.len();
+        (open.to_owned() + &piece.repeat(count) + close).into_bytes()
+    };
+    [
+        ("one long string", fill("\"", "a", "\"")),
+        ("all escapes", fill("\"", "\\u00e9", "\"")),
+        ("one long number", fill("", "1", "")),
+        ("many numbers", fill("[", "0,", "0]")),
+        ("many small arrays", fill("[", "[0],", "0]")),
+        ("nothing but brackets", fill("", "[", "")),
+    ]
+}
+
+/// Measures everything and gives the report.
+///
+/// # Errors
+///
+/// [`Failure`] if a node cannot be started or does not answer.
+pub fn run(program: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut row = |name: &str, figure: String| text += &format!("{name:<46}{figure:>16}\n");
+    let per_second = |rate: f64| format!("{:.2} M/s", rate / 1e6);
+    let megabytes = |rate: f64| format!("{:.0} MB/s", rate / 1e6);
+
+    let alone = init(&["n1"]);
+    let requests = broadcasts(0..REQUESTS as i64);
+    let broadcast_rate = rate(program, &alone, 1, &requests, (REQUESTS, REQUESTS))?;
+    row(
+        "broadcasts read, stored and answered",
+        per_second(broadcast_rate),
+    );
+
+    let mut first = alone.clone();
+    first.extend(broadcasts(0..READ_VALUES));
+    let mut reads = Vec::new();
+    (0..READS as i64).for_each(|id| line(&mut reads, "c0", Body::Read { msg_id: Some(id) }));
+    let read_rate = rate(
+        program,
+        &first,
+        1 + READ_VALUES as usize,
+        &reads,
+        (READS, READS),
+    )?;
+    row(
+        &format!("reads of {READ_VALUES} values"),
+        format!("{:.0} k/s", read_rate / 1e3),
+    );
+
+    // n1 is the leaf of n0, which sends deltas; an echo at the end tells that
+    // all of them were handled.
+    let mut deltas = Vec::new();
+    for number in 0..DELTAS {
+        let offset = (number * DELTA_VALUES) as u64;
+        let values = (offset as i64..).take(DELTA_VALUES).collect();
+        line(
+            &mut deltas,
+            "n0",
+            Body::Delta {
+                offset,
+                values,
+                ack: 0,
+                gap: false,
+            },
+        );
+    }
+    line(
+        &mut deltas,
+        "c0",
+        Body::Echo {
+            msg_id: Some(2),
+            echo: Json::Null,
+        },
+    );
+    let mut delta_rates = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut node = Node::start(program)?;
+        node.exchange(&init(&["n0", "n1"]), 1)?;
+        // Acks of full batches come in between.
+        let mut said = Vec::new();
+        let (time, _) = node.exchange_until(&deltas, |piece| {
+            said.extend_from_slice(piece);
+            said.windows(7).any(|part| part == b"echo_ok")
+        })?;
+        delta_rates.push(DELTAS as f64 / time.as_secs_f64());
+    }
+    row(
+        &format!("deltas of {DELTA_VALUES} values"),
+        per_second(median(delta_rates)),
+    );
+
+    let lines: Vec<&[u8]> = requests
+        .split(|&byte| byte == b'\n')
+        .take(100_000)
+        .collect();
+    let bytes = lines.iter().map(|line| line.len()).sum();
+    let decode = throughput(bytes, || {
+        for line in &lines {
+            std::hint::black_box(Message::decode(line).is_ok());
+        }
+    });
+    row("decoding broadcasts", megabytes(decode));
+    let messages: IntervalSet = (0..1_000_000).collect();
+    let read_ok = Body::ReadOk {
+        in_reply_to: 1,
+        messages,
+    };
+    let mut wire = Vec::new();
+    read_ok.encode(&mut wire);
+    let parse = throughput(wire.len(), || {
+        std::hint::black_box(Json::parse(&wire).is_ok());
+    });
+    row("parsing a read of a million values", megabytes(parse));
+    let size = wire.len();
+    let encode = throughput(size, || {
+        wire.clear();
+        read_ok.encode(&mut wire);
+        std::hint::black_box(&wire);
+    });
+    row("encoding a read of a million values", megabytes(encode));
+
+    let (small, large) = (hostile(1 << 20), hostile(stdio::MAX_LINE));
+    for ((name, small), (_, large)) in small.iter().zip(&large) {
+        let time = |line: &[u8]| {
+            1.0 / throughput(line.len(), || {
+                std::hint::black_box(Json::parse(line).is_ok());
+            })
+        };
+        let (small, per_byte) = (time(small), time(large));
+        let ms = per_byte * large.len() as f64 * 1e3;
+        // A parser that is quadratic somewhere would be 16 times slower a byte.
+        let ratio = per_byte / small;
+        row(
+            &format!("16 MiB, {name}"),
+            format!("{ms:.1} ms, x{ratio:.1}"),
+        );
+    }
+
+    let million: Vec<u8> = [alone.clone(), broadcasts(0..1_000_000)].concat();
+    let sparse: Vec<u8> = [alone, broadcasts((0..1_000_000).map(|value| value * 1000))].concat();
+    for (name, input) in [("dense", million), ("sparse", sparse)] {
+        let mut node = Node::start(program)?;
+        node.exchange(&input, 1_000_001)?;
+        let memory = |node: &Node| {
+            node.peak_memory()
+                .map_or("-".into(), |kib| format!("{kib} KiB"))
+        };
+        row(
+            &format!("peak memory, a million {name} values"),
+            memory(&node),
+        );
+        let mut read = Vec::new();
+        line(&mut read, "c0", Body::Read { msg_id: Some(1) });
+        let (_, reply) = node.exchange(&read, 1)?;
+        let without = node
+            .peak_memory()
+            .map(|kib| kib.saturating_sub(reply as u64 / 1024));
+        let without = without.map_or("-".into(), |kib| format!("{kib} KiB"));
+        row(
+            &format!(
+                "with one read of them, without the {} KiB reply",
+                reply / 1024
+            ),
+            without,
+        );
+    }
+    Ok(text)
+}
