@@ -17,6 +17,7 @@
 //! | [`bench`] | requests a second, memory |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
+//! | [`page`] | `report.html` and `messages.svg`: the run to watch |
 //! | [`report`] | limits, table, `results.json` |
 //! | [`maelstrom`] | the same run on the real Maelstrom |
 //! | [`rng`] | randomness from a seed |
@@ -37,6 +38,7 @@ pub mod maelstrom;
 pub mod nemesis;
 pub mod network;
 pub mod options;
+pub mod page;
 pub mod processes;
 pub mod report;
 pub mod rng;
@@ -165,6 +167,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
         verdict: &finished.verdict,
     };
     journal.write("results.json", &format!("{}\n", outcome.to_json()))?;
+    page::write(&outcome, &folder)?;
     say(&outcome.text());
     say(&format!("files: {}/\n", folder.display()));
     Ok(outcome.measured().passes(options))

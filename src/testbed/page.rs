@@ -1,0 +1,999 @@
+//! The report page: a run that can be watched.
+//!
+//! After each run [`write`] leaves two pictures beside `results.json`:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `report.html` | verdict, replay, space-time diagram and charts in one file that needs no network |
+//! | `messages.svg` | a space-time diagram of a short window: the first heal, or the first load |
+//!
+//! The page is a template, `page.html`, with the run's data in its middle: this
+//! module reads `messages.jsonl` back and turns it around, from one object an
+//! event into one array of integers a field. That is about a fifth of the size,
+//! and a browser reads it in milliseconds. Everything else, from links to
+//! backlogs, the page works out itself from these events, in their order.
+//!
+//! ```text
+//! "events":   t    time since the event before, in microseconds
+//!             e    0 send  1 receive  2 drop  3 client asks  4 node answers  5 cut  6 heal
+//!             i    of receive, drop and answer: which message
+//! "messages": one entry a send, in the order of the sends
+//! "clients":  one entry a request, likewise
+//! ```
+//!
+//! Caveats. The page holds the run's beginning up to fixed limits
+//! ([`MAX_MESSAGES`] and its neighbours), so that it stays below 5 MB however
+//! long a run was; it says what it left out. Of a node that is not hubcast it
+//! shows what the messages show, on a tree that this node does not have.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
+use super::options::{self, Distribution, Options, Topology};
+use super::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
+use crate::json::{self, Json};
+use crate::tree;
+
+/// The page without its data.
+const TEMPLATE: &str = include_str!("page.html");
+
+/// Where the title goes in the template.
+const TITLE_MARK: &str = "<!--TITLE-->";
+
+/// Where the text goes that is shown without JavaScript.
+const TEXT_MARK: &str = "<!--TEXT-->";
+
+/// Where the data goes in the template.
+const DATA_MARK: &str = "<!--DATA-->";
+
+/// The most messages between nodes on a page.
+///
+/// Unit: messages. One takes about 50 bytes without its values, so they take
+/// 1.3 MB; the standard run has 4000.
+pub const MAX_MESSAGES: usize = 25_000;
+
+/// The most client requests on a page.
+///
+/// Unit: requests. One takes about 45 bytes with its answer; the standard run
+/// has 2000.
+pub const MAX_REQUESTS: usize = 25_000;
+
+/// The most values in all messages of a page together, repetitions counted.
+///
+/// Unit: values. One takes about 6 bytes; in the standard run there are 25 000.
+pub const MAX_VALUES: usize = 250_000;
+
+/// The most text of messages that are neither delta nor ack.
+///
+/// Unit: bytes. Another node's messages are shown as they were, up to this.
+const MAX_RAW: usize = 400_000;
+
+/// The most text of one such message. Unit: characters.
+const MAX_RAW_LINE: usize = 600;
+
+/// The most stable latencies in the page's chart. Unit: values.
+const MAX_STABLE: usize = 25_000;
+
+/// How long after the last message on the page arrivals are still looked for.
+///
+/// Unit: microseconds. Longer than a message is on its way, unless the latency
+/// was set to more.
+const ARRIVAL_TIME: u64 = 5_000_000;
+
+/// The largest integer that JavaScript's numbers hold without loss: 2^53 - 1.
+const MAX_SAFE: i64 = (1 << 53) - 1;
+
+/// What happens, by number as in the page's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Send = 0,
+    Receive = 1,
+    Drop = 2,
+    Request = 3,
+    Reply = 4,
+    Cut = 5,
+    Heal = 6,
+}
+
+/// What a message between nodes is, by number as in the page's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Delta = 0,
+    Ack = 1,
+    Retransmission = 2,
+    Other = 3,
+}
+
+/// What a client asks for, in the order of the numbers in the page's data.
+const REQUESTS: [&str; 6] = ["other", "init", "topology", "broadcast", "read", "stats"];
+
+/// A message between nodes.
+#[derive(Clone, Debug)]
+struct Sent {
+    id: i64,
+    src: usize,
+    dest: usize,
+    kind: Kind,
+    offset: i64,
+    ack: i64,
+    gap: bool,
+    values: Vec<i64>,
+    raw: Option<String>,
+}
+
+/// A client's request.
+#[derive(Clone, Debug)]
+struct Request {
+    node: usize,
+    what: usize,
+    msg_id: i64,
+    /// The value of a broadcast.
+    value: i64,
+    /// How many values the answer shows.
+    shown: i64,
+}
+
+/// A partition. Only directions along the tree are kept: the others carry nothing.
+#[derive(Clone, Debug)]
+struct Cut {
+    kind: String,
+    directions: Vec<(usize, usize)>,
+    /// How many directions were cut in all.
+    all: usize,
+}
+
+/// What the page shows of a run: the events in their order, by index.
+#[derive(Debug, Default)]
+struct Trace {
+    events: Vec<(u64, What, usize)>,
+    messages: Vec<Sent>,
+    requests: Vec<Request>,
+    cuts: Vec<Cut>,
+    values: usize,
+    raw: usize,
+    /// The moment from which on messages are left out.
+    full_at: Option<u64>,
+    /// Journal id -> index in `messages`.
+    by_id: BTreeMap<i64, usize>,
+    /// Node and `msg_id` -> index in `requests`.
+    waiting: BTreeMap<(usize, i64), usize>,
+    /// For each direction, one past the highest offset sent.
+    streams: BTreeMap<(usize, usize), i64>,
+}
+
+/// Writes `report.html` and `messages.svg` into the run's folder, which holds
+/// its `messages.jsonl` already.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn write(outcome: &Outcome<'_>, folder: &Path) -> io::Result<()> {
+    let parents = parents(outcome.options);
+    let journal = BufReader::new(File::open(folder.join("messages.jsonl"))?);
+    let trace = Trace::read(journal, &parents)?;
+    fs::write(
+        folder.join("report.html"),
+        page(outcome, &trace, &parents).as_bytes(),
+    )?;
+    fs::write(folder.join("messages.svg"), svg(&trace, outcome, &parents))
+}
+
+/// Each node's parent in the tree, -1 for the root.
+fn parents(options: &Options) -> Vec<i64> {
+    let forced = options::node_config(&options.node_args)
+        .ok()
+        .and_then(|config| config.hubs);
+    let hubs = forced.unwrap_or_else(|| tree::default_hubs(options.nodes));
+    (0..options.nodes)
+        .map(|index| {
+            tree::place(options.nodes, hubs, index)
+                .parent
+                .map_or(-1, |parent| parent as i64)
+        })
+        .collect()
+}
+
+impl Trace {
+    fn read(journal: impl BufRead, parents: &[i64]) -> io::Result<Trace> {
+        let mut trace = Trace::default();
+        for line in journal.split(b'\n') {
+            let line = line?;
+            // The journal's own lines are JSON; a last one that says "truncated" has no time.
+            let Ok(json) = Json::parse(&line) else {
+                continue;
+            };
+            let Some(time) = int(&json, "t").and_then(|time| u64::try_from(time).ok()) else {
+                continue;
+            };
+            if trace.full_at.is_some_and(|full| time > full + ARRIVAL_TIME) {
+                break;
+            }
+            trace.event(time, &json, parents);
+        }
+        Ok(trace)
+    }
+
+    fn event(&mut self, time: u64, json: &Json<'_>, parents: &[i64]) {
+        let id = int(json, "id").unwrap_or_default();
+        let known = self.by_id.get(&id).copied();
+        let event = match (json.get("event").and_then(Json::as_str), known) {
+            (Some("send"), _) => {
+                let Some(message) = json.get("message") else {
+                    return;
+                };
+                self.send(time, id, message, parents.len())
+            }
+            (Some("recv"), Some(index)) => Some((What::Receive, index)),
+            (Some("drop"), Some(index)) => Some((What::Drop, index)),
+            (Some("cut"), _) if self.full_at.is_none() => {
+                self.cuts.push(cut(json, parents));
+                Some((What::Cut, self.cuts.len() - 1))
+            }
+            (Some("heal"), _) if self.full_at.is_none() => {
+                Some((What::Heal, self.cuts.len().saturating_sub(1)))
+            }
+            _ => None,
+        };
+        self.events
+            .extend(event.map(|(what, index)| (time, what, index)));
+    }
+
+    fn send(
+        &mut self,
+        time: u64,
+        id: i64,
+        message: &Json<'_>,
+        nodes: usize,
+    ) -> Option<(What, usize)> {
+        let index = |name: &str, first: char| {
+            let name = message.get(name).and_then(Json::as_str)?;
+            let index: usize = name.strip_prefix(first)?.parse().ok()?;
+            (index < nodes).then_some(index)
+        };
+        let body = message.get("body")?;
+        if index("src", 'c').is_some() {
+            let node = index("dest", 'n')?;
+            if self.requests.len() >= MAX_REQUESTS {
+                self.full_at.get_or_insert(time);
+            }
+            if self.full_at.is_some() {
+                return None;
+            }
+            let what = body.get("type").and_then(Json::as_str).unwrap_or_default();
+            let msg_id = int(body, "msg_id").unwrap_or(-1);
+            self.waiting.insert((node, msg_id), self.requests.len());
+            self.requests.push(Request {
+                node,
+                what: REQUESTS.iter().position(|own| *own == what).unwrap_or(0),
+                msg_id,
+                value: int(body, "message").map_or(-1, safe),
+                shown: -1,
+            });
+            return Some((What::Request, self.requests.len() - 1));
+        }
+        let src = index("src", 'n')?;
+        let Some(dest) = index("dest", 'n') else {
+            let reply = int(body, "in_reply_to")?;
+            let request = self.waiting.remove(&(src, reply))?;
+            self.requests[request].shown = int(body, "count").unwrap_or(-1);
+            return Some((What::Reply, request));
+        };
+        let sent = self.message(id, src, dest, message, body);
+        let raw = sent.raw.as_ref().map_or(0, String::len);
+        if self.messages.len() >= MAX_MESSAGES
+            || self.values + sent.values.len() > MAX_VALUES
+            || self.raw + raw > MAX_RAW
+        {
+            self.full_at.get_or_insert(time);
+        }
+        if self.full_at.is_some() {
+            return None;
+        }
+        self.values += sent.values.len();
+        self.raw += raw;
+        self.by_id.insert(id, self.messages.len());
+        self.messages.push(sent);
+        Some((What::Send, self.messages.len() - 1))
+    }
+
+    fn message(
+        &mut self,
+        id: i64,
+        src: usize,
+        dest: usize,
+        message: &Json<'_>,
+        body: &Json<'_>,
+    ) -> Sent {
+        let field = |name| int(body, name).filter(|number| (0..=MAX_SAFE).contains(number));
+        let (offset, ack) = (field("offset"), field("ack"));
+        let listed = body.get("values").and_then(Json::as_array).unwrap_or(&[]);
+        let values: Vec<i64> = listed
+            .iter()
+            .filter_map(Json::as_int)
+            .filter(|value| safe(*value) == *value)
+            .collect();
+        let whole = offset.is_some() && ack.is_some() && values.len() == listed.len();
+        let kind = match body.get("type").and_then(Json::as_str) {
+            Some("ack") if whole => Kind::Ack,
+            Some("delta") if whole => {
+                let offset = offset.unwrap_or_default();
+                let high = self.streams.entry((src, dest)).or_default();
+                let again = offset < *high;
+                *high = (*high).max(offset.saturating_add(values.len() as i64));
+                if again {
+                    Kind::Retransmission
+                } else {
+                    Kind::Delta
+                }
+            }
+            _ => Kind::Other,
+        };
+        let raw = (kind == Kind::Other).then(|| {
+            let text = message.to_string();
+            let short: String = text.chars().take(MAX_RAW_LINE).collect();
+            let more = if short.len() < text.len() { " ..." } else { "" };
+            short + more
+        });
+        Sent {
+            id,
+            src,
+            dest,
+            kind,
+            offset: offset.unwrap_or(-1),
+            ack: ack.unwrap_or(-1),
+            gap: body.get("gap") == Some(&Json::Bool(true)),
+            values,
+            raw,
+        }
+    }
+}
+
+fn int(json: &Json<'_>, name: &str) -> Option<i64> {
+    json.get(name).and_then(Json::as_int)
+}
+
+/// The integer that JavaScript would make of it.
+fn safe(value: i64) -> i64 {
+    value.clamp(-MAX_SAFE, MAX_SAFE)
+}
+
+fn cut(json: &Json<'_>, parents: &[i64]) -> Cut {
+    let pairs = json
+        .get("src_dest")
+        .and_then(Json::as_array)
+        .unwrap_or(&[])
+        .iter()
+        .filter_map(|pair| match pair.as_array() {
+            Some([Json::Int(src), Json::Int(dest)]) => Some((*src as usize, *dest as usize)),
+            _ => None,
+        });
+    let pairs: Vec<(usize, usize)> = pairs.collect();
+    let is_edge = |&(a, b): &(usize, usize)| {
+        let parent = |node: usize| parents.get(node).copied().unwrap_or(-1);
+        parent(a) == b as i64 || parent(b) == a as i64
+    };
+    Cut {
+        kind: json
+            .get("kind")
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        all: pairs.len(),
+        directions: pairs.into_iter().filter(is_edge).collect(),
+    }
+}
+
+// The page.
+
+fn page(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
+    let options = outcome.options;
+    let title = format!(
+        "{}, {} nodes, seed {}",
+        options.job.name(),
+        options.nodes,
+        options.seed
+    );
+    fill(&title, &outcome.text(), &data(outcome, trace, parents))
+}
+
+/// The template with its three gaps filled. `data` is JSON.
+fn fill(title: &str, text: &str, data: &str) -> String {
+    // In this order: what one gap holds is not searched for the next mark.
+    let parts = TEMPLATE.split_once(TITLE_MARK).and_then(|(head, rest)| {
+        let (middle, rest) = rest.split_once(TEXT_MARK)?;
+        let (before, after) = rest.split_once(DATA_MARK)?;
+        Some([head, middle, before, after])
+    });
+    let Some([head, middle, before, after]) = parts else {
+        unreachable!("page.html has the three marks in this order; a test fills it");
+    };
+    let data = in_script(data);
+    let (title, text) = (in_html(title), in_html(text));
+    [head, &title, middle, &text, before, &data, after].concat()
+}
+
+/// JSON that can stand inside a script element. In JSON a `<` occurs in strings
+/// only, where it may be written as an escape; without it there is no
+/// `</script>` and no `<!--`.
+fn in_script(json: &str) -> String {
+    json.replace('<', "\\u003c")
+}
+
+/// Text that can stand in HTML or SVG, in attributes too.
+fn in_html(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The run as the page reads it.
+fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
+    let options = outcome.options;
+    let measured = outcome.measured();
+    let mut out = String::from("{");
+    let mut member = |name: &str, json: &str| {
+        let comma = if out.len() > 1 { "," } else { "" };
+        let _ = write!(out, "{comma}\n\"{name}\":{json}");
+    };
+    member("results", &outcome.to_json().to_string());
+    member("passes", &measured.passes(options).to_string());
+    let verdict = verdict_text(&measured, options, &[]);
+    member("verdict", &string(verdict.trim_end()));
+    member("command", &string(&command_line(options)));
+    member("settings", &settings(options));
+    let limits = [LIMITS_3D, LIMITS_3E].map(|limits| {
+        let (per_op, median, maximum) = (limits.messages_per_op, limits.median, limits.maximum);
+        format!("[{},{per_op},{median},{maximum}]", string(limits.name))
+    });
+    member("limits", &format!("[{}]", limits.join(",")));
+    member("limits_apply", &(!options.is_other_network()).to_string());
+    member("foreign", &options.bin.is_some().to_string());
+    member("latency", &options.latency.as_micros().to_string());
+    member("parent", &column(parents.iter().copied()));
+    member("left_out", &left_out(outcome, trace));
+    member("requests", &{
+        let names: Vec<String> = REQUESTS.iter().map(|name| string(name)).collect();
+        format!("[{}]", names.join(","))
+    });
+    let cuts: Vec<String> = trace.cuts.iter().map(cut_json).collect();
+    member("cuts", &format!("[{}]", cuts.join(",")));
+
+    let events = &trace.events;
+    let times = events.iter().map(|event| event.0 as i64);
+    let indexed = |what| matches!(what, What::Receive | What::Drop | What::Reply);
+    member(
+        "events",
+        &columns([
+            ("t", differences(times)),
+            ("e", column(events.iter().map(|event| event.1 as i64))),
+            (
+                "i",
+                column(
+                    events
+                        .iter()
+                        .filter(|event| indexed(event.1))
+                        .map(|event| event.2 as i64),
+                ),
+            ),
+        ]),
+    );
+    let messages = &trace.messages;
+    let of = |field: fn(&Sent) -> i64| column(messages.iter().map(field));
+    let gaps = (0..messages.len()).filter(|&index| messages[index].gap);
+    let raw: Vec<String> = (messages.iter().enumerate())
+        .filter_map(|(index, sent)| Some(format!("\"{index}\":{}", string(sent.raw.as_ref()?))))
+        .collect();
+    member(
+        "messages",
+        &columns([
+            ("id", differences(messages.iter().map(|sent| sent.id))),
+            ("src", of(|sent| sent.src as i64)),
+            ("dest", of(|sent| sent.dest as i64)),
+            ("kind", of(|sent| sent.kind as i64)),
+            ("offset", of(|sent| sent.offset)),
+            ("ack", of(|sent| sent.ack)),
+            ("count", of(|sent| sent.values.len() as i64)),
+            ("gap", column(gaps.map(|index| index as i64))),
+            (
+                "values",
+                column(messages.iter().flat_map(|sent| sent.values.iter().copied())),
+            ),
+            ("raw", format!("{{{}}}", raw.join(","))),
+        ]),
+    );
+    let requests = &trace.requests;
+    let of = |field: fn(&Request) -> i64| column(requests.iter().map(field));
+    member(
+        "clients",
+        &columns([
+            ("node", of(|request| request.node as i64)),
+            ("what", of(|request| request.what as i64)),
+            ("msg_id", of(|request| request.msg_id)),
+            ("value", of(|request| request.value)),
+            ("shown", of(|request| request.shown)),
+        ]),
+    );
+    let stable = outcome.verdict.by_value.iter().take(MAX_STABLE);
+    let of = |field: fn(&(i64, crate::time::Instant, std::time::Duration)) -> i64| {
+        column(stable.clone().map(field))
+    };
+    member(
+        "stable",
+        &columns([
+            ("value", of(|entry| safe(entry.0))),
+            ("known", of(|entry| entry.1.as_micros() as i64)),
+            ("latency", of(|entry| entry.2.as_micros() as i64)),
+        ]),
+    );
+    out + "\n}"
+}
+
+fn cut_json(cut: &Cut) -> String {
+    let pairs = (cut.directions.iter()).flat_map(|&(src, dest)| [src as i64, dest as i64]);
+    format!(
+        "{{\"kind\":{},\"all\":{},\"pairs\":{}}}",
+        string(&cut.kind),
+        cut.all,
+        column(pairs)
+    )
+}
+
+/// A sentence on what the page does not show, or `null`.
+fn left_out(outcome: &Outcome<'_>, trace: &Trace) -> String {
+    let Some(full_at) = trace.full_at else {
+        return "null".into();
+    };
+    string(&format!(
+        "This page holds the first {} of {} messages between nodes, up to {:.1} s: at most {} \
+         messages, {} client requests and {} values fit. Replay, diagram and the charts of \
+         messages and backlog end there; the verdict is about the whole run, and messages.jsonl \
+         beside this page has everything.",
+        trace.messages.len(),
+        outcome.counts.server.total,
+        full_at as f64 / 1e6,
+        MAX_MESSAGES,
+        MAX_REQUESTS,
+        MAX_VALUES,
+    ))
+}
+
+/// The command that repeats the run: what differs from the defaults.
+fn command_line(options: &Options) -> String {
+    let plain = Options::new(options.job);
+    let mut line = format!("./run.sh {}", options.job.name());
+    let mut add = |differs: bool, text: String| {
+        if differs {
+            line.push(' ');
+            line.push_str(&text);
+        }
+    };
+    add(options.virtual_time, "--virtual".into());
+    add(
+        options.nodes != plain.nodes,
+        format!("--node-count {}", options.nodes),
+    );
+    add(
+        options.time_limit != plain.time_limit,
+        format!("--time-limit {}", options.time_limit.as_secs_f64()),
+    );
+    add(
+        options.rate != plain.rate,
+        format!("--rate {}", options.rate),
+    );
+    add(
+        options.latency != plain.latency,
+        format!("--latency {}", options.latency.as_millis()),
+    );
+    add(
+        options.latency_dist != plain.latency_dist,
+        format!("--latency-dist {}", distribution(options.latency_dist)),
+    );
+    add(
+        options.loss != plain.loss,
+        format!("--loss {}", options.loss),
+    );
+    add(
+        options.duplicate != plain.duplicate,
+        format!("--duplicate {}", options.duplicate),
+    );
+    add(
+        options.topology != plain.topology,
+        format!("--topology {}", topology(options.topology)),
+    );
+    add(
+        options.nemesis != plain.nemesis,
+        "--nemesis partition".into(),
+    );
+    add(
+        options.nemesis_interval != plain.nemesis_interval,
+        format!(
+            "--nemesis-interval {}",
+            options.nemesis_interval.as_secs_f64()
+        ),
+    );
+    add(
+        options.quiet != plain.quiet,
+        format!("--quiet {}", options.quiet.as_secs_f64()),
+    );
+    add(true, format!("--seed {}", options.seed));
+    if let Some(bin) = &options.bin {
+        add(true, format!("--bin {}", bin.display()));
+    }
+    add(
+        !options.node_args.is_empty(),
+        format!("-- {}", options.node_args.join(" ")),
+    );
+    line
+}
+
+fn distribution(distribution: Distribution) -> &'static str {
+    match distribution {
+        Distribution::Constant => "constant",
+        Distribution::Uniform => "uniform",
+        Distribution::Exponential => "exponential",
+    }
+}
+
+fn topology(topology: Topology) -> String {
+    match topology {
+        Topology::Grid => "grid".into(),
+        Topology::Line => "line".into(),
+        Topology::Tree(fan) => format!("tree{fan}"),
+        Topology::Total => "total".into(),
+    }
+}
+
+/// Names and values of the run's settings, as an array of pairs.
+fn settings(options: &Options) -> String {
+    let seconds = |time: std::time::Duration| format!("{} s", time.as_secs_f64());
+    let ms = |time: std::time::Duration| format!("{} ms", time.as_millis());
+    let percent = |chance: f64| format!("{} %", chance * 100.0);
+    let mut rows = vec![
+        ("nodes", options.nodes.to_string()),
+        ("load", seconds(options.time_limit)),
+        ("operations a second", options.rate.to_string()),
+        (
+            "latency",
+            format!(
+                "{}, {}",
+                ms(options.latency),
+                distribution(options.latency_dist)
+            ),
+        ),
+    ];
+    if options.loss > 0.0 {
+        rows.push(("lost", percent(options.loss)));
+    }
+    if options.duplicate > 0.0 {
+        rows.push(("duplicated", percent(options.duplicate)));
+    }
+    if options.nemesis {
+        rows.push((
+            "partitions",
+            format!("every {} or so", seconds(options.nemesis_interval)),
+        ));
+    }
+    rows.push(("quiet at the end", seconds(options.quiet)));
+    rows.push(("seed", options.seed.to_string()));
+    let clock = if options.virtual_time {
+        "virtual, nodes in memory"
+    } else {
+        "real, one process a node"
+    };
+    rows.push(("clock", clock.into()));
+    match (&options.bin, options::node_config(&options.node_args)) {
+        (None, Ok(config)) => rows.extend([
+            ("window up", ms(config.up)),
+            ("window down", ms(config.down)),
+            ("ack delay", ms(config.ack)),
+            ("retry after", ms(config.retry)),
+            (
+                "hubs",
+                (config.hubs)
+                    .unwrap_or_else(|| tree::default_hubs(options.nodes))
+                    .to_string(),
+            ),
+        ]),
+        (Some(bin), _) => rows.push(("node", bin.display().to_string())),
+        (None, Err(_)) => {}
+    }
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|(name, value)| format!("[{},{}]", string(name), string(value)))
+        .collect();
+    format!("[{}]", rows.join(","))
+}
+
+fn string(text: &str) -> String {
+    let mut out = Vec::new();
+    json::encode_str(text, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn columns<const N: usize>(members: [(&str, String); N]) -> String {
+    let members = members.map(|(name, json)| format!("\"{name}\":{json}"));
+    format!("{{{}}}", members.join(",\n"))
+}
+
+fn column(numbers: impl IntoIterator<Item = i64>) -> String {
+    let mut out = vec![b'['];
+    for number in numbers {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        json::encode_int(number, &mut out);
+    }
+    out.push(b']');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Each number minus the one before: small numbers are short.
+fn differences(numbers: impl IntoIterator<Item = i64>) -> String {
+    let mut before = 0;
+    column(
+        numbers
+            .into_iter()
+            .map(|number| number - std::mem::replace(&mut before, number)),
+    )
+}
+
+// The static picture.
+
+/// How much time the static picture shows. Unit: microseconds. Ten windows of
+/// the hub, and slow enough for the eye to follow one value.
+const SVG_TIME: u64 = 1_500_000;
+
+/// What it shows before a heal. Unit: microseconds.
+const SVG_BEFORE_HEAL: u64 = 400_000;
+
+/// The most lanes in it; a taller picture is no picture any more.
+const SVG_LANES: usize = 60;
+
+/// The width of its time axis, a lane's height, and the margins left and above.
+/// Unit: pixels.
+const SVG_WIDTH: f64 = 1120.0;
+const SVG_LANE: f64 = 20.0;
+const SVG_LEFT: f64 = 44.0;
+const SVG_TOP: f64 = 64.0;
+
+/// The picture's own colours, those of the page, light and dark.
+const SVG_STYLE: &str = "<style>
+  text { font: 12px system-ui, sans-serif; fill: #5a636e }
+  .title { font-size: 15px; font-weight: 600; fill: #1b2026 }
+  .page { fill: #ffffff } .lane { stroke: #e3e6ea } .axis { stroke: #aab2bb }
+  .m { fill: none; stroke-width: 1.2 }
+  .delta { stroke: #0072b2 } .ack { stroke: #00896a; stroke-dasharray: 5 3 }
+  .again { stroke: #b86e00; stroke-width: 2 } .other { stroke: #5a636e }
+  .drop { stroke: #c8400a; stroke-width: 1.6; fill: none }
+  .cut { fill: #c8400a; fill-opacity: .08 } .client { fill: #a2478a }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #9aa5b1 } .title { fill: #e8ebee }
+    .page { fill: #14181d } .lane { stroke: #272e36 } .axis { stroke: #59636e }
+    .delta { stroke: #5db1f0 } .ack { stroke: #35c79d } .again { stroke: #f0b03f }
+    .drop { stroke: #ff8050 } .cut { fill: #ff8050 } .client { fill: #dd94bd }
+  }
+</style>
+";
+
+/// `messages.svg`: the space-time diagram of the first heal, or else of the
+/// first load. Time goes to the right, each node is a lane, a message a line.
+fn svg(trace: &Trace, outcome: &Outcome<'_>, parents: &[i64]) -> String {
+    let find = |wanted: fn(What) -> bool| {
+        let event = trace.events.iter().find(|event| wanted(event.1));
+        event.map(|event| event.0)
+    };
+    let heal = find(|what| what == What::Heal).map(|time| time.saturating_sub(SVG_BEFORE_HEAL));
+    let start = heal.or_else(|| find(|what| what == What::Send));
+    let start = start.unwrap_or_default();
+    let end = start + SVG_TIME;
+    let lanes = lanes(parents);
+    let shown = lanes.len().min(SVG_LANES);
+    let mut lane_of = vec![None; lanes.len()];
+    for (lane, &node) in lanes.iter().take(shown).enumerate() {
+        lane_of[node] = Some(SVG_TOP + SVG_LANE * (lane as f64 + 0.5));
+    }
+    let x = |time: u64| {
+        let from_start = time as f64 - start as f64;
+        SVG_LEFT + from_start / SVG_TIME as f64 * SVG_WIDTH
+    };
+    let (width, bottom) = (
+        SVG_LEFT + SVG_WIDTH + 16.0,
+        SVG_TOP + SVG_LANE * shown as f64,
+    );
+    let height = bottom + 30.0;
+    let about = format!(
+        "{}: messages between nodes from {:.2} s to {:.2} s{}",
+        outcome.options.job.name(),
+        start as f64 / 1e6,
+        end as f64 / 1e6,
+        if heal.is_some() {
+            ", around the first heal"
+        } else {
+            ""
+        }
+    );
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{0}\">\n\
+         <title>{0}</title>\n{SVG_STYLE}<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>\n\
+         <text class=\"title\" x=\"12\" y=\"24\">{0}</text>\n",
+        in_html(&about)
+    );
+    svg_legend(&mut out);
+    let _ = writeln!(
+        out,
+        "<clipPath id=\"view\"><rect x=\"{SVG_LEFT}\" y=\"{SVG_TOP}\" width=\"{SVG_WIDTH}\" height=\"{}\"/></clipPath>",
+        bottom - SVG_TOP
+    );
+    // Partitions lie behind everything else.
+    let mut cut_since = None;
+    let mut shade = |from: u64, to: u64| {
+        let (from, to) = (x(from.max(start)), x(to.min(end)));
+        if to > from {
+            let _ = writeln!(
+                out,
+                "<rect class=\"cut\" x=\"{from:.1}\" y=\"{SVG_TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>",
+                to - from,
+                bottom - SVG_TOP
+            );
+        }
+    };
+    for &(time, what, _) in &trace.events {
+        match what {
+            What::Cut => cut_since = Some(time),
+            What::Heal => {
+                if let Some(from) = cut_since.take() {
+                    shade(from, time);
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(from) = cut_since {
+        shade(from, end);
+    }
+    for &node in lanes.iter().take(shown) {
+        if let Some(y) = lane_of[node] {
+            let _ = writeln!(
+                out,
+                "<path class=\"lane\" d=\"M{SVG_LEFT} {y}H{}\"/><text x=\"12\" y=\"{}\">n{node}</text>",
+                SVG_LEFT + SVG_WIDTH,
+                y + 4.0
+            );
+        }
+    }
+    for tick in 0..=SVG_TIME / 100_000 {
+        let time = start + tick * 100_000;
+        let _ = write!(
+            out,
+            "<path class=\"axis\" d=\"M{:.1} {bottom}v4\"/>",
+            x(time)
+        );
+        if tick.is_multiple_of(5) {
+            let _ = writeln!(
+                out,
+                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{:.2} s</text>",
+                x(time),
+                bottom + 19.0,
+                time as f64 / 1e6
+            );
+        }
+    }
+    out.push_str("<g clip-path=\"url(#view)\">\n");
+    svg_messages(&mut out, trace, (start, end), x, &lane_of);
+    out.push_str("</g>\n");
+    if shown < lanes.len() {
+        let _ = writeln!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">the first {shown} of {} nodes</text>",
+            SVG_LEFT + SVG_WIDTH,
+            24,
+            lanes.len()
+        );
+    }
+    out + "</svg>\n"
+}
+
+fn svg_legend(out: &mut String) {
+    let mut left = 12.0;
+    for (class, name) in [
+        ("m delta", "delta"),
+        ("m ack", "ack alone"),
+        ("m again", "retransmission"),
+        ("drop", "dropped"),
+        ("client", "broadcast of a client"),
+    ] {
+        let mark = match class {
+            "drop" => format!("M{} 42l8 8m0 -8l-8 8", left + 8.0),
+            "client" => format!("M{} 50l5 -8l5 8z", left + 8.0),
+            _ => format!("M{left} 46h24"),
+        };
+        let _ = writeln!(
+            out,
+            "<path class=\"{class}\" d=\"{mark}\"/><text x=\"{}\" y=\"50\">{name}</text>",
+            left + 30.0
+        );
+        left += 56.0 + 7.0 * name.len() as f64;
+    }
+}
+
+/// Every message's line, and a mark for each broadcast of a client.
+fn svg_messages(
+    out: &mut String,
+    trace: &Trace,
+    (start, end): (u64, u64),
+    x: impl Fn(u64) -> f64,
+    lane_of: &[Option<f64>],
+) {
+    let mut sent_at = vec![0; trace.messages.len()];
+    for &(time, what, index) in &trace.events {
+        match what {
+            What::Send => sent_at[index] = time,
+            What::Receive | What::Drop => {
+                let sent = &trace.messages[index];
+                let (Some(from), Some(to)) = (lane_of[sent.src], lane_of[sent.dest]) else {
+                    continue;
+                };
+                if time < start || sent_at[index] > end {
+                    continue;
+                }
+                let class = match sent.kind {
+                    Kind::Delta => "delta",
+                    Kind::Ack => "ack",
+                    Kind::Retransmission => "again",
+                    Kind::Other => "other",
+                };
+                let (x1, mut x2, mut y2) = (x(sent_at[index]), x(time), to);
+                if what == What::Drop {
+                    // It ends short of the lane that it does not reach.
+                    x2 = x1 + (x2 - x1) * 0.9;
+                    y2 = from + (to - from) * 0.9;
+                    let _ = writeln!(
+                        out,
+                        "<path class=\"drop\" d=\"M{:.1} {:.1}l6 6m0 -6l-6 6\"/>",
+                        x2 - 3.0,
+                        y2 - 3.0
+                    );
+                }
+                let _ = writeln!(
+                    out,
+                    "<path class=\"m {class}\" d=\"M{x1:.1} {from:.1}L{x2:.1} {y2:.1}\"/>"
+                );
+            }
+            What::Request if (start..=end).contains(&time) => {
+                let request = &trace.requests[index];
+                if let (Some(y), "broadcast") = (lane_of[request.node], REQUESTS[request.what]) {
+                    let _ = writeln!(
+                        out,
+                        "<path class=\"client\" d=\"M{:.1} {:.1}l4 -7l4 7z\"/>",
+                        x(time) - 4.0,
+                        y + 3.0
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The nodes from top to bottom: the root, its leaves, then each hub and its leaves.
+fn lanes(parents: &[i64]) -> Vec<usize> {
+    let children = |node: usize| {
+        let own = move |&child: &usize| parents[child] == node as i64;
+        (0..parents.len()).filter(own)
+    };
+    let is_hub: Vec<bool> = (0..parents.len())
+        .map(|node| parents.contains(&(node as i64)))
+        .collect();
+    let mut lanes = Vec::new();
+    for root in (0..parents.len()).filter(|&node| parents[node] < 0) {
+        lanes.push(root);
+        lanes.extend(children(root).filter(|&child| !is_hub[child]));
+        for hub in children(root).filter(|&child| is_hub[child]) {
+            lanes.push(hub);
+            lanes.extend(children(hub));
+        }
+    }
+    lanes
+}
