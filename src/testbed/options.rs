@@ -27,6 +27,8 @@ commands
   agreement   the same settings in real and in virtual time, side by side (minutes)
   bench       requests a second, bytes a second, memory (a minute)
   test        cargo test
+  test-page   opens fresh report pages in a headless Chromium and tries everything
+              on them; needs a browser (Debian's package chromium)
 
 options of efficient and partition
   --node-count N           nodes (default 25)
@@ -52,7 +54,7 @@ node options, behind --
   --up-ms --down-ms --ack-ms --retry-ms --hubs --log; see hubcast --help
 
 exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
-A run leaves its files in target/runs/COMMAND/.
+A run leaves its files in target/runs/COMMAND/; report.html shows it.
 ";
 
 /// The most nodes of one run with real processes: three pipes and three threads each.
@@ -165,6 +167,8 @@ pub enum Command {
     Agreement,
     /// Requests a second, memory.
     Bench,
+    /// Try the report page in a browser.
+    TestPage,
     /// Print [`HELP`].
     Help,
 }
@@ -269,6 +273,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "scale" => return alone(job, rest, Command::Scale),
         "agreement" => return alone(job, rest, Command::Agreement),
         "bench" => return alone(job, rest, Command::Bench),
+        "test-page" => return alone(job, rest, Command::TestPage),
         "--help" | "-h" | "help" => return Ok(Command::Help),
         other => {
             return usage(format!(
