@@ -997,3 +997,231 @@ fn lanes(parents: &[i64]) -> Vec<usize> {
     }
     lanes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::checker::Verdict;
+    use crate::testbed::engine::Counts;
+    use crate::testbed::options::Job;
+
+    const STAR: [i64; 3] = [-1, 0, 0];
+
+    /// A run of three nodes with a message of each fate.
+    const JOURNAL: &str = r#"{"t":5,"event":"send","id":1,"message":{"src":"c1","dest":"n1","body":{"type":"broadcast","msg_id":3,"message":7}}}
+{"t":6,"event":"send","id":2,"message":{"src":"n1","dest":"c1","body":{"type":"broadcast_ok","in_reply_to":3}}}
+{"t":6,"event":"send","id":3,"message":{"src":"n1","dest":"n0","body":{"type":"delta","offset":0,"values":[7],"ack":0}}}
+{"t":106,"event":"recv","id":3}
+{"t":200,"event":"cut","kind":"hub","src_dest":[[0,1],[1,0],[1,2]]}
+{"t":256,"event":"send","id":4,"message":{"src":"n0","dest":"n2","body":{"type":"delta","offset":0,"values":[7],"ack":0}}}
+{"t":356,"event":"drop","id":4,"why":"partition"}
+{"t":400,"event":"send","id":5,"message":{"src":"n0","dest":"n2","body":{"type":"delta","offset":0,"values":[7],"ack":0,"gap":true}}}
+{"t":450,"event":"heal"}
+{"t":500,"event":"recv","id":5}
+{"t":600,"event":"send","id":6,"message":{"src":"n2","dest":"n0","body":{"type":"ack","offset":0,"ack":1}}}
+{"t":601,"event":"send","id":7,"message":{"src":"n2","dest":"n0","body":{"type":"gossip","text":"</script><!--"}}}
+{"event":"truncated"}
+"#;
+
+    fn trace(journal: &str) -> Trace {
+        Trace::read(journal.as_bytes(), &STAR).expect("reading from memory")
+    }
+
+    /// A finished run of which nothing is known, with three nodes.
+    fn outcome<T>(work: impl FnOnce(&Outcome<'_>) -> T) -> T {
+        let options = Options {
+            nodes: 3,
+            virtual_time: true,
+            ..Options::new(Job::Partition)
+        };
+        work(&Outcome {
+            options: &options,
+            counts: &Counts::default(),
+            verdict: &Verdict::default(),
+        })
+    }
+
+    /// Start tags minus end tags and self-closing ones; attributes have quotes.
+    fn is_balanced(xml: &str) -> bool {
+        let mut open = Vec::new();
+        for part in xml.split('<').skip(1) {
+            let Some((tag, _)) = part.split_once('>') else {
+                return false;
+            };
+            if tag.matches('"').count() % 2 != 0 {
+                return false;
+            }
+            if let Some(name) = tag.strip_prefix('/') {
+                if open.pop() != Some(name) {
+                    return false;
+                }
+            } else if !tag.ends_with('/') {
+                open.extend(tag.split(' ').next());
+            }
+        }
+        open.is_empty()
+    }
+
+    #[test]
+    fn the_journal_comes_back_as_events_in_their_order() {
+        let trace = trace(JOURNAL);
+        let what: Vec<_> = trace
+            .events
+            .iter()
+            .map(|event| (event.1, event.2))
+            .collect();
+        assert_eq!(
+            what,
+            [
+                (What::Request, 0),
+                (What::Reply, 0),
+                (What::Send, 0),
+                (What::Receive, 0),
+                (What::Cut, 0),
+                (What::Send, 1),
+                (What::Drop, 1),
+                (What::Send, 2),
+                (What::Heal, 0),
+                (What::Receive, 2),
+                (What::Send, 3),
+                (What::Send, 4),
+            ]
+        );
+        let kinds: Vec<_> = trace.messages.iter().map(|sent| sent.kind).collect();
+        use Kind::{Ack, Delta, Other, Retransmission};
+        assert_eq!(kinds, [Delta, Delta, Retransmission, Ack, Other]);
+        assert!(trace.messages[2].gap && !trace.messages[1].gap);
+        // n1 and n2 are no neighbours: that direction carries nothing.
+        assert_eq!(trace.cuts[0].directions, [(0, 1), (1, 0)]);
+        assert_eq!(trace.cuts[0].all, 3);
+    }
+
+    #[test]
+    fn the_embedded_data_is_json_whose_text_cannot_end_its_script() {
+        outcome(|outcome| {
+            let page = page(outcome, &trace(JOURNAL), &STAR);
+            let begin = r#"<script type="application/json" id="data">"#;
+            let (_, rest) = page.split_once(begin).expect("the data");
+            let (data, rest) = rest.split_once("</script>").expect("its end");
+            assert!(
+                rest.contains("JSON.parse"),
+                "the page's own script comes after"
+            );
+            let json = Json::parse(data.as_bytes()).expect("JSON");
+            let messages = json.get("messages").expect("messages");
+            let raw = messages.get("raw").and_then(|raw| raw.get("4"));
+            let raw = raw.and_then(Json::as_str).expect("the foreign message");
+            assert!(raw.contains("</script><!--"), "it is whole: {raw}");
+            let ids = messages.get("id").and_then(Json::as_array).expect("ids");
+            assert_eq!(ids[..2], [Json::Int(3), Json::Int(1)], "differences");
+            assert_eq!(json.get("left_out"), Some(&Json::Null));
+        });
+    }
+
+    #[test]
+    fn what_fills_the_template_cannot_break_it() {
+        let page = fill("a <b> & \"c\" <!--DATA-->", "<pre>", r#"{"x":"</script>"}"#);
+        assert!(page.contains("a &lt;b&gt; &amp; &quot;c&quot; &lt;!--DATA--&gt;"));
+        assert!(page.contains("&lt;pre&gt;"));
+        assert!(page.contains(r#"{"x":"\u003c/script>"}"#));
+        assert!(!page.contains("<!--T") && !page.contains("<!--DATA-->"));
+        assert_eq!(
+            page.matches("<script").count(),
+            page.matches("</script>").count()
+        );
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_elsewhere() {
+        for part in ["http:", "https:", "src=", "@import", "url(", "fetch("] {
+            assert!(!TEMPLATE.contains(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_limit_messages_are_left_out_and_the_page_says_so() {
+        let mut journal = String::new();
+        for id in 0..=MAX_MESSAGES as u64 {
+            let _ = writeln!(
+                journal,
+                r#"{{"t":{id},"event":"send","id":{id},"message":{{"src":"n1","dest":"n0","body":{{"type":"ack","offset":0,"ack":0}}}}}}"#
+            );
+        }
+        let _ = write!(
+            journal,
+            "{{\"t\":90000,\"event\":\"recv\",\"id\":0}}\n{{\"t\":90000,\"event\":\"recv\",\"id\":{MAX_MESSAGES}}}\n{{\"t\":9000000,\"event\":\"recv\",\"id\":1}}\n"
+        );
+        let trace = trace(&journal);
+        assert_eq!(trace.messages.len(), MAX_MESSAGES);
+        assert_eq!(trace.full_at, Some(MAX_MESSAGES as u64));
+        let arrivals = trace.events.iter().filter(|event| event.1 == What::Receive);
+        assert_eq!(
+            arrivals.map(|event| event.2).collect::<Vec<_>>(),
+            [0],
+            "of what is there, what arrives soon; of what is not, nothing"
+        );
+        outcome(|outcome| {
+            let note = left_out(outcome, &trace);
+            assert!(note.contains("the first 25000 of"), "{note}");
+            // The worst that the limits allow but for values: 50 bytes a message.
+            assert!(page(outcome, &trace, &STAR).len() < 2_500_000);
+        });
+    }
+
+    #[test]
+    fn the_picture_is_well_formed_and_shows_every_fate() {
+        outcome(|outcome| {
+            let svg = svg(&trace(JOURNAL), outcome, &STAR);
+            assert!(is_balanced(&svg), "{svg}");
+            for class in ["m delta", "m ack", "m again", "drop", "cut", "client"] {
+                let shown = svg.matches(&format!("class=\"{class}\"")).count();
+                assert!(shown >= 1, "{class}");
+            }
+            assert!(svg.contains("around the first heal"));
+        });
+        assert!(is_balanced("<a x=\"1\"><b/></a>") && !is_balanced("<a><b></a>"));
+    }
+
+    #[test]
+    fn an_empty_journal_makes_a_page_and_a_picture() {
+        outcome(|outcome| {
+            let empty = Trace::default();
+            assert!(page(outcome, &empty, &STAR).contains("\"events\":{\"t\":[]"));
+            assert!(is_balanced(&svg(&empty, outcome, &STAR)));
+        });
+    }
+
+    #[test]
+    fn the_command_names_what_differs_from_the_defaults() {
+        let plain = Options::new(Job::Efficient);
+        assert_eq!(command_line(&plain), "./run.sh efficient --seed 1");
+        let other = Options {
+            virtual_time: true,
+            nodes: 50,
+            loss: 0.05,
+            node_args: vec!["--down-ms".into(), "350".into()],
+            ..plain
+        };
+        assert_eq!(
+            command_line(&other),
+            "./run.sh efficient --virtual --node-count 50 --loss 0.05 --seed 1 -- --down-ms 350"
+        );
+    }
+
+    #[test]
+    fn lanes_hold_every_node_once_and_a_hub_above_its_leaves() {
+        let parents: Vec<i64> = (0..50)
+            .map(|node| {
+                tree::place(50, 7, node)
+                    .parent
+                    .map_or(-1, |parent| parent as i64)
+            })
+            .collect();
+        let lanes = lanes(&parents);
+        let mut sorted = lanes.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+        let lane = |node: i64| lanes.iter().position(|&each| each as i64 == node);
+        assert!((1..50).all(|node| lane(parents[node as usize]) < lane(node)));
+    }
+}
