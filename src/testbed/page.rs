@@ -799,7 +799,7 @@ fn svg(trace: &Trace, outcome: &Outcome<'_>, parents: &[i64]) -> String {
         SVG_LEFT + from_start / SVG_TIME as f64 * SVG_WIDTH
     };
     let (width, bottom) = (
-        SVG_LEFT + SVG_WIDTH + 16.0,
+        SVG_LEFT + SVG_WIDTH + 30.0,
         SVG_TOP + SVG_LANE * shown as f64,
     );
     let height = bottom + 30.0;
