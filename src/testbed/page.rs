@@ -547,9 +547,8 @@ fn left_out(outcome: &Outcome<'_>, trace: &Trace) -> String {
     };
     string(&format!(
         "This page holds the first {} of {} messages between nodes, up to {:.1} s: at most {} \
-         messages, {} client requests and {} values fit. Replay, diagram and the charts of \
-         messages and backlog end there; the verdict is about the whole run, and messages.jsonl \
-         beside this page has everything.",
+         messages, {} client requests and {} values fit. Replay, diagram and charts end \
+         there; the verdict is about the whole run, and messages.jsonl beside this page has everything.",
         trace.messages.len(),
         outcome.counts.server.total,
         full_at as f64 / 1e6,
