@@ -22,7 +22,7 @@ usage: hubcast [OPTION]...
                   (default 1000)
   --retry-ms MS   send again when no ack came for MS ms; must be more than
                   --ack-ms, by more than a round trip (default 1500)
-  --hubs K        K hubs instead of 1 up to 33 nodes and about sqrt(n) beyond
+  --hubs K        K hubs instead of 1 up to 500 nodes and about sqrt(n) beyond
   --log LEVEL     error, warn, info or debug (default info)
   --help          this text
   --version       name and version

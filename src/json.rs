@@ -377,28 +377,34 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn digits(&mut self) -> Result<(), JsonError> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.error("a digit"));
-        }
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
+    /// One digit or more; gives their number, modulo 2^64.
+    fn digits(&mut self) -> Result<u64, JsonError> {
+        let start = self.at;
+        let mut number: u64 = 0;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            number = number
+                .wrapping_mul(10)
+                .wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
-        Ok(())
+        if self.at == start {
+            return Err(self.error("a digit"));
+        }
+        Ok(number)
     }
 
     fn number(&mut self) -> Result<Json<'a>, JsonError> {
         let start = self.at;
-        if self.peek() == Some(b'-') {
+        let negative = self.peek() == Some(b'-');
+        if negative {
             self.at += 1;
         }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(self.error("no digit after a leading zero"));
-            }
-        } else {
-            self.digits()?;
+        let first_digit = self.at;
+        let magnitude = self.digits()?;
+        let digits = self.at - first_digit;
+        if digits > 1 && self.text.as_bytes()[first_digit] == b'0' {
+            self.at = first_digit + 1;
+            return Err(self.error("no digit after a leading zero"));
         }
         let mut integer = true;
         if self.peek() == Some(b'.') {
@@ -413,6 +419,12 @@ impl<'a> Parser<'a> {
                 self.at += 1;
             }
             self.digits()?;
+        }
+        // Whatever has 18 digits fits, and its digits are its number; the few that
+        // are longer and still fit are left to std.
+        if integer && digits <= 18 {
+            let int = magnitude as i64;
+            return Ok(Json::Int(if negative { -int } else { int }));
         }
         let text = &self.text[start..self.at];
         match text.parse() {

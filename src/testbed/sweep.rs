@@ -111,6 +111,8 @@ pub fn frontier(folder: &Path) -> Result<(String, String), Failure> {
             max,
         });
     }
+    text += "floor: (n-1)/((D-L) rate), D the maximum, L two latencies. A window only opens with a value, and\n\
+             values come every 20 ms: where the window is not much longer than that, the floor is none.\n";
     Ok((text, plot(&points)))
 }
 
