@@ -42,6 +42,9 @@ pub const MAX_DEPTH: usize = 128;
 /// `read_ok` with this many integers is about as long as a line may be.
 pub const MAX_VALUES: usize = 2 << 20;
 
+/// How many of a text's first values get room for several members if they are objects.
+const FIRST_VALUES: usize = 64;
+
 /// A JSON value. Text is borrowed from the input where it has no escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json<'a> {
@@ -358,7 +361,10 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(Json::Object(Vec::new()));
         }
-        let mut members = Vec::with_capacity(1);
+        // A message's few objects have several members; a million objects in one
+        // line are somebody's mistake, and must not cost room for more than one.
+        let room = if self.values <= FIRST_VALUES { 4 } else { 1 };
+        let mut members = Vec::with_capacity(room);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.error("a name in quotes"));
