@@ -12,6 +12,7 @@
 //! | [`nemesis`] | kinds of partitions and when they strike |
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
+//! | [`trace`] | a story of five nodes, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
 //! | [`bench`] | requests a second, memory |
@@ -47,6 +48,7 @@ pub mod rng;
 pub mod simulation;
 pub mod sweep;
 pub mod torture;
+pub mod trace;
 
 use engine::{Engine, Failure};
 use journal::Journal;
@@ -77,6 +79,12 @@ pub fn main(args: &[String]) -> u8 {
             } else {
                 FAILED
             };
+        }
+        Ok(Command::Trace) => {
+            // https://no-color.org: set and not empty means no colour.
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            say(&trace::story(io::stdout().is_terminal() && !plain));
+            return PASSED;
         }
         Ok(Command::Frontier) => return status(frontier()),
         Ok(Command::Scale) => {

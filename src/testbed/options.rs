@@ -14,6 +14,7 @@ commands
               messages per operation and stable latency against the limits of
               Gossip Glomers' challenges 3d and 3e
   partition   the same while the network is cut and healed: nothing may be lost
+  trace       a story of five nodes, event by event, with every reason
   torture     thousands of short lives in virtual time, each with its own cluster,
               load and faults; every promise is checked after every step
                 --runs N   how many (default 1000)
@@ -159,6 +160,8 @@ pub enum Command {
         /// Whether a failing one is made smaller.
         shrink: bool,
     },
+    /// Tell a story of five nodes.
+    Trace,
     /// Messages against latency.
     Frontier,
     /// Clusters of many sizes.
@@ -269,6 +272,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
         "torture" => return parse_torture(rest),
+        "trace" => return alone(job, rest, Command::Trace),
         "frontier" => return alone(job, rest, Command::Frontier),
         "scale" => return alone(job, rest, Command::Scale),
         "agreement" => return alone(job, rest, Command::Agreement),

@@ -435,6 +435,11 @@ pub fn run(plan: &Plan) -> Result<Tally, String> {
     Ok(world.tally)
 }
 
+/// As [`run`], and a panic is a failure like any other: it too has a seed.
+fn run_caught(plan: &Plan) -> Result<Tally, String> {
+    std::panic::catch_unwind(|| run(plan)).unwrap_or_else(|_| Err("a panic; see stderr".into()))
+}
+
 impl<'a> World<'a> {
     fn new(plan: &'a Plan) -> World<'a> {
         let options = Options {
@@ -848,7 +853,7 @@ pub fn main(runs: u64, seed: u64, shrinks: bool) -> bool {
                         return;
                     }
                     let run_seed = seed.wrapping_add(run_number);
-                    match run(&Plan::draw(run_seed)) {
+                    match run_caught(&Plan::draw(run_seed)) {
                         Ok(tally) => {
                             let Ok(mut total) = total.lock() else { return };
                             total.0.add(&tally);
@@ -884,8 +889,8 @@ pub fn main(runs: u64, seed: u64, shrinks: bool) -> bool {
         );
         text += &format!("again: ./run.sh torture --runs 1 --seed {run_seed}\n");
         if shrinks {
-            let small = shrink(&plan, |plan| run(plan).is_err());
-            let failure = run(&small).err().unwrap_or_default();
+            let small = shrink(&plan, |plan| run_caught(plan).is_err());
+            let failure = run_caught(&small).err().unwrap_or_default();
             text += &format!("a smaller one that fails: {failure}\n{small}");
             if small.values.len() <= 20 {
                 for (at, node, value) in &small.values {
