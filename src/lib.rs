@@ -48,6 +48,24 @@
 //! out. Only [`stdio`] and `main` touch the system; the [`testbed`] and the
 //! tests drive the same core in other ways.
 //!
+//! # The chapters
+//!
+//! In the manner of Maelstrom's own guide: run something, read one number, explain it,
+//! change one thing, run again. Every command runs as written, and what it prints here
+//! it prints there: `--virtual` runs depend on nothing but their seed.
+//!
+//! | chapter | where |
+//! |---|---|
+//! | 1 flooding, and why not; 2 the hub tree | [`tree`] |
+//! | 3 batching; 4 why the windows are shared | [`node`] |
+//! | 5 offsets and cumulative acks; 6 loss and the gap rule; 7 retransmission and backoff | [`link`] |
+//! | 8 a partition, and good news | [`node`] |
+//! | 9 the poll loop | [`stdio`] |
+//! | 10 what the figures mean, and how they fool people | [`testbed::checker`] |
+//! | 11 limits and caveats | below |
+//!
+//! `./run.sh trace` tells all of it as a story of five nodes.
+//!
 //! # Where to read on
 //!
 //! | order | module | the idea in it |
@@ -62,7 +80,7 @@
 //! | 8 | [`config`], [`log`], [`time`] | settings, log lines, moments |
 //! | 9 | [`testbed`] | how all of it is measured and shaken |
 //!
-//! # Caveats
+//! # Chapter 11: limits and caveats
 //!
 //! - Memory only. A node that is restarted has forgotten its values and its
 //!   streams, and its neighbours do not notice. Maelstrom does not restart nodes.

@@ -4,6 +4,8 @@
 //! off from each other for as long as it likes. A link makes a reliable stream
 //! out of that, with as few messages as it can.
 //!
+//! # Chapter 5: offsets and cumulative acks
+//!
 //! **Outgoing.** Items wait in a queue until the other side has acknowledged
 //! them. Each has an *offset*, its number in the stream. Four marks move along
 //! the stream, from left to right:
@@ -24,10 +26,41 @@
 //! acks. Only when nothing else went that way for the *ack delay* is one sent
 //! alone (*delayed ack*, RFC 1122 section 4.2.3.2).
 //!
+//! ```text
+//! $ ./run.sh efficient --virtual -- --ack-ms 100
+//! messages per operation                 3.24        < 30        89 %        < 20        84 %
+//! 6494 messages between nodes: 3788 deltas, 2706 acks alone; 0 retransmitted, 0 dropped, 0 duplicated
+//!
+//! $ ./run.sh efficient --virtual -- --ack-ms 1000
+//! messages per operation                 1.96        < 30        93 %        < 20        90 %
+//! 3934 messages between nodes: 3788 deltas, 146 acks alone; 0 retransmitted, 0 dropped, 0 duplicated
+//! ```
+//!
+//! Read one number: 2706 acks alone shrink to 146 when they may wait for a ride. A leaf
+//! sends two values a second, so within a second most acks find one; and being
+//! cumulative, the one that goes speaks for all before it.
+//!
+//! # Chapter 6: loss and the gap rule
+//!
 //! **Loss, seen by the receiver.** A segment that starts beyond what has
 //! arrived shows a *gap*: the answer says so at once, and the sender goes back
 //! to the missing offset (go-back-N). Once for each missing offset, however
 //! many segments show it.
+//!
+//! ```text
+//! $ ./run.sh efficient --virtual --loss 0.05
+//! messages per operation                 2.16
+//! stable latency, median               331 ms
+//! stable latency, maximum             3202 ms
+//! the nodes' links say: 309 acks, 26 duplicates, 476 gaps, 4100 received, 218 retransmitted, 4019 sent, 0 unacked
+//! ```
+//!
+//! Read one number: 218 retransmissions for 228 lost messages, and 0 unacked at the
+//! end. Down, the next delta shows the gap within 170 ms. Up, a leaf may have nothing
+//! more to say for a while, and if the answer is lost, too, it takes the next chapter:
+//! hence the maximum.
+//!
+//! # Chapter 7: retransmission and backoff
 //!
 //! **Loss, seen by the sender.** When no ack came for the *retransmission
 //! timeout* (RFC 6298; a setting here, since the network's latency is no
@@ -39,6 +72,16 @@
 //! A probe carries the gap flag: what the other side sent in the meantime has
 //! very likely been lost as well. It answers at once, and what it has in flight
 //! itself is its answer: both directions recover in one round trip.
+//!
+//! ```text
+//! $ ./run.sh efficient --virtual --loss 0.05 -- --ack-ms 100 --retry-ms 400
+//! messages per operation                 3.35
+//! stable latency, median               329 ms
+//! stable latency, maximum             1233 ms
+//! ```
+//!
+//! Change one thing, and the maximum falls from 3.2 s to 1.2 s: a loss is noticed after
+//! 0.4 s instead of 1.5. The price is the acks, which must come sooner than the timeout.
 //!
 //! A link does not know what an item means, and does not keep what arrives: it
 //! only counts. Its owner merges the items, duplicates and all.

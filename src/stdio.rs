@@ -1,5 +1,7 @@
 //! The edge to the operating system: wait, read, frame, write.
 //!
+//! # Chapter 9: the poll loop
+//!
 //! One call waits for everything there is to wait for: poll(2) sleeps until
 //! stdin has something or the node's next deadline has come. No thread, no
 //! sleep, no busy wait: a node with nothing to do uses no processor time.
@@ -7,6 +9,18 @@
 //! Poll and a buffered reader do not mix. `std::io::Stdin` reads ahead into a
 //! buffer of its own, so poll would say "nothing there" while a message lies in
 //! that buffer. We read the descriptor ourselves into [`Lines`].
+//!
+//! ```text
+//! loop:   timeout = node.poll_timeout() - now       no deadline: for ever
+//!         poll(stdin, timeout)                      the only place to wait
+//!         read once; every complete line -> node.handle_line(now, line)
+//!         deadline due? -> node.handle_timeout(now)
+//!         node.poll_transmit() ... -> one write
+//! ```
+//!
+//! Run `./run.sh efficient --quiet 60` and look at the nodes' processor time in the
+//! last minute (`ps -C hubcast -o time`): it does not move. The report says when the
+//! last message was sent; after that no node has a deadline, and poll waits for ever.
 //!
 //! Writing blocks. When the reader of our stdout is slow the pipe fills up, and
 //! the node waits: it reads nothing more, so nothing piles up in it

@@ -12,6 +12,19 @@
 //!   that and after the last read that showed it.
 //! - Otherwise nobody ever read it.
 //!
+//! # Chapter 10: what the figures mean, and how they fool people
+//!
+//! *Messages per operation* divides the messages between nodes by all operations, and
+//! half of these are reads, which cost none: a value costs twice the figure. More reads
+//! make it look better, and a higher rate does, too, since more values share a window.
+//!
+//! *Stable latency* begins when a client knows that its value was accepted. A node that
+//! held back its `broadcast_ok` until all others had the value would measure 0. That is
+//! why the report shows how long the clients waited: here a fraction of a millisecond.
+//! It ends at the last *read* that missed the value, so with few reads it is too small
+//! by the pause between two reads (20 ms here). The median also hides the tail: look at
+//! the maximum. And when the network is cut, it measures the cut.
+//!
 //! Reads count where they begin, since that is when the node was asked; two
 //! operations that overlap prove nothing against each other.
 

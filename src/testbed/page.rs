@@ -1,6 +1,6 @@
 //! The report page: a run that can be watched.
 //!
-//! After each run [`write`] leaves two pictures beside `results.json`:
+//! After each run [`fn@write`] leaves two pictures beside `results.json`:
 //!
 //! | file | holds |
 //! |---|---|
