@@ -45,7 +45,7 @@ impl Level {
 /// and a log is for people.
 const MAX_VALUE: usize = 200;
 
-/// The beginning of `text`, up to [`MAX_VALUE`] characters.
+/// The beginning of `text`, up to 200 characters.
 pub fn clip(text: &str) -> String {
     match text.char_indices().nth(MAX_VALUE) {
         Some((end, _)) => format!("{}...", &text[..end]),

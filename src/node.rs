@@ -15,7 +15,7 @@
 //! # Chapter 3: batching
 //!
 //! Without a window the hub sends each value alone (chapter 2, in
-//! [`tree`](crate::tree)). Now let it wait 150 ms, the default, and then 350 ms:
+//! [`tree`]). Now let it wait 150 ms, the default, and then 350 ms:
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual

@@ -2,7 +2,7 @@
 //! lines, and memory.
 //!
 //! Everything is measured from outside, as a whole process, except parser and
-//! encoder. Each figure is the median of [`ROUNDS`]. The requests are made before
+//! encoder. Each figure is the median of five rounds. The requests are made before
 //! the clock starts, and one thread writes while another only counts line breaks,
 //! so that the node is the bottleneck and not its client.
 
@@ -152,7 +152,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Measures [`ROUNDS`] times, each with a new node, how many of `count` requests
+/// Measures five rounds times, each with a new node, how many of `count` requests
 /// it answers in a second.
 fn rate(
     program: &Path,

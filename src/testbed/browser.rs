@@ -4,7 +4,7 @@
 //! does what a person would do: play, scrub, step, pick a value, a message and a
 //! node, in light and in dark, in a wide and in a narrow window. It talks to the
 //! browser over its debugging port: JSON (our own parser) over a WebSocket
-//! ([`WebSocket`], RFC 6455, as much as this needs) over a TCP connection to
+//! (`WebSocket`, RFC 6455, as much as this needs) over a TCP connection to
 //! this machine.
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //!    |<-- {"id":1,"result":{...}} --------------------------|
 //! ```
 //!
-//! Whatever happens, the browser and all its helpers end with [`Browser`], and
+//! Whatever happens, the browser and all its helpers end with `Browser`, and
 //! its profile goes with it. No part of `cargo test` needs a browser.
 
 use std::fs;

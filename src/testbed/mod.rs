@@ -15,7 +15,7 @@
 //! | [`trace`] | a story of five nodes, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
-//! | [`bench`] | requests a second, memory |
+//! | [`mod@bench`] | requests a second, memory |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
 //! | [`page`] | `report.html` and `messages.svg`: the run to watch |

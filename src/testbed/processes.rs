@@ -6,9 +6,9 @@
 //! [`Engine`](super::engine::Engine), on one thread.
 //!
 //! Every buffer has a limit. What the nodes say waits in a channel of
-//! [`MAX_EVENTS`] lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
+//! `MAX_EVENTS` lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
 //! slows the nodes down. What a node does not read waits in memory, up to
-//! [`MAX_UNREAD`], and then ends the run. Of its stderr [`MAX_LOG`] is kept.
+//! `MAX_UNREAD`, and then ends the run. Of its stderr `MAX_LOG` is kept.
 //!
 //! However the testbed ends, it takes its nodes along: dropping [`Processes`]
 //! kills and reaps them, which covers errors and panics, and signals are

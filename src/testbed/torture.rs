@@ -95,7 +95,7 @@ pub struct Plan {
     pub loss: f64,
     /// Chance of duplication.
     pub duplicate: f64,
-    /// Chance of being held back for up to [`MAX_DELAY`] more.
+    /// Chance of being held back for up to 2 s more.
     pub reorder: f64,
     /// When, at which node, which value: in the order of time.
     pub values: Vec<(Instant, usize, i64)>,
@@ -105,7 +105,7 @@ pub struct Plan {
     pub heal: Instant,
     /// Whether this is the partition of the README: the hub alone, in a network
     /// without other faults, with the default settings and a steady load. Then
-    /// the design promises more than an end: [`PROMPT`].
+    /// the design promises more than an end: 1.3 s.
     pub prompt: bool,
 }
 
