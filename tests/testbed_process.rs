@@ -62,6 +62,21 @@ fn a_small_run_passes_and_leaves_its_files() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_bytes_in_virtual_time_and_another_seed_does_not() {
+    let messages = |name: &str, seed: u64| {
+        let args = format!("partition --virtual --loss 0.05 --latency-dist uniform --seed {seed}");
+        let output = run(name, &args);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::read(files.join("target/runs/partition/messages.jsonl")).expect("messages")
+    };
+    let first = messages("virtual-1", 5);
+    assert!(first.len() > 100_000);
+    assert_eq!(first, messages("virtual-2", 5));
+    assert_ne!(first, messages("virtual-3", 6));
+}
+
+#[test]
 fn a_node_that_dies_ends_the_run_with_its_status_and_last_words() {
     let node = script("dies", "read line; echo 'something broke' >&2; exit 7");
     let output = run("dies", &format!("efficient {SMALL} --bin {node}"));
