@@ -127,7 +127,7 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
             "--down-ms" => config.down = milliseconds(option, value()?)?,
             "--ack-ms" => config.ack = milliseconds(option, value()?)?,
             "--retry-ms" => config.retry = milliseconds(option, value()?)?,
-            "--hubs" => config.hubs = Some(number(option, value()?, 1, MAX_HUBS as u64)? as usize),
+            "--hubs" => config.hubs = Some(whole(option, value()?, 1, MAX_HUBS as u64)? as usize),
             "--log" => {
                 let name = value()?;
                 config.log = Level::from_name(name).ok_or_else(|| {
@@ -151,10 +151,15 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
 }
 
 fn milliseconds(option: &str, value: &str) -> Result<Duration, UsageError> {
-    number(option, value, 0, MAX_MS).map(Duration::from_millis)
+    whole(option, value, 0, MAX_MS).map(Duration::from_millis)
 }
 
-fn number(option: &str, value: &str, least: u64, most: u64) -> Result<u64, UsageError> {
+/// A whole number from `least` to `most`, both included.
+///
+/// # Errors
+///
+/// [`UsageError`] with the option's name, its range and what was given instead.
+pub fn whole(option: &str, value: &str, least: u64, most: u64) -> Result<u64, UsageError> {
     match value.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         _ => Err(UsageError(format!(

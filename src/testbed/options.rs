@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Config, UsageError};
+use crate::config::{self, Config, UsageError, whole};
 
 /// The usage page.
 pub const HELP: &str = "\
@@ -405,15 +405,6 @@ pub fn node_config(args: &[String]) -> Result<Config, UsageError> {
 
 fn usage<T>(text: String) -> Result<T, UsageError> {
     Err(UsageError(text))
-}
-
-fn whole(option: &str, value: &str, least: u64, most: u64) -> Result<u64, UsageError> {
-    match value.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => usage(format!(
-            "{option} takes a whole number from {least} to {most}, not '{value}'"
-        )),
-    }
 }
 
 fn decimal(option: &str, value: &str, least: f64, most: f64) -> Result<f64, UsageError> {
