@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::engine::Failure;
-use super::options::{Distribution, Options, Topology};
+use super::options::Options;
 use super::report::Measured;
 
 /// How to get it.
@@ -48,19 +48,8 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
     );
     option("--rate", options.rate.to_string());
     option("--latency", options.latency.as_millis().to_string());
-    let dist = match options.latency_dist {
-        Distribution::Constant => "constant",
-        Distribution::Uniform => "uniform",
-        Distribution::Exponential => "exponential",
-    };
-    option("--latency-dist", dist.into());
-    let topology = match options.topology {
-        Topology::Grid => "grid".into(),
-        Topology::Line => "line".into(),
-        Topology::Tree(fan) => format!("tree{fan}"),
-        Topology::Total => "total".into(),
-    };
-    option("--topology", topology);
+    option("--latency-dist", options.latency_dist.name().into());
+    option("--topology", options.topology.name());
     if options.nemesis {
         option("--nemesis", "partition".into());
         option(

@@ -202,7 +202,7 @@ fn headline(options: &Options) -> String {
         options.job.name(),
         options.nodes,
         options.latency.as_millis(),
-        format!("{:?}", options.latency_dist).to_lowercase(),
+        options.latency_dist.name(),
         options.rate,
         options.time_limit.as_secs_f64(),
         options.seed,

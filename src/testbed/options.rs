@@ -94,6 +94,17 @@ pub enum Distribution {
     Exponential,
 }
 
+impl Distribution {
+    /// The name on the command line, Maelstrom's too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Distribution::Constant => "constant",
+            Distribution::Uniform => "uniform",
+            Distribution::Exponential => "exponential",
+        }
+    }
+}
+
 /// Which neighbours the `topology` message advises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topology {
@@ -105,6 +116,18 @@ pub enum Topology {
     Tree(usize),
     /// Everybody with everybody.
     Total,
+}
+
+impl Topology {
+    /// The name on the command line, Maelstrom's too.
+    pub fn name(self) -> String {
+        match self {
+            Topology::Grid => "grid".into(),
+            Topology::Line => "line".into(),
+            Topology::Tree(fan) => format!("tree{fan}"),
+            Topology::Total => "total".into(),
+        }
+    }
 }
 
 /// Everything that a run depends on.

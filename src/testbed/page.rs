@@ -32,7 +32,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use super::options::{self, Distribution, Options, Topology};
+use super::options::{self, Options};
 use super::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
 use crate::json::{self, Json};
 use crate::tree;
@@ -587,7 +587,7 @@ fn command_line(options: &Options) -> String {
     );
     add(
         options.latency_dist != plain.latency_dist,
-        format!("--latency-dist {}", distribution(options.latency_dist)),
+        format!("--latency-dist {}", options.latency_dist.name()),
     );
     add(
         options.loss != plain.loss,
@@ -599,7 +599,7 @@ fn command_line(options: &Options) -> String {
     );
     add(
         options.topology != plain.topology,
-        format!("--topology {}", topology(options.topology)),
+        format!("--topology {}", options.topology.name()),
     );
     add(
         options.nemesis != plain.nemesis,
@@ -627,23 +627,6 @@ fn command_line(options: &Options) -> String {
     line
 }
 
-fn distribution(distribution: Distribution) -> &'static str {
-    match distribution {
-        Distribution::Constant => "constant",
-        Distribution::Uniform => "uniform",
-        Distribution::Exponential => "exponential",
-    }
-}
-
-fn topology(topology: Topology) -> String {
-    match topology {
-        Topology::Grid => "grid".into(),
-        Topology::Line => "line".into(),
-        Topology::Tree(fan) => format!("tree{fan}"),
-        Topology::Total => "total".into(),
-    }
-}
-
 /// Names and values of the run's settings, as an array of pairs.
 fn settings(options: &Options) -> String {
     let seconds = |time: std::time::Duration| format!("{} s", time.as_secs_f64());
@@ -655,11 +638,7 @@ fn settings(options: &Options) -> String {
         ("operations a second", options.rate.to_string()),
         (
             "latency",
-            format!(
-                "{}, {}",
-                ms(options.latency),
-                distribution(options.latency_dist)
-            ),
+            format!("{}, {}", ms(options.latency), options.latency_dist.name()),
         ),
     ];
     if options.loss > 0.0 {
