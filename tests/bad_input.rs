@@ -10,8 +10,12 @@ use hubcast::json::Json;
 use hubcast::log::Level;
 use hubcast::message::{Body, Message};
 use hubcast::node::Node;
-use hubcast::testbed::rng::Rng;
 use hubcast::time::Instant;
+
+#[path = "../src/bin/testbed/rng.rs"]
+#[allow(dead_code)] // The testbed uses all of it.
+mod rng;
+use rng::Rng;
 
 /// How many mutated messages are tried; `MUTATIONS=50000000` tries more.
 const MUTATIONS: u64 = 1_000_000;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::options::{Distribution, Options};
-use super::rng::Rng;
+use crate::options::{Distribution, Options};
+use crate::rng::Rng;
 
 /// Decides what becomes of each message.
 #[derive(Debug)]
@@ -78,8 +78,8 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::Job;
     use super::*;
+    use crate::options::Job;
 
     fn network(change: impl FnOnce(&mut Options)) -> Network {
         let mut options = Options::new(Job::Efficient);

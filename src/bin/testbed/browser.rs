@@ -28,10 +28,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::engine::Failure;
-use super::rng::Rng;
-use crate::json::{self, Json};
-use crate::stdio;
+use crate::engine::Failure;
+use crate::rng::Rng;
+use hubcast::json::{self, Json};
+use hubcast::stdio;
 
 /// Where pages and screenshots go.
 const FOLDER: &str = "target/runs/test-page";

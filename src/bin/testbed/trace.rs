@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::log::Level;
-use crate::message::{Body, Message};
-use crate::node::Node;
-use crate::time::Instant;
+use hubcast::config::Config;
+use hubcast::log::Level;
+use hubcast::message::{Body, Message};
+use hubcast::node::Node;
+use hubcast::time::Instant;
 
 /// How many nodes the story has.
 const NODES: usize = 5;

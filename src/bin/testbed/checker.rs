@@ -31,7 +31,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::time::Instant;
+use hubcast::time::Instant;
 
 /// When an operation was begun or answered: its place in the history (which
 /// decides what came before what) and its time (which measures).

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::checker::{Verdict, quantile};
-use super::engine::{Counts, Partition};
-use super::options::Options;
-use crate::json::Json;
+use crate::checker::{Verdict, quantile};
+use crate::engine::{Counts, Partition};
+use crate::options::Options;
+use hubcast::json::Json;
 
 /// What a challenge of Gossip Glomers allows.
 #[derive(Clone, Copy, Debug)]

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use super::engine::{Engine, Failure, Finished};
-use super::journal::Journal;
-use super::options::{self, Job, Options};
-use super::processes::Processes;
-use super::report::{Measured, Outcome};
-use super::simulation::Simulation;
-use crate::tree;
+use crate::engine::{Engine, Failure, Finished};
+use crate::journal::Journal;
+use crate::options::{self, Job, Options};
+use crate::processes::Processes;
+use crate::report::{Measured, Outcome};
+use crate::simulation::Simulation;
+use hubcast::tree;
 
 /// Runs in virtual time; the files go to `folder`, each run over the last one.
 fn run_virtual(options: &Options, folder: &Path) -> Result<Finished, Failure> {

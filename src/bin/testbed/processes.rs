@@ -3,7 +3,7 @@
 //! Each node has three pipes, and a thread for each that has nothing to decide:
 //! one moves lines from the node's stdout into the run's channel, one moves
 //! lines into its stdin, one keeps its stderr. All decisions are made in the
-//! [`Engine`](super::engine::Engine), on one thread.
+//! [`Engine`](crate::engine::Engine), on one thread.
 //!
 //! Every buffer has a limit. What the nodes say waits in a channel of
 //! `MAX_EVENTS` lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
@@ -12,7 +12,7 @@
 //!
 //! However the testbed ends, it takes its nodes along: dropping [`Processes`]
 //! kills and reaps them, which covers errors and panics, and signals are
-//! remembered by [`crate::stdio`] and end the run as an error does. Nodes have a
+//! remembered by [`hubcast::stdio`] and end the run as an error does. Nodes have a
 //! process group of their own, so Ctrl-C reaches the testbed alone. If the
 //! testbed itself is killed outright, the nodes see the end of their input.
 
@@ -28,11 +28,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::engine::{Failure, Host};
-use super::journal::Journal;
-use super::options::Options;
-use crate::stdio::{self, Line, Lines};
-use crate::time::Instant;
+use crate::engine::{Failure, Host};
+use crate::journal::Journal;
+use crate::options::Options;
+use hubcast::stdio::{self, Line, Lines};
+use hubcast::time::Instant;
 
 /// The most lines of all nodes that wait for the engine. Unit: lines.
 const MAX_EVENTS: usize = 256;

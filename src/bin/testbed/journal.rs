@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `results.json` | the outcome; its fields stand at [`Outcome::to_json`](super::report::Outcome) |
+//! | `results.json` | the outcome; its fields stand at [`Outcome::to_json`](crate::report::Outcome) |
 //! | `messages.jsonl` | every message and what became of it |
 //! | `history.jsonl` | every operation: begun, answered |
 //! | `node-logs/n0.log` ... | what each node said on stderr |
@@ -25,8 +25,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::json;
-use crate::time::Instant;
+use hubcast::json;
+use hubcast::time::Instant;
 
 /// The most that is written to one file of a run.
 ///

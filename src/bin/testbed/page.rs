@@ -32,10 +32,10 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use super::options::{self, Options};
-use super::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
-use crate::json::{self, Json};
-use crate::tree;
+use crate::options::{self, Options};
+use crate::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
+use hubcast::json::{self, Json};
+use hubcast::tree;
 
 /// The page without its data.
 const TEMPLATE: &str = include_str!("page.html");
@@ -516,7 +516,7 @@ fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
         ]),
     );
     let stable = outcome.verdict.by_value.iter().take(MAX_STABLE);
-    let of = |field: fn(&(i64, crate::time::Instant, std::time::Duration)) -> i64| {
+    let of = |field: fn(&(i64, hubcast::time::Instant, std::time::Duration)) -> i64| {
         column(stable.clone().map(field))
     };
     member(
@@ -979,9 +979,9 @@ fn lanes(parents: &[i64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testbed::checker::Verdict;
-    use crate::testbed::engine::Counts;
-    use crate::testbed::options::Job;
+    use crate::checker::Verdict;
+    use crate::engine::Counts;
+    use crate::options::Job;
 
     const STAR: [i64; 3] = [-1, 0, 0];
 

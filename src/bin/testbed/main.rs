@@ -31,24 +31,25 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-pub mod bench;
-pub mod browser;
-pub mod checker;
-pub mod engine;
-pub mod journal;
-pub mod maelstrom;
-pub mod nemesis;
-pub mod network;
-pub mod options;
-pub mod page;
-pub mod processes;
-pub mod report;
-pub mod rng;
-pub mod simulation;
-pub mod sweep;
-pub mod torture;
-pub mod trace;
+mod bench;
+mod browser;
+mod checker;
+mod engine;
+mod journal;
+mod maelstrom;
+mod nemesis;
+mod network;
+mod options;
+mod page;
+mod processes;
+mod report;
+mod rng;
+mod simulation;
+mod sweep;
+mod torture;
+mod trace;
 
 use engine::{Engine, Failure};
 use journal::Journal;
@@ -57,7 +58,7 @@ use processes::Processes;
 use report::Outcome;
 use simulation::Simulation;
 
-use crate::stdio;
+use hubcast::stdio;
 
 /// Exit status for a run that was valid and within its limits.
 const PASSED: u8 = 0;
@@ -69,8 +70,16 @@ const USAGE: u8 = 2;
 /// Where runs leave their files.
 const RUNS: &str = "target/runs";
 
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    ExitCode::from(follow(&args))
+}
+
 /// Does what the command line asks for; gives the exit status.
-pub fn main(args: &[String]) -> u8 {
+fn follow(args: &[String]) -> u8 {
     let options = match options::parse(args) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Torture { runs, seed, shrink }) => {

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use super::engine::Failure;
-use super::options::Options;
-use super::report::Measured;
+use crate::engine::Failure;
+use crate::options::Options;
+use crate::report::Measured;
 
 /// How to get it.
 pub const HOW_TO_GET: &str = "Maelstrom was not found: unpack maelstrom.tar.bz2 from \
@@ -238,8 +238,8 @@ fn value_length(tokens: &[&str]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::Job;
     use super::*;
+    use crate::options::Job;
 
     /// Cut down from what a real run wrote.
     const RESULTS: &str = r#"{:perf {:latency-graph {:valid? true}, :valid? true},

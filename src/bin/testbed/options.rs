@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Config, UsageError, whole};
+use hubcast::config::{self, Config, UsageError, whole};
 
 /// The usage page.
 pub const HELP: &str = "\

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// A kind of partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,18 +21,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::nemesis::Kind;
-use super::network::Network;
-use super::options::{Distribution, Job, Options};
-use super::rng::Rng;
-use crate::config::Config;
-use crate::interval_set::IntervalSet;
-use crate::link::{BACKOFF_CAP, ROUND_TRIP};
-use crate::log::Level;
-use crate::message::{Body, Message};
-use crate::node::Node;
-use crate::time::Instant;
-use crate::tree;
+use crate::nemesis::Kind;
+use crate::network::Network;
+use crate::options::{Distribution, Job, Options};
+use crate::rng::Rng;
+use hubcast::config::Config;
+use hubcast::interval_set::IntervalSet;
+use hubcast::link::{BACKOFF_CAP, ROUND_TRIP};
+use hubcast::log::Level;
+use hubcast::message::{Body, Message};
+use hubcast::node::Node;
+use hubcast::time::Instant;
+use hubcast::tree;
 
 /// The most nodes of a run. Enough for a tree of eight hubs.
 const MAX_NODES: u64 = 60;

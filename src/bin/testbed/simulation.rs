@@ -10,11 +10,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::engine::{Failure, Host};
-use super::journal::Journal;
-use crate::config::Config;
-use crate::node::Node;
-use crate::time::Instant;
+use crate::engine::{Failure, Host};
+use crate::journal::Journal;
+use hubcast::config::Config;
+use hubcast::node::Node;
+use hubcast::time::Instant;
 
 /// Nodes that share one virtual clock.
 #[derive(Debug)]
@@ -54,11 +54,6 @@ impl Simulation {
                 .map(|path| Ok(BufWriter::new(File::create(path)?)))
                 .collect::<Result<_, Failure>>()?,
         })
-    }
-
-    /// The nodes, for a look inside.
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
     }
 
     /// The end of a node's turn: what is due now is done, what it says is heard.

@@ -1,7 +1,7 @@
 //! The event loop of a run: network, clients and nemesis around some nodes.
 //!
 //! One loop for two worlds. A [`Host`] owns the nodes and the clock: real
-//! processes on the real clock, or [`Node`](crate::node::Node)s in memory on a
+//! processes on the real clock, or [`Node`](hubcast::node::Node)s in memory on a
 //! virtual one. The loop only knows lines that go in and lines that come out,
 //! and a queue of things to do at their time; a virtual run is the same run
 //! with the waiting left out.
@@ -14,16 +14,16 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::checker::{Checker, Mark, Verdict};
-use super::journal::Journal;
-use super::nemesis::Nemesis;
-use super::network::Network;
-use super::options::Options;
-use super::rng::Rng;
-use crate::interval_set::IntervalSet;
-use crate::json::Json;
-use crate::message::{Body, Message};
-use crate::time::Instant;
+use crate::checker::{Checker, Mark, Verdict};
+use crate::journal::Journal;
+use crate::nemesis::Nemesis;
+use crate::network::Network;
+use crate::options::Options;
+use crate::rng::Rng;
+use hubcast::interval_set::IntervalSet;
+use hubcast::json::Json;
+use hubcast::message::{Body, Message};
+use hubcast::time::Instant;
 
 /// How long a client waits for an answer. Maelstrom's, too.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::engine::Failure;
-use crate::interval_set::IntervalSet;
-use crate::json::Json;
-use crate::message::{Body, Message};
-use crate::stdio;
+use crate::engine::Failure;
+use hubcast::interval_set::IntervalSet;
+use hubcast::json::Json;
+use hubcast::message::{Body, Message};
+use hubcast::stdio;
 
 /// How often each thing is measured.
 const ROUNDS: usize = 5;
