@@ -7,7 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::log::Level;
+use crate::event::Level;
+use crate::workload;
 
 /// What the node does when it is called with `--help`.
 pub const HELP: &str = "\
@@ -15,6 +16,7 @@ hubcast: a broadcast node for Maelstrom. It reads one JSON message a line on
 stdin, writes messages to stdout and logs to stderr.
 
 usage: hubcast [OPTION]...
+  --workload NAME what the node is for: broadcast or echo (default broadcast)
   --up-ms MS      gather values towards the hub for MS ms; 0: no longer than the
                   turn of the loop (default 0)
   --down-ms MS    gather values towards the leaves for MS ms (default 150)
@@ -40,6 +42,8 @@ pub const MAX_HUBS: usize = 100_000;
 /// rest may differ from node to node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// What the node is for.
+    pub workload: workload::Name,
     /// How long a leaf gathers values for its hub (and a hub for the root).
     ///
     /// Default 0: the hub gathers anyway, so to wait here too buys few messages
@@ -72,6 +76,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            workload: workload::Name::Broadcast,
             up: Duration::ZERO,
             down: Duration::from_millis(150),
             ack: Duration::from_millis(1000),
@@ -128,6 +133,12 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
             "--ack-ms" => config.ack = milliseconds(option, value()?)?,
             "--retry-ms" => config.retry = milliseconds(option, value()?)?,
             "--hubs" => config.hubs = Some(whole(option, value()?, 1, MAX_HUBS as u64)? as usize),
+            "--workload" => {
+                let name = value()?;
+                config.workload = workload::Name::from_name(name).ok_or_else(|| {
+                    UsageError(format!("--workload takes broadcast or echo, not '{name}'"))
+                })?;
+            }
             "--log" => {
                 let name = value()?;
                 config.log = Level::from_name(name).ok_or_else(|| {
@@ -188,8 +199,10 @@ mod tests {
 
     #[test]
     fn every_setting_can_be_given() {
-        let line = "--up-ms 1 --down-ms 2 --ack-ms 3 --retry-ms 4 --hubs 5 --log debug";
+        let line =
+            "--workload echo --up-ms 1 --down-ms 2 --ack-ms 3 --retry-ms 4 --hubs 5 --log debug";
         let config = Config {
+            workload: workload::Name::Echo,
             up: Duration::from_millis(1),
             down: Duration::from_millis(2),
             ack: Duration::from_millis(3),
@@ -208,6 +221,7 @@ mod tests {
         assert!(refusal("--up-ms -1").contains("from 0 to 3600000, not '-1'"));
         assert!(refusal("--up-ms 1.5").contains("not '1.5'"));
         assert!(refusal("--down-ms 3600001").contains("not '3600001'"));
+        assert!(refusal("--workload sing").contains("not 'sing'"));
         assert!(refusal("--log loud").contains("not 'loud'"));
     }
 

@@ -19,6 +19,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use crate::json;
+
 /// A set of `i64`, kept as disjoint ranges that never touch one another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntervalSet {
@@ -87,6 +89,13 @@ impl IntervalSet {
     pub fn iter(&self) -> impl Iterator<Item = i64> + '_ {
         self.ranges()
             .flat_map(|(first, last)| RangeInclusive::new(first, last))
+    }
+}
+
+impl IntervalSet {
+    /// Appends the values as a JSON array, ascending.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        json::list(out, self.iter(), json::encode_int);
     }
 }
 

@@ -181,28 +181,12 @@ impl<'a> Json<'a> {
             Json::Int(int) => encode_int(*int, out),
             Json::Number(text) => out.extend_from_slice(text.as_bytes()),
             Json::String(text) => encode_str(text, out),
-            Json::Array(elements) => {
-                out.push(b'[');
-                for (i, element) in elements.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    element.encode(out);
+            Json::Array(elements) => list(out, elements, Json::encode),
+            Json::Object(members) => object(out, |object| {
+                for (name, value) in members {
+                    object.member(name, value);
                 }
-                out.push(b']');
-            }
-            Json::Object(members) => {
-                out.push(b'{');
-                for (i, (name, value)) in members.iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    encode_str(name, out);
-                    out.push(b':');
-                    value.encode(out);
-                }
-                out.push(b'}');
-            }
+            }),
         }
     }
 }
@@ -213,6 +197,102 @@ impl fmt::Display for Json<'_> {
         let mut out = Vec::new();
         self.encode(&mut out);
         f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+/// Appends an object whose members `members` writes.
+pub fn object(out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    let start = out.len();
+    members(&mut Object { out, start });
+    out.push(b'}');
+}
+
+/// Appends an array, each element written by `element`.
+pub fn list<T>(
+    out: &mut Vec<u8>,
+    elements: impl IntoIterator<Item = T>,
+    mut element: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    let start = out.len();
+    for each in elements {
+        if out.len() > start {
+            out.push(b',');
+        }
+        element(each, out);
+    }
+    out.push(b']');
+}
+
+/// An object that is being written, one member after the other.
+#[derive(Debug)]
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where its first member begins.
+    start: usize,
+}
+
+impl Object<'_> {
+    /// A name that needs no escapes, after which the caller appends the value.
+    pub fn field(&mut self, name: &'static str) -> &mut Vec<u8> {
+        let open: &[u8] = if self.out.len() > self.start {
+            b",\""
+        } else {
+            b"\""
+        };
+        self.out.extend_from_slice(open);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// A member with any name.
+    pub fn member(&mut self, name: &str, value: &Json<'_>) {
+        if self.out.len() > self.start {
+            self.out.push(b',');
+        }
+        encode_str(name, self.out);
+        self.out.push(b':');
+        value.encode(self.out);
+    }
+
+    /// An integer.
+    pub fn int(&mut self, name: &'static str, value: i64) {
+        encode_int(value, self.field(name));
+    }
+
+    /// A string.
+    pub fn text(&mut self, name: &'static str, value: &str) {
+        encode_str(value, self.field(name));
+    }
+
+    /// A string that needs no escapes.
+    pub fn word(&mut self, name: &'static str, value: &'static str) {
+        let out = self.field(name);
+        out.push(b'"');
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'"');
+    }
+
+    /// Any JSON.
+    pub fn value(&mut self, name: &'static str, value: &Json<'_>) {
+        value.encode(self.field(name));
+    }
+
+    /// An object.
+    pub fn object(&mut self, name: &'static str, members: impl FnOnce(&mut Object<'_>)) {
+        object(self.field(name), members);
+    }
+
+    /// An array.
+    pub fn list<T>(
+        &mut self,
+        name: &'static str,
+        elements: impl IntoIterator<Item = T>,
+        element: impl FnMut(T, &mut Vec<u8>),
+    ) {
+        list(self.field(name), elements, element);
     }
 }
 
@@ -241,23 +321,23 @@ pub fn encode_int(int: i64, out: &mut Vec<u8>) {
 /// escaped, everything else as it is.
 pub fn encode_str(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut plain = 0;
-    for (i, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text.as_bytes()[plain..i]);
-        plain = i + 1;
-        match byte {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest
+        .iter()
+        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+    {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            byte => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
         }
+        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

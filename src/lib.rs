@@ -45,7 +45,7 @@
 //! **The core and its edge.** All of this is *sans-IO*: `json`, `message`,
 //! `tree`, `interval_set`, `link` and `node` have no clock, no sockets, no
 //! threads and no randomness. Messages and time are passed in, messages come
-//! out. Only [`stdio`] and `main` touch the system; the testbed (`src/bin/testbed`) and the
+//! out. Only [`stdio`] and `main` touch the system; the [`testbed`] and the
 //! tests drive the same core in other ways.
 //!
 //! # The chapters
@@ -61,7 +61,7 @@
 //! | 5 offsets and cumulative acks; 6 loss and the gap rule; 7 retransmission and backoff | [`link`] |
 //! | 8 a partition, and good news | [`node`] |
 //! | 9 the poll loop | [`stdio`] |
-//! | 10 what the figures mean, and how they fool people | `src/bin/testbed/checker.rs` |
+//! | 10 what the figures mean, and how they fool people | [`testbed::checker`] |
 //! | 11 limits and caveats | below |
 //!
 //! `./run.sh trace` tells all of it as a story of five nodes.
@@ -78,7 +78,7 @@
 //! | 6 | [`interval_set`] | a million values in a few bytes |
 //! | 7 | [`json`] | a parser one can read |
 //! | 8 | [`config`], [`log`], [`time`] | settings, log lines, moments |
-//! | 9 | `src/bin/testbed/` | how all of it is measured and shaken |
+//! | 9 | [`testbed`] | how all of it is measured and shaken |
 //!
 //! # Chapter 11: limits and caveats
 //!
@@ -94,12 +94,14 @@
 compile_error!("hubcast waits with poll(2), which only Unix systems have: Linux, macOS, the BSDs");
 
 pub mod config;
+pub mod event;
+pub mod gossip;
 pub mod interval_set;
 pub mod json;
 pub mod link;
-pub mod log;
 pub mod message;
 pub mod node;
 pub mod stdio;
 pub mod time;
 pub mod tree;
+pub mod workload;

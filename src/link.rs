@@ -11,15 +11,15 @@
 //! the stream, from left to right:
 //!
 //! ```text
-//!        acked          sent        released       end
+//!         una            nxt        released       end
 //!   .......|==============|------------|.............|
-//!   gone   |   in flight  | goes next  | waits for   |
-//!          |              |            | its window  |
-//!          '---------------- unacked ----------------'
+//!   gone   |   in flight  | goes next  | waits in    |
+//!          |              |            | its batch   |
+//!          '--------------- the queue ---------------'
 //! ```
 //!
-//! A [`Segment`] carries the items from one offset on, in *batches* of up to
-//! [`BATCH`] items, with at most [`WINDOW`] items in flight (flow control).
+//! A [`Segment`] carries the items from one offset on, of up to
+//! [`MAX_ITEMS`], with at most [`WINDOW`] items in flight (flow control).
 //!
 //! **Acks** are *cumulative*: "I have everything below this offset." Each
 //! segment carries one (*piggybacked*), so a busy link spends no message on
@@ -64,7 +64,7 @@
 //!
 //! **Loss, seen by the sender.** When no ack came for the *retransmission
 //! timeout* (RFC 6298; a setting here, since the network's latency is no
-//! secret), the first unacked batch is sent again: a *probe*. The link is now
+//! secret), the first unacked items are sent again: a *probe*. The link is now
 //! *suspect*: nothing but probes goes out, further and further apart (backoff),
 //! so a dead link costs next to nothing. The first ack of something new makes
 //! it healthy, and everything that has waited follows at once.
@@ -94,24 +94,27 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use crate::json::{Json, Object};
+use crate::message::Fields;
 use crate::time::Instant;
+use crate::workload::Item;
 
 /// The most items in one segment.
 ///
 /// Unit: items. 1024 values of up to 20 digits make a line of at most 22 kB:
 /// below a pipe's 64 KiB, and far below the limit on a line.
-pub const BATCH: usize = 1024;
+pub const MAX_ITEMS: usize = 1024;
 
-/// The most batches in flight, and so how much a sender may have to repeat.
-const BATCHES_IN_FLIGHT: usize = 16;
+/// The most full segments in flight, and so how much a sender may have to repeat.
+const SEGMENTS_IN_FLIGHT: usize = 16;
 
 /// The most items in flight (sent and not acknowledged).
 ///
-/// Unit: items. A receiver acknowledges at once when [`BATCH`] items wait for
+/// Unit: items. A receiver acknowledges at once when [`MAX_ITEMS`] items wait for
 /// their ack, so with a round trip of 200 ms this lets 80 000 items a second
 /// through. It also bounds what a receiver believes: an offset further ahead
 /// than this cannot have been sent.
-pub const WINDOW: usize = BATCHES_IN_FLIGHT * BATCH;
+pub const WINDOW: usize = SEGMENTS_IN_FLIGHT * MAX_ITEMS;
 
 /// The least time between two repetitions that a message causes: probes after
 /// good news, and resends after a gap.
@@ -147,6 +150,49 @@ pub struct Segment<T> {
     pub ack: u64,
     /// Asks to send again from `ack`, and to answer at once.
     pub gap: bool,
+}
+
+impl<T: Item> Segment<T> {
+    /// Reads the body of a `delta`, or of an `ack`, which is one without items.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which field is wrong.
+    pub fn read(kind: &str, body: Fields<'_>) -> Result<Segment<T>, String> {
+        Ok(Segment {
+            offset: body.count("offset")?,
+            items: match kind {
+                "delta" => body.list("values", T::WHAT, T::read)?,
+                _ => Vec::new(),
+            },
+            ack: body.count("ack")?,
+            gap: body.flag("gap")?,
+        })
+    }
+
+    /// Writes the body.
+    pub fn write(&self, body: &mut Object<'_>) {
+        body.word("type", self.kind());
+        body.int("offset", self.offset as i64);
+        if !self.items.is_empty() {
+            body.list("values", &self.items, T::write);
+        }
+        body.int("ack", self.ack as i64);
+        if self.gap {
+            body.value("gap", &Json::Bool(true));
+        }
+    }
+}
+
+impl<T> Segment<T> {
+    /// Its name on the wire.
+    pub fn kind(&self) -> &'static str {
+        if self.items.is_empty() {
+            "ack"
+        } else {
+            "delta"
+        }
+    }
 }
 
 /// A segment that cannot be right. The link has not changed.
@@ -242,15 +288,16 @@ pub struct Link<T> {
     /// Makes this link's jitter differ from its siblings'.
     jitter: u64,
 
-    // The outgoing stream: acked <= sent <= high, sent <= end.
-    /// The items from `acked` on.
-    unacked: VecDeque<T>,
-    acked: u64,
+    // The outgoing stream, its marks named as in RFC 9293, 3.3.1: una <= nxt <= max.
+    /// The items from `una` on.
+    queue: VecDeque<T>,
+    /// The first offset that was not acknowledged.
+    una: u64,
     /// The next offset to send. Goes back when something must be sent again.
-    sent: u64,
+    nxt: u64,
     /// One past the highest offset ever sent: what an ack can reach.
-    high: u64,
-    /// What lies below may be sent; the rest waits for its window.
+    max: u64,
+    /// What lies below has departed and may be sent; the rest waits in a batch.
     released: u64,
     /// The retransmission timer. Runs whenever something is in flight.
     retry_at: Option<Instant>,
@@ -282,10 +329,10 @@ impl<T: Clone> Link<T> {
         Link {
             timing,
             jitter,
-            unacked: VecDeque::new(),
-            acked: 0,
-            sent: 0,
-            high: 0,
+            queue: VecDeque::new(),
+            una: 0,
+            nxt: 0,
+            max: 0,
             released: 0,
             retry_at: None,
             timeouts: 0,
@@ -303,17 +350,17 @@ impl<T: Clone> Link<T> {
 
     /// Appends an item to the outgoing stream. It waits for [`release`](Link::release).
     pub fn push(&mut self, item: T) {
-        self.unacked.push_back(item);
+        self.queue.push_back(item);
     }
 
-    /// The batching window has closed: everything pushed so far may go.
+    /// The batch departs: everything pushed so far may go.
     pub fn release(&mut self) {
         self.released = self.end();
     }
 
     /// One past the offset of the last item pushed.
     fn end(&self) -> u64 {
-        self.acked + self.unacked.len() as u64
+        self.una + self.queue.len() as u64
     }
 
     /// Whether the retransmission timer fired and nothing new was acknowledged since.
@@ -323,12 +370,12 @@ impl<T: Clone> Link<T> {
 
     /// How many items wait for their ack.
     pub fn unacked(&self) -> usize {
-        self.unacked.len()
+        self.queue.len()
     }
 
     /// Whether nothing is waiting: no item, no ack owed, no timer.
     pub fn is_quiet(&self) -> bool {
-        self.unacked.is_empty() && self.poll_timeout().is_none() && !self.gap_due
+        self.queue.is_empty() && self.poll_timeout().is_none() && !self.gap_due
     }
 
     /// Everything below this offset of the incoming stream has arrived.
@@ -337,14 +384,14 @@ impl<T: Clone> Link<T> {
     }
 
     /// Everything below this offset of the outgoing stream was acknowledged.
-    pub fn acked(&self) -> u64 {
-        self.acked
+    pub fn una(&self) -> u64 {
+        self.una
     }
 
     /// The counters.
     pub fn stats(&self) -> LinkStats {
         LinkStats {
-            unacked: self.unacked.len() as u64,
+            unacked: self.queue.len() as u64,
             ..self.stats
         }
     }
@@ -357,10 +404,10 @@ impl<T: Clone> Link<T> {
     /// [`LinkError`] if the segment cannot be right; nothing has changed then.
     pub fn handle_segment(&mut self, now: Instant, segment: &Segment<T>) -> Result<(), LinkError> {
         let end = segment.offset.saturating_add(segment.items.len() as u64);
-        if segment.ack > self.high {
+        if segment.ack > self.max {
             return Err(LinkError::AckBeyondSent {
                 ack: segment.ack,
-                sent: self.high,
+                sent: self.max,
             });
         }
         if end > self.received.saturating_add(WINDOW as u64) {
@@ -379,23 +426,23 @@ impl<T: Clone> Link<T> {
     }
 
     fn handle_ack(&mut self, now: Instant, ack: u64) {
-        if ack <= self.acked {
+        if ack <= self.una {
             return;
         }
-        // Not beyond the queue: `high` never is.
-        self.unacked.drain(..(ack - self.acked) as usize);
-        self.acked = ack;
-        self.sent = self.sent.max(ack);
+        // Not beyond the queue: `max` never is.
+        self.queue.drain(..(ack - self.una) as usize);
+        self.una = ack;
+        self.nxt = self.nxt.max(ack);
         if self.is_suspect() {
             self.timeouts = 0;
             self.probe_due = false;
             self.release();
             // What this ack leaves open was sent into the void, most likely.
-            self.sent = self.acked;
+            self.nxt = self.una;
         }
         // RFC 6298, 5.2 and 5.3: the timer stops when all is acknowledged, and
         // starts afresh when something was.
-        let in_flight = self.sent > self.acked;
+        let in_flight = self.nxt > self.una;
         self.retry_at = in_flight.then(|| now + self.timing.retry);
     }
 
@@ -406,9 +453,9 @@ impl<T: Clone> Link<T> {
         }
         if self.is_suspect() {
             self.probe(now);
-        } else if self.high > self.acked && self.repeated_lately(now).is_none() {
-            self.repeated = Some((now, self.acked));
-            self.sent = self.acked;
+        } else if self.max > self.una && self.repeated_lately(now).is_none() {
+            self.repeated = Some((now, self.una));
+            self.nxt = self.una;
             // Nothing is in flight now; sending it again starts the timer afresh.
             self.retry_at = None;
         }
@@ -435,7 +482,7 @@ impl<T: Clone> Link<T> {
             self.stats.duplicates += 1;
             self.ack_at = Some(now);
         }
-        if self.unreported >= BATCH as u64 {
+        if self.unreported >= MAX_ITEMS as u64 {
             // The sender may be waiting for room in its window.
             self.ack_at = Some(now);
         }
@@ -447,11 +494,11 @@ impl<T: Clone> Link<T> {
     fn repeated_lately(&self, now: Instant) -> Option<Instant> {
         let (at, offset) = self.repeated?;
         let next = at + ROUND_TRIP;
-        (offset == self.acked && next > now).then_some(next)
+        (offset == self.una && next > now).then_some(next)
     }
 
     /// There was a sign of life: if the link is suspect, sends the first unacked
-    /// batch again now, or a [`ROUND_TRIP`] after it was last sent again.
+    /// items again now, or a [`ROUND_TRIP`] after it was last sent again.
     pub fn probe(&mut self, now: Instant) {
         if !self.is_suspect() {
             return;
@@ -487,30 +534,30 @@ impl<T: Clone> Link<T> {
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment<T>> {
         if self.probe_due {
             self.probe_due = false;
-            self.repeated = Some((now, self.acked));
+            self.repeated = Some((now, self.una));
             // What was in flight is presumed lost: go back to the first item.
-            self.sent = self.acked;
+            self.nxt = self.una;
             self.gap_due = true;
-            let count = self.unacked.len().min(BATCH);
+            let count = self.queue.len().min(MAX_ITEMS);
             return Some(self.send(now, count));
         }
-        let in_flight = (self.sent - self.acked) as usize;
-        let ready = self.released.saturating_sub(self.sent) as usize;
-        let count = ready.min(BATCH).min(WINDOW - in_flight);
+        let in_flight = (self.nxt - self.una) as usize;
+        let ready = self.released.saturating_sub(self.nxt) as usize;
+        let count = ready.min(MAX_ITEMS).min(WINDOW - in_flight);
         if count > 0 && !self.is_suspect() {
             return Some(self.send(now, count));
         }
         self.ack_due.then(|| self.send(now, 0))
     }
 
-    /// The segment of `count` items from `sent` on, with the ack on its back.
+    /// The segment of `count` items from `nxt` on, with the ack on its back.
     fn send(&mut self, now: Instant, count: usize) -> Segment<T> {
-        let from = (self.sent - self.acked) as usize;
+        let from = (self.nxt - self.una) as usize;
         let segment = Segment {
             // An ack alone says how far the stream has ever come: if the
             // neighbour has less, it knows that it missed something.
-            offset: if count > 0 { self.sent } else { self.high },
-            items: self.unacked.range(from..from + count).cloned().collect(),
+            offset: if count > 0 { self.nxt } else { self.max },
+            items: self.queue.range(from..from + count).cloned().collect(),
             ack: self.received,
             gap: std::mem::take(&mut self.gap_due),
         };
@@ -522,9 +569,9 @@ impl<T: Clone> Link<T> {
             return segment;
         }
         self.stats.sent += 1;
-        self.stats.retransmitted += u64::from(self.sent < self.high);
-        self.sent += count as u64;
-        self.high = self.high.max(self.sent);
+        self.stats.retransmitted += u64::from(self.nxt < self.max);
+        self.nxt += count as u64;
+        self.max = self.max.max(self.nxt);
         if self.is_suspect() || self.retry_at.is_none() {
             self.retry_at = Some(now + self.retry_interval());
         }
@@ -603,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn items_wait_for_their_window_and_leave_as_one_batch() {
+    fn items_wait_for_their_departure_and_leave_as_one_batch() {
         let mut link = link();
         link.push(3);
         link.push(5);
@@ -616,11 +663,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_queue_leaves_in_batches_up_to_the_window_and_goes_on_with_the_acks() {
+    fn a_long_queue_leaves_in_full_segments_up_to_the_window_and_goes_on_with_the_acks() {
         let count = WINDOW as u32 + 10;
         let (mut link, sent) = sending(ms(0), 0..count);
-        assert_eq!(sent.len(), BATCHES_IN_FLIGHT);
-        assert!(sent.iter().all(|segment| segment.items.len() == BATCH));
+        assert_eq!(sent.len(), SEGMENTS_IN_FLIGHT);
+        assert!(sent.iter().all(|segment| segment.items.len() == MAX_ITEMS));
         assert_eq!(link.handle_segment(ms(200), &ack(0, 4)), Ok(()));
         let more = drain(&mut link, ms(200));
         assert_eq!(
@@ -659,11 +706,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_batch_is_acknowledged_at_once_since_the_sender_may_wait_for_room() {
-        let items = vec![9; BATCH];
+    fn a_full_segment_is_acknowledged_at_once_since_the_sender_may_wait_for_room() {
+        let items = vec![9; MAX_ITEMS];
         let mut link = link();
         link.handle_segment(ms(0), &delta(0, &items, 0)).unwrap();
-        assert_eq!(drain(&mut link, ms(0)), [ack(0, BATCH as u64)]);
+        assert_eq!(drain(&mut link, ms(0)), [ack(0, MAX_ITEMS as u64)]);
     }
 
     #[test]
@@ -741,11 +788,11 @@ mod tests {
         let (mut link, _) = sending(ms(0), 0..4);
         link.handle_segment(ms(100), &ack(0, 3)).unwrap();
         link.handle_segment(ms(110), &ack(0, 1)).unwrap();
-        assert_eq!((link.acked(), link.unacked()), (3, 1));
+        assert_eq!((link.una(), link.unacked()), (3, 1));
     }
 
     #[test]
-    fn without_an_ack_the_first_batch_is_sent_again_and_the_link_is_suspect() {
+    fn without_an_ack_the_first_items_are_sent_again_and_the_link_is_suspect() {
         let (mut link, _) = sending(ms(0), 0..2);
         assert_eq!(drain(&mut link, ms(1499)), []);
         assert!(!link.is_suspect());
@@ -808,23 +855,23 @@ mod tests {
 
     #[test]
     fn an_ack_makes_a_suspect_link_healthy_and_everything_follows_at_once() {
-        let count = BATCH as u32 * 3;
+        let count = MAX_ITEMS as u32 * 3;
         let (mut link, _) = sending(ms(0), 0..count);
         link.push(count);
         drain(&mut link, ms(1500));
-        link.handle_segment(ms(1700), &ack(0, BATCH as u64))
+        link.handle_segment(ms(1700), &ack(0, MAX_ITEMS as u64))
             .unwrap();
         assert!(!link.is_suspect());
         let rest = drain(&mut link, ms(1700));
         let offsets: Vec<_> = rest
             .iter()
-            .map(|segment| segment.offset / BATCH as u64)
+            .map(|segment| segment.offset / MAX_ITEMS as u64)
             .collect();
         assert_eq!(offsets, [1, 2, 3]);
         assert_eq!(
             rest[2].items,
             [count],
-            "even what still waited for its window"
+            "even what still waited in its batch"
         );
     }
 
@@ -898,13 +945,13 @@ mod tests {
 
     #[test]
     fn a_late_ack_of_the_first_transmission_counts_after_a_retransmission() {
-        let (mut link, _) = sending(ms(0), 0..BATCH as u32 + 5);
+        let (mut link, _) = sending(ms(0), 0..MAX_ITEMS as u32 + 5);
         assert_eq!(
             drain(&mut link, ms(1500)).len(),
             1,
-            "back at the first batch"
+            "back at the first item"
         );
-        let all = BATCH as u64 + 5;
+        let all = MAX_ITEMS as u64 + 5;
         assert_eq!(link.handle_segment(ms(1510), &ack(0, all)), Ok(()));
         assert!(link.is_quiet());
     }

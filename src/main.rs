@@ -10,6 +10,7 @@ use hubcast::config::{self, Command, Config};
 use hubcast::node::Node;
 use hubcast::stdio::{Arrival, Input, Line, MAX_LINE, Output};
 use hubcast::time::Instant;
+use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
 
 /// Output is written early when a turn has made this much of it.
 ///
@@ -32,13 +33,19 @@ fn main() -> ExitCode {
     match config::parse_args(&args) {
         Ok(Command::Help) => print(config::HELP),
         Ok(Command::Version) => print(concat!("hubcast ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Run(config)) => match run(config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                tell(&format!("level=error event=exit reason=\"{error}\"\n"));
-                ExitCode::FAILURE
+        Ok(Command::Run(config)) => {
+            let result = match config.workload {
+                workload::Name::Broadcast => run::<Broadcast>(config),
+                workload::Name::Echo => run::<Echo>(config),
+            };
+            match result {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tell(&format!("level=error event=exit reason=\"{error}\"\n"));
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
         Err(error) => {
             tell(&format!("hubcast: {error}\n"));
             ExitCode::from(2)
@@ -59,12 +66,12 @@ fn tell(text: &str) {
 }
 
 /// Drives one [`Node`] with stdin, stdout and the clock, until the input ends.
-fn run(config: Config) -> io::Result<()> {
+fn run<W: Workload>(config: Config) -> io::Result<()> {
     let started = std::time::Instant::now();
     let clock = || Instant::ZERO + started.elapsed();
     let mut input = Input::stdin()?;
     let mut output = Output::stdout()?;
-    let mut node = Node::new(config);
+    let mut node = Node::<W>::new(config);
     let mut out = Vec::new();
     if io::stdin().is_terminal() {
         tell(WELCOME);
@@ -75,21 +82,15 @@ fn run(config: Config) -> io::Result<()> {
         let now = clock();
         while let Some(line) = input.lines.next_line() {
             handle(&mut node, now, line);
-            drain(&mut node, &mut out);
-            if out.len() >= FLUSH_AT {
-                output.write_all(&out)?;
-                out.clear();
-            }
+            drain(&mut node, &mut output, &mut out)?;
         }
         if arrival == Arrival::End
             && let Some(line) = input.lines.rest()
         {
             handle(&mut node, now, line);
         }
-        if node.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            node.handle_timeout(now);
-        }
-        drain(&mut node, &mut out);
+        node.end_turn(now);
+        drain(&mut node, &mut output, &mut out)?;
         output.write_all(&out)?;
         out.clear();
         // A huge reply must not keep its memory for good.
@@ -100,7 +101,7 @@ fn run(config: Config) -> io::Result<()> {
     }
 }
 
-fn handle(node: &mut Node, now: Instant, line: Line<'_>) {
+fn handle<W: Workload>(node: &mut Node<W>, now: Instant, line: Line<'_>) {
     match line {
         Line::Complete(line) => node.handle_line(now, line),
         Line::TooLong => tell(&format!(
@@ -109,11 +110,20 @@ fn handle(node: &mut Node, now: Instant, line: Line<'_>) {
     }
 }
 
-fn drain(node: &mut Node, out: &mut Vec<u8>) {
-    while let Some(message) = node.poll_transmit() {
-        message.encode(out);
+/// Takes what the node has to say.
+fn drain<W: Workload>(
+    node: &mut Node<W>,
+    output: &mut Output,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    while node.poll_transmit(out) {
+        if out.len() >= FLUSH_AT {
+            output.write_all(out)?;
+            out.clear();
+        }
     }
-    while let Some(record) = node.poll_log() {
-        tell(&format!("{}\n", record.as_str()));
+    while let Some(event) = node.poll_event() {
+        tell(&format!("{event}\n"));
     }
+    Ok(())
 }

@@ -1,840 +1,585 @@
-//! The state machine: messages and time go in, messages come out.
+//! The state machine: lines and time go in, lines come out.
 //!
 //! A [`Node`] has no I/O, no clock, no threads and no randomness (*sans-IO*).
 //! The poll loop drives it with real lines and a real clock, the testbed and
 //! the tests with simulated ones, and all of them see the same behaviour: the
 //! same inputs give the same outputs, byte for byte.
 //!
-//! What it does is soon told. A value that is new, whoever brought it, goes into
-//! the set and onto every link but the one that it came from (*split horizon*).
-//! Each direction of the tree has one *window*: it opens with the first value
-//! that has somewhere to go and, when it closes, every link of that direction
-//! sends what it has in one delta. Everything else, from acks to retransmission,
-//! is the links' own business ([`crate::link`]).
-//!
-//! # Chapter 3: batching
-//!
-//! Without a window the hub sends each value alone (chapter 2, in
-//! [`tree`]). Now let it wait 150 ms, the default, and then 350 ms:
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual
-//! messages per operation                 1.96        < 30        93 %        < 20        90 %
-//! stable latency, median               266 ms    < 400 ms        34 %   < 1000 ms        73 %
-//! stable latency, maximum              349 ms    < 600 ms        42 %   < 2000 ms        83 %
-//!
-//! $ ./run.sh efficient --virtual -- --down-ms 350
-//! messages per operation                 1.19        < 30        96 %        < 20        94 %
-//! stable latency, median               360 ms    < 400 ms        10 %   < 1000 ms        64 %
-//! stable latency, maximum              549 ms    < 600 ms         8 %   < 2000 ms        73 %
-//! ```
-//!
-//! Read one number: 1.96. 50 values a second arrive. A window opens with the first,
-//! stays open for 150 ms, and the next value comes some 20 ms later: 5.9 windows a
-//! second, 24 deltas each, make 1.41 an operation. The way up costs 0.48, since 24 of
-//! 25 values begin at a leaf. The rest are acks that found no ride. The maximum is a
-//! promise: two hops of 100 ms and one window. The code: `learn` opens the window,
-//! `handle_timeout` closes it.
-//!
-//! # Chapter 4: why the windows are shared
-//!
-//! Give each link a window of its own, and each drifts to a phase of its own. A value
-//! must reach all 24, so it waits for the slowest: of 24 waits spread evenly over
-//! 150 ms the longest is 144 ms on average, where one window makes it wait for 75.
-//! The messages are the same. So a direction has one window, and closes it for all.
-//!
-//! A value that comes down from the parent hub was gathered there already, so it
-//! closes the window towards the leaves at once.
-//!
-//! # Chapter 8: a partition, and good news
-//!
-//! ```text
-//! $ ./run.sh partition --virtual --seed 4
-//! partition              start       end    recovery
-//! hub                   17.3 s    20.0 s      678 ms
-//! ```
-//!
-//! For 2.7 s nobody heard the hub. Its links turned suspect after 1.5 s (chapter 7, in
-//! [`link`](crate::link)) and went quiet. Read one number: 678 ms after the heal every
-//! node had everything, though each link's own next try was up to 3 s away.
-//! `./run.sh trace` shows the same with one leaf, message by message.
-//!
-//! **Good news travels fast.** Any message from a suspect neighbour shows that
-//! the network has healed. The node probes that neighbour and all its other
-//! suspects now. This, not a short timer, is why a healed partition is over
-//! soon, and why a standing one is cheap. A hub also probes its suspects in
-//! turn, one every [`PROBE_TURN`], so that there soon is some news.
-
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+//! It knows who it is and who may be answered, and passes everything else on:
+//! a client's request to the [workload](crate::workload), a neighbour's message
+//! to the [gossip](crate::gossip). What the one spreads the other carries.
 
 use crate::config::Config;
-use crate::interval_set::IntervalSet;
-use crate::link::{Link, Segment, Timing};
-use crate::log::{self, Level, Record};
-use crate::message::{Body, ErrorCode, Message, Rejection};
+use crate::event::{self, Event, Events};
+use crate::gossip::Gossip;
+use crate::json::{self, Json};
+use crate::link::{Link, LinkStats, Segment};
+use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
-use crate::tree;
+use crate::workload::{self, Effects, Workload};
 
-/// How often a hub with suspect neighbours probes one of them.
-///
-/// Unit: time. It is how long the end of a partition goes unnoticed at most, at
-/// a price of four messages a second however many neighbours are cut off.
-pub const PROBE_TURN: Duration = Duration::from_millis(250);
-
-/// How much of a refused line is looked at for the log. Unit: bytes. The log
+/// How much of a refused line is kept for its event. Unit: bytes. The event
 /// clips it further.
-const LOGGED_LINE: usize = 1000;
+const REFUSED_LINE: usize = 1000;
 
-/// The most log records that wait for [`Node::poll_log`]; beyond it new ones
-/// are dropped. A driver takes them every turn, and one message makes one for
-/// every link at most, so only a driver that never asks gets there.
-const LOG_LIMIT: usize = 10_000;
+/// How much room for replies is kept from turn to turn. Unit: bytes. Enough for
+/// all small ones of a turn.
+const REPLIES_ROOM: usize = 64 << 10;
 
-/// A broadcast node, without its surroundings.
+/// A node, without its surroundings.
 ///
 /// # The contract
 ///
 /// - `now` never goes back from call to call.
-/// - After any call of [`handle_line`](Node::handle_line),
-///   [`handle_message`](Node::handle_message) or
-///   [`handle_timeout`](Node::handle_timeout), take the messages with
-///   [`poll_transmit`](Node::poll_transmit) until it gives `None`, and send them.
-/// - When [`poll_timeout`](Node::poll_timeout) gives a moment, call
-///   `handle_timeout` then or soon after. A moment that is not after `now` means
-///   "at the end of this turn": as soon as the messages at hand are handled.
-///   Calling it early or without need does no harm.
-/// - `None` means that nothing will happen until a message comes.
+/// - A *turn* is some lines, maybe none, and the end of the turn: call
+///   [`handle_line`](Node::handle_line) for each line at hand, then
+///   [`end_turn`](Node::end_turn), then take the output with
+///   [`poll_transmit`](Node::poll_transmit) until there is none, and send it. It may
+///   be taken between the lines, too; replies are ready at once, and what goes to
+///   neighbours at the end of the turn, so that it goes together.
+/// - When the moment of [`poll_timeout`](Node::poll_timeout) has come, a turn is due,
+///   with or without lines. One that is not due does no harm. `None` means that
+///   nothing will happen until a line comes.
+/// - Take the events with [`poll_event`](Node::poll_event) whenever you like. Of
+///   those that nobody takes some thousand are kept.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct Node<W: Workload> {
     config: Config,
+    workload: W,
     /// What the node is since `init`; before, it only waits for that.
-    member: Option<Member>,
-    /// Every value heard of.
-    values: IntervalSet,
-    outbox: VecDeque<Message>,
-    log: VecDeque<Record>,
+    identity: Option<Identity<W>>,
+    /// Lines for clients.
+    replies: Vec<u8>,
+    events: Events,
 }
 
-/// A node that knows who it is.
+/// What a node learns by `init`.
 #[derive(Clone, Debug)]
-struct Member {
+struct Identity<W: Workload> {
     id: String,
-    neighbours: Vec<Neighbour>,
-    /// Name -> index in `neighbours`.
-    index: BTreeMap<String, usize>,
-    /// When the window towards the hub closes, if it is open.
-    up_window: Option<Instant>,
-    /// When the window towards the leaves closes, if it is open.
-    down_window: Option<Instant>,
-    /// Links may have something to say at the end of the turn that began then.
-    turn: Option<Instant>,
-    /// When the next suspect has its turn. Hubs only.
-    probe_at: Option<Instant>,
-    /// Where the search for the next suspect begins.
-    probe_next: usize,
+    gossip: Gossip<W::Item>,
 }
 
-#[derive(Clone, Debug)]
-struct Neighbour {
-    id: String,
-    is_parent: bool,
-    link: Link<i64>,
-}
-
-impl Node {
+impl<W: Workload> Node<W> {
     /// A node that waits for its `init`.
-    pub fn new(config: Config) -> Node {
+    pub fn new(config: Config) -> Node<W> {
         Node {
+            events: Events::new(config.log),
             config,
-            member: None,
-            values: IntervalSet::new(),
-            outbox: VecDeque::new(),
-            log: VecDeque::new(),
+            workload: W::default(),
+            identity: None,
+            replies: Vec::new(),
         }
     }
 
-    /// The values that the node has heard of.
-    pub fn values(&self) -> &IntervalSet {
-        &self.values
+    /// What it has in common with the others.
+    pub fn workload(&self) -> &W {
+        &self.workload
     }
 
     /// The neighbours and their links, in the order of the tree; none before `init`.
-    pub fn links(&self) -> impl Iterator<Item = (&str, &Link<i64>)> {
-        let members = self.member.iter();
-        members.flat_map(|member| member.neighbours.iter().map(|n| (n.id.as_str(), &n.link)))
+    pub fn links(&self) -> impl Iterator<Item = (&str, &Link<W::Item>)> {
+        let gossip = self.identity.iter().map(|identity| &identity.gossip);
+        gossip.flat_map(Gossip::links)
     }
 
-    /// A line came in, without its line break. A bad one is logged and, where
-    /// its sender can be told, answered with an error; nothing else changes.
+    /// A line came in, without its line break. A bad one makes an event and, where
+    /// its sender can be told, an error reply; nothing else changes.
     pub fn handle_line(&mut self, now: Instant, line: &[u8]) {
-        match Message::decode(line) {
-            Ok(message) => self.handle_message(now, message),
-            Err(Rejection { text, reply }) => {
-                self.log(Level::Warn, || {
-                    let start = &line[..line.len().min(LOGGED_LINE)];
-                    Record::new(Level::Warn, "refused")
-                        .field("reason", &text)
-                        .field("line", String::from_utf8_lossy(start))
-                });
-                self.outbox.extend(reply.map(|reply| *reply));
-            }
+        let json = match Json::parse(line) {
+            Ok(json) => json,
+            Err(error) => return self.refuse(line, error.to_string()),
+        };
+        let message = match Message::read(&json) {
+            Ok(message) => message,
+            Err(reason) => return self.refuse(line, reason),
+        };
+        if let Err(refusal) = self.handle_message(now, &message) {
+            self.ignore(&message, &refusal.text);
+            self.reply(&message, "error", |body| {
+                body.int("code", refusal.code.number());
+                body.text("text", &refusal.text);
+            });
         }
     }
 
-    /// A message came in.
-    pub fn handle_message(&mut self, now: Instant, message: Message) {
-        let Message { src, dest, body } = message;
-        if let Body::Init {
-            msg_id,
-            node_id,
-            node_ids,
-        } = body
+    fn handle_message(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
+        if let Some(Identity { id, .. }) = &self.identity
+            && message.dest != id
         {
-            return self.init(src, dest, msg_id, node_id, &node_ids);
-        }
-        let Some(member) = &self.member else {
-            let text = "not initialised yet: init comes first";
-            return self.refuse(src, dest, &body, ErrorCode::TemporarilyUnavailable, text);
-        };
-        if dest != member.id {
             let text = format!(
-                "this is {}, the message is to {}",
-                member.id,
-                log::clip(&dest)
+                "this is {id}, the message is to {}",
+                event::clip(message.dest)
             );
-            return self.refuse(src, dest, &body, ErrorCode::MalformedRequest, &text);
+            self.ignore(message, &text);
+            return Ok(());
         }
-        match body {
-            Body::Broadcast { msg_id, message } => {
-                self.learn(now, message, None);
-                self.reply(src, dest, msg_id, |in_reply_to| Body::BroadcastOk {
-                    in_reply_to,
-                });
-            }
-            Body::Read { msg_id } => {
-                // A copy of the ranges; the values are only spelled out on the wire.
-                if let Some(in_reply_to) = msg_id {
-                    let messages = self.values.clone();
-                    let body = Body::ReadOk {
-                        in_reply_to,
-                        messages,
-                    };
-                    self.outbox.push_back(Message {
-                        src: dest,
-                        dest: src,
-                        body,
-                    });
-                }
-            }
-            Body::Topology { msg_id } => {
-                self.reply(src, dest, msg_id, |in_reply_to| Body::TopologyOk {
-                    in_reply_to,
-                });
-            }
-            Body::Echo { msg_id, echo } => {
-                self.reply(src, dest, msg_id, |in_reply_to| Body::EchoOk {
-                    in_reply_to,
-                    echo,
-                });
-            }
-            Body::Stats { msg_id } => {
-                let values = self.values.len();
-                let links = self
-                    .links()
-                    .map(|(id, link)| (id.to_owned(), link.stats()))
-                    .collect();
-                self.reply(src, dest, msg_id, |in_reply_to| Body::StatsOk {
-                    in_reply_to,
-                    values,
-                    links,
-                });
-            }
-            Body::Delta {
-                offset,
-                values,
-                ack,
-                gap,
-            } => {
-                self.handle_segment(
-                    now,
-                    &src,
-                    Segment {
-                        offset,
-                        items: values,
-                        ack,
-                        gap,
-                    },
-                );
-            }
-            Body::Ack { offset, ack, gap } => {
-                self.handle_segment(
-                    now,
-                    &src,
-                    Segment {
-                        offset,
-                        items: Vec::new(),
-                        ack,
-                        gap,
-                    },
-                );
-            }
-            // `decode` makes none of the others, but another driver might.
-            other => {
-                let text = format!("a node does not take {}", other.kind());
-                self.ignore(&src, other.kind(), &text);
-            }
+        if message.is_reply {
+            self.ignore(message, "it answers a question that was not asked");
+            return Ok(());
         }
-    }
-
-    fn reply(
-        &mut self,
-        src: String,
-        dest: String,
-        msg_id: Option<i64>,
-        body: impl FnOnce(i64) -> Body,
-    ) {
-        if let Some(in_reply_to) = msg_id {
-            let body = body(in_reply_to);
-            self.outbox.push_back(Message {
-                src: dest,
-                dest: src,
-                body,
-            });
+        let kind = message.kind()?;
+        if message.msg_id.is_some() {
+            message.body.int("msg_id")?;
         }
-    }
-
-    fn refuse(&mut self, src: String, dest: String, body: &Body, code: ErrorCode, text: &str) {
-        self.ignore(&src, body.kind(), text);
-        let text = text.to_owned();
-        self.reply(src, dest, body.msg_id(), |in_reply_to| Body::Error {
-            in_reply_to,
-            code,
-            text,
-        });
-    }
-
-    fn ignore(&mut self, src: &str, kind: &str, reason: &str) {
-        self.log(Level::Warn, || {
-            Record::new(Level::Warn, "ignored")
-                .field("type", kind)
-                .field("from", src)
-                .field("reason", reason)
-        });
-    }
-
-    fn log(&mut self, level: Level, record: impl FnOnce() -> Record) {
-        if level <= self.config.log && self.log.len() < LOG_LIMIT {
-            self.log.push_back(record());
-        }
-    }
-
-    fn init(&mut self, src: String, dest: String, msg_id: Option<i64>, id: String, ids: &[String]) {
-        if let Some(member) = &self.member {
-            let text = format!("this is {} already", member.id);
-            return self.ignore(&src, "init", &text);
-        }
-        let member = match Member::new(&self.config, id, ids) {
-            Ok(member) => member,
-            Err(text) => {
-                self.ignore(&src, "init", &text);
-                let code = ErrorCode::MalformedRequest;
-                return self.reply(src, dest, msg_id, |in_reply_to| Body::Error {
-                    in_reply_to,
-                    code,
-                    text,
-                });
-            }
+        let Some(Identity { id, gossip }) = &mut self.identity else {
+            return self.before_init(kind, message);
         };
-        self.log(Level::Info, || {
-            let parent = member
-                .neighbours
-                .iter()
-                .find(|neighbour| neighbour.is_parent);
-            Record::new(Level::Info, "init")
-                .field("node", &member.id)
-                .field("nodes", ids.len())
-                .field("hub", parent.map_or("-", |parent| &parent.id))
-                .field(
-                    "children",
-                    member.neighbours.iter().filter(|n| !n.is_parent).count(),
-                )
-        });
-        // A node's replies come from the name it was given.
-        let dest = if dest == member.id {
-            dest
-        } else {
-            member.id.clone()
-        };
-        self.member = Some(member);
-        self.reply(src, dest, msg_id, |in_reply_to| Body::InitOk {
-            in_reply_to,
-        });
-    }
-
-    /// Takes a value in; if it is news, it goes to all neighbours but `from`.
-    fn learn(&mut self, now: Instant, value: i64, from: Option<usize>) {
-        if !self.values.insert(value) {
-            return;
-        }
-        let Some(member) = &mut self.member else {
-            return;
-        };
-        let from_parent = from.is_some_and(|index| member.neighbours[index].is_parent);
-        for (index, neighbour) in member.neighbours.iter_mut().enumerate() {
-            if Some(index) == from {
-                continue;
+        match kind {
+            "init" => {
+                let text = format!("this is {id} already");
+                self.ignore(message, &text);
             }
-            neighbour.link.push(value);
-            if neighbour.is_parent {
-                member.up_window.get_or_insert(now + self.config.up);
-            } else if from_parent {
-                member.down_window = Some(now);
-            } else {
-                member.down_window.get_or_insert(now + self.config.down);
-            }
-        }
-    }
-
-    fn handle_segment(&mut self, now: Instant, src: &str, segment: Segment<i64>) {
-        let kind = if segment.items.is_empty() {
-            "ack"
-        } else {
-            "delta"
-        };
-        let Some(member) = &mut self.member else {
-            return;
-        };
-        let Some(&from) = member.index.get(src) else {
-            return self.ignore(src, kind, "not a neighbour in the tree");
-        };
-        let link = &mut member.neighbours[from].link;
-        let was_suspect = link.is_suspect();
-        let gaps = link.stats().gaps;
-        if let Err(error) = link.handle_segment(now, &segment) {
-            return self.ignore(src, kind, &error.to_string());
-        }
-        let recovered = was_suspect && !link.is_suspect();
-        let gap = (link.stats().gaps > gaps).then(|| link.received());
-        member.turn.get_or_insert(now);
-        if was_suspect {
-            // Good news: the network has healed, perhaps not only here.
-            for neighbour in &mut member.neighbours {
-                neighbour.link.probe(now);
-            }
-        }
-        for value in segment.items {
-            self.learn(now, value, Some(from));
-        }
-        if recovered {
-            self.log(Level::Info, || {
-                Record::new(Level::Info, "healthy").field("peer", src)
-            });
-        }
-        if let Some(missing) = gap {
-            self.log(Level::Debug, || {
-                Record::new(Level::Debug, "gap")
-                    .field("peer", src)
-                    .field("missing", missing)
-                    .field("came", segment.offset)
-            });
-        }
-    }
-
-    /// Time has come to `now`: closes the windows and fires the timers that are due.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let Some(member) = &mut self.member else {
-            return;
-        };
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let (up, down) = (due(member.up_window), due(member.down_window));
-        let mut records = Vec::new();
-        let debug = self.config.log >= Level::Debug;
-        let mut close = |window: &mut Option<Instant>, name| {
-            *window = None;
-            if debug {
-                let record = Record::new(Level::Debug, "window-closes").field("towards", name);
-                records.push((Level::Debug, record));
-            }
-        };
-        if up {
-            close(&mut member.up_window, "hub");
-        }
-        if down {
-            close(&mut member.down_window, "leaves");
-        }
-        member.turn = None;
-        member.probe_in_turn(now);
-        for neighbour in &mut member.neighbours {
-            let Neighbour {
-                id,
-                is_parent,
-                link,
-            } = neighbour;
-            if if *is_parent { up } else { down } {
-                link.release();
-            }
-            let was_suspect = link.is_suspect();
-            link.handle_timeout(now);
-            if link.is_suspect() && !was_suspect {
-                let record = Record::new(Level::Warn, "suspect")
-                    .field("peer", &*id)
-                    .field("unacked", link.unacked());
-                records.push((Level::Warn, record));
-            }
-            let retransmitted = link.stats().retransmitted;
-            while let Some(segment) = link.poll_transmit(now) {
-                if debug && link.stats().retransmitted > retransmitted {
-                    let record = Record::new(Level::Debug, "retransmits")
-                        .field("peer", &*id)
-                        .field("offset", segment.offset)
-                        .field("values", segment.items.len());
-                    records.push((Level::Debug, record));
-                }
-                let Segment {
-                    offset,
-                    items,
-                    ack,
-                    gap,
-                } = segment;
-                let body = if items.is_empty() {
-                    Body::Ack { offset, ack, gap }
-                } else {
-                    Body::Delta {
-                        offset,
-                        values: items,
-                        ack,
-                        gap,
+            "delta" | "ack" => {
+                let segment = Segment::read(kind, message.body)?;
+                match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
+                    Ok(from) => {
+                        for item in &segment.items {
+                            if self.workload.merge(item) {
+                                gossip.spread(now, item, Some(from));
+                            }
+                        }
                     }
+                    Err(text) => self.ignore(message, &text),
+                }
+            }
+            "stats" => self.stats(message),
+            _ => {
+                let mut effects = Effects {
+                    node: id,
+                    replies: &mut self.replies,
+                    items: Vec::new(),
                 };
-                self.outbox.push_back(Message {
-                    src: member.id.clone(),
-                    dest: id.clone(),
-                    body,
-                });
+                self.workload.request(kind, message, &mut effects)?;
+                for item in effects.items {
+                    gossip.spread(now, &item, None);
+                }
             }
         }
-        member.schedule_probe(now);
-        for (level, record) in records {
-            self.log(level, || record);
+        Ok(())
+    }
+
+    fn before_init(&mut self, kind: &str, message: &Message<'_>) -> Result<(), Refusal> {
+        if kind == "init" {
+            return self.init(message);
         }
-    }
-
-    /// The next message to send, in the order in which they became due.
-    #[must_use]
-    pub fn poll_transmit(&mut self) -> Option<Message> {
-        self.outbox.pop_front()
-    }
-
-    /// When [`handle_timeout`](Node::handle_timeout) is due; `None`: not before
-    /// another message has come.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let member = self.member.as_ref()?;
-        let own = [
-            member.turn,
-            member.up_window,
-            member.down_window,
-            member.probe_at,
-        ];
-        let links = member
-            .neighbours
-            .iter()
-            .map(|neighbour| neighbour.link.poll_timeout());
-        own.into_iter().chain(links).flatten().min()
-    }
-
-    /// The next log record, if its level is one that is logged.
-    #[must_use]
-    pub fn poll_log(&mut self) -> Option<Record> {
-        self.log.pop_front()
-    }
-}
-
-impl Member {
-    /// Finds the node's place in the tree. `Err` says what is wrong with the list.
-    fn new(config: &Config, id: String, ids: &[String]) -> Result<Member, String> {
-        let mut seen = BTreeMap::new();
-        for (position, name) in ids.iter().enumerate() {
-            if seen.insert(name, position).is_some() {
-                return Err(format!(
-                    "node_ids names {name} twice; each node has one name"
-                ));
-            }
+        let known = ["delta", "ack", "stats"];
+        if !known.contains(&kind) && !W::REQUESTS.contains(&kind) {
+            return Err(workload::unknown(kind, W::REQUESTS));
         }
-        let Some(&own) = seen.get(&id) else {
-            return Err(format!("node_ids must name the node itself, {id}"));
-        };
-        let hubs = config.hubs.unwrap_or_else(|| tree::default_hubs(ids.len()));
-        let place = tree::place(ids.len(), hubs, own);
-        let timing = Timing {
-            ack: config.ack,
-            retry: config.retry,
-        };
-        let neighbour = |position: usize, is_parent| Neighbour {
-            id: ids[position].clone(),
-            is_parent,
-            link: Link::new(timing, ((own as u64) << 32) | position as u64),
-        };
-        let parent = place.parent.map(|position| neighbour(position, true));
-        let children = place
-            .children
-            .iter()
-            .map(|&position| neighbour(position, false));
-        let neighbours: Vec<_> = parent.into_iter().chain(children).collect();
-        let named = neighbours.iter().enumerate();
-        Ok(Member {
-            index: named
-                .map(|(index, neighbour)| (neighbour.id.clone(), index))
-                .collect(),
-            id,
-            neighbours,
-            up_window: None,
-            down_window: None,
-            turn: None,
-            probe_at: None,
-            probe_next: 0,
+        Err(Refusal {
+            code: ErrorCode::TemporarilyUnavailable,
+            text: "not initialised yet: init comes first".into(),
         })
     }
 
-    fn is_hub(&self) -> bool {
-        self.neighbours.iter().any(|neighbour| !neighbour.is_parent)
+    fn init(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
+        let id = message.body.text("node_id")?;
+        let ids = message
+            .body
+            .list("node_ids", "a string", |id| id.as_str().map(str::to_owned))?;
+        if id != message.dest {
+            return Err(format!("node_id must be {}, to whom this init goes", message.dest).into());
+        }
+        let gossip = Gossip::new(&self.config, id, &ids)?;
+        self.events.push(Event::Init {
+            node: id.to_owned(),
+            nodes: ids.len(),
+            hub: gossip.parent().map(str::to_owned),
+            children: gossip.children(),
+        });
+        let id = id.to_owned();
+        self.identity = Some(Identity { id, gossip });
+        self.reply(message, "init_ok", |_| ());
+        Ok(())
     }
 
-    /// Probes the next suspect if it is time for that.
-    fn probe_in_turn(&mut self, now: Instant) {
-        if self.probe_at.is_none_or(|at| at > now) {
-            return;
-        }
-        self.probe_at = None;
-        let count = self.neighbours.len();
-        for index in (0..count).map(|step| (self.probe_next + step) % count) {
-            if self.neighbours[index].link.is_suspect() {
-                self.neighbours[index].link.probe(now);
-                self.probe_next = index + 1;
-                return;
+    /// Counters of every link, and how many items there are.
+    fn stats(&mut self, message: &Message<'_>) {
+        let links: Vec<(String, LinkStats)> = self
+            .links()
+            .map(|(peer, link)| (peer.to_owned(), link.stats()))
+            .collect();
+        let mut totals = LinkStats::default();
+        links.iter().for_each(|(_, stats)| totals.add(stats));
+        let values = self.workload.len() as i64;
+        let counts = |object: &mut json::Object<'_>, stats: &LinkStats| {
+            for (field, count) in stats.fields() {
+                object.int(field, count as i64);
             }
+        };
+        self.reply(message, "stats_ok", |body| {
+            body.int("values", values);
+            body.list("links", &links, |(peer, stats), out| {
+                json::object(out, |link| {
+                    link.text("peer", peer);
+                    counts(link, stats);
+                });
+            });
+            body.object("totals", |object| counts(object, &totals));
+        });
+    }
+
+    /// Answers a request. A node speaks under its own name, and before `init`
+    /// under the one by which it was addressed.
+    fn reply(
+        &mut self,
+        request: &Message<'_>,
+        kind: &'static str,
+        fields: impl FnOnce(&mut json::Object<'_>),
+    ) {
+        let identity = self.identity.as_ref();
+        let node = identity.map_or(request.dest, |identity| &identity.id);
+        let mut effects = Effects::<W::Item> {
+            node,
+            replies: &mut self.replies,
+            items: Vec::new(),
+        };
+        effects.reply(request, kind, fields);
+    }
+
+    fn refuse(&mut self, line: &[u8], reason: String) {
+        let start = &line[..line.len().min(REFUSED_LINE)];
+        let line = String::from_utf8_lossy(start).into_owned();
+        self.events.push(Event::Refused { reason, line });
+    }
+
+    fn ignore(&mut self, message: &Message<'_>, reason: &str) {
+        self.events.push(Event::Ignored {
+            kind: event::clip(message.kind().unwrap_or("-")),
+            from: event::clip(message.src),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// The lines at hand have been handled, and time has come to `now`.
+    pub fn end_turn(&mut self, now: Instant) {
+        if let Some(Identity { gossip, .. }) = &mut self.identity {
+            gossip.end_turn(now, &mut self.events);
         }
     }
 
-    /// Keeps the turns going as long as a hub has a suspect.
-    fn schedule_probe(&mut self, now: Instant) {
-        let suspects = self
-            .neighbours
-            .iter()
-            .any(|neighbour| neighbour.link.is_suspect());
-        if !suspects {
-            self.probe_at = None;
-        } else if self.is_hub() {
-            self.probe_at.get_or_insert(now + PROBE_TURN);
+    /// Appends the next output to `out`: one line for a neighbour, or all replies
+    /// that are ready. False: there is none.
+    #[must_use]
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.replies.is_empty() {
+            out.append(&mut self.replies);
+            // A huge reply must not keep its room here for good.
+            self.replies.shrink_to(REPLIES_ROOM);
+            return true;
         }
+        let Some(Identity { id, gossip }) = &mut self.identity else {
+            return false;
+        };
+        let Some((peer, segment)) = gossip.poll_transmit(&mut self.events) else {
+            return false;
+        };
+        message::write(out, id, peer, |body| segment.write(body));
+        true
+    }
+
+    /// When a turn is due; `None`: not before a line has come.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.identity.as_ref()?.gossip.poll_timeout()
+    }
+
+    /// The next event, if its level is one that is wanted.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gossip::PROBE_INTERVAL;
+    use crate::workload::broadcast::Broadcast;
+    use std::collections::VecDeque;
+    use std::time::Duration;
 
     fn ms(millis: u64) -> Instant {
         Instant::from_millis(millis)
     }
 
-    fn message(src: &str, dest: &str, body: Body) -> Message {
-        Message {
-            src: src.into(),
-            dest: dest.into(),
-            body,
-        }
+    /// A line that was said, as (destination, body).
+    type Said = (String, String);
+
+    fn line(src: &str, dest: &str, body: &str) -> String {
+        format!(r#"{{"src":"{src}","dest":"{dest}","body":{{{body}}}}}"#)
+    }
+
+    /// What the node says, each line checked to be in its name.
+    fn drain(node: &mut Node<Broadcast>) -> Vec<Said> {
+        let mut out = Vec::new();
+        while node.poll_transmit(&mut out) {}
+        let text = String::from_utf8(out).expect("UTF-8");
+        let said = text.lines().map(|line| {
+            let json = Json::parse(line.as_bytes()).expect(line);
+            let message = Message::read(&json).expect(line);
+            if let Some(identity) = &node.identity {
+                assert_eq!(message.src, identity.id);
+            }
+            let body = message.body.0.to_string();
+            (message.dest.to_owned(), body[1..body.len() - 1].to_owned())
+        });
+        said.collect()
+    }
+
+    /// Gives the node a line; the replies are those of the middle of a turn.
+    fn tell(node: &mut Node<Broadcast>, now: Instant, src: &str, body: &str) -> Vec<Said> {
+        let identity = node.identity.as_ref();
+        let id = identity.map_or("n0".to_owned(), |identity| identity.id.clone());
+        node.handle_line(now, line(src, &id, body).as_bytes());
+        drain(node)
+    }
+
+    /// Ends a turn; gives what is sent.
+    fn at(node: &mut Node<Broadcast>, now: Instant) -> Vec<Said> {
+        node.end_turn(now);
+        drain(node)
     }
 
     /// Node `id` of a cluster of `nodes`, already initialised.
-    fn node_of(config: Config, nodes: usize, id: &str) -> Node {
-        let node_ids: Vec<String> = (0..nodes).map(|index| format!("n{index}")).collect();
+    fn node_of(config: Config, nodes: usize, id: &str) -> Node<Broadcast> {
+        let ids: Vec<String> = (0..nodes).map(|n| format!(r#""n{n}""#)).collect();
         let mut node = Node::new(config);
-        let init = Body::Init {
-            msg_id: Some(1),
-            node_id: id.into(),
-            node_ids,
-        };
-        node.handle_message(ms(0), message("c0", id, init));
-        let ready = message(id, "c0", Body::InitOk { in_reply_to: 1 });
-        assert_eq!(drain(&mut node), [ready]);
+        let body = format!(
+            r#""type":"init","msg_id":1,"node_id":"{id}","node_ids":[{}]"#,
+            ids.join(",")
+        );
+        node.handle_line(ms(0), line("c0", id, &body).as_bytes());
+        assert_eq!(
+            drain(&mut node),
+            [said("c0", r#""type":"init_ok","in_reply_to":1"#)]
+        );
+        events(&mut node);
         node
     }
 
-    fn node(nodes: usize, id: &str) -> Node {
+    fn node(nodes: usize, id: &str) -> Node<Broadcast> {
         node_of(Config::default(), nodes, id)
     }
 
-    fn drain(node: &mut Node) -> Vec<Message> {
-        std::iter::from_fn(|| node.poll_transmit()).collect()
+    fn said(to: &str, body: &str) -> Said {
+        (to.into(), body.into())
     }
 
-    /// Lets time come to `now`; gives what is sent, as (destination, body).
-    fn at(node: &mut Node, now: Instant) -> Vec<(String, Body)> {
-        node.handle_timeout(now);
-        drain(node)
-            .into_iter()
-            .map(|message| (message.dest, message.body))
-            .collect()
+    fn broadcast(node: &mut Node<Broadcast>, now: Instant, value: i64) {
+        let body = format!(r#""type":"broadcast","msg_id":9,"message":{value}"#);
+        let ok = said("c0", r#""type":"broadcast_ok","in_reply_to":9"#);
+        assert_eq!(tell(node, now, "c0", &body), [ok]);
     }
 
-    fn broadcast(node: &mut Node, now: Instant, id: &str, value: i64) -> Vec<Message> {
-        let body = Body::Broadcast {
-            msg_id: Some(9),
-            message: value,
-        };
-        node.handle_message(now, message("c0", id, body));
-        drain(node)
+    fn delta(offset: u64, values: &[i64], ack: u64) -> String {
+        let values = format!("{values:?}").replace(' ', "");
+        format!(r#""type":"delta","offset":{offset},"values":{values},"ack":{ack}"#)
     }
 
-    fn delta(offset: u64, values: &[i64], ack: u64) -> Body {
-        Body::Delta {
-            offset,
-            values: values.to_vec(),
-            ack,
-            gap: false,
-        }
+    fn ack(offset: u64, ack: u64) -> String {
+        format!(r#""type":"ack","offset":{offset},"ack":{ack}"#)
     }
 
-    fn ack(offset: u64, ack: u64) -> Body {
-        Body::Ack {
-            offset,
-            ack,
-            gap: false,
-        }
+    fn values(node: &Node<Broadcast>) -> Vec<i64> {
+        node.workload().values().iter().collect()
     }
 
-    fn values(node: &Node) -> Vec<i64> {
-        node.values().iter().collect()
+    fn events(node: &mut Node<Broadcast>) -> Vec<Event> {
+        std::iter::from_fn(|| node.poll_event()).collect()
     }
 
-    fn logged(node: &mut Node) -> String {
-        let records = std::iter::from_fn(|| node.poll_log());
-        records
-            .map(|record| record.as_str().to_owned() + "\n")
-            .collect()
-    }
-
-    fn error_code(node: &mut Node) -> Option<i64> {
-        match drain(node).pop()?.body {
-            Body::Error { code, .. } => Some(code.number()),
-            other => panic!("{other:?}"),
+    fn ignored(node: &mut Node<Broadcast>) -> String {
+        match events(node).as_slice() {
+            [Event::Ignored { reason, .. } | Event::Refused { reason, .. }] => reason.clone(),
+            other => panic!("one event was expected: {other:?}"),
         }
     }
 
     #[test]
     fn before_init_every_request_is_put_off() {
         let mut node = Node::new(Config::default());
-        for kind in ["read", "topology", "stats"] {
-            let line =
-                format!(r#"{{"src":"c1","dest":"n1","body":{{"type":"{kind}","msg_id":1}}}}"#);
-            node.handle_line(ms(0), line.as_bytes());
-            assert_eq!(error_code(&mut node), Some(11), "{kind}");
+        for kind in ["read", "topology", "stats", "broadcast", "delta"] {
+            let said = tell(
+                &mut node,
+                ms(0),
+                "c1",
+                &format!(r#""type":"{kind}","msg_id":1"#),
+            );
+            assert!(
+                said[0].1.contains(r#""in_reply_to":1,"code":11"#),
+                "{said:?}"
+            );
         }
-        node.handle_line(
-            ms(0),
-            br#"{"src":"c1","dest":"n1","body":{"type":"fly","msg_id":1}}"#,
-        );
-        assert_eq!(error_code(&mut node), Some(10));
+        let said = tell(&mut node, ms(0), "c1", r#""type":"fly","msg_id":1"#);
+        assert!(said[0].1.contains(r#""code":10"#), "{said:?}");
+        assert!(at(&mut node, ms(0)).is_empty() && node.poll_timeout().is_none());
     }
 
     #[test]
     fn an_init_that_makes_no_sense_is_refused_and_another_one_may_follow() {
-        let mut node = Node::new(Config::default());
-        for ids in [vec!["n1"], vec![], vec!["n0", "n1", "n1"], vec!["n0", "n0"]] {
-            let node_ids = ids.into_iter().map(String::from).collect();
-            let init = Body::Init {
-                msg_id: Some(1),
-                node_id: "n0".into(),
-                node_ids,
-            };
-            node.handle_message(ms(0), message("c0", "n0", init));
-            assert_eq!(error_code(&mut node), Some(12));
+        let mut node = Node::<Broadcast>::new(Config::default());
+        for (id, ids) in [
+            ("n0", r#"["n1"]"#),
+            ("n0", "[]"),
+            ("n0", r#"["n0","n1","n1"]"#),
+            ("n0", r#"["n0",7]"#),
+            ("n1", r#"["n0","n1"]"#),
+        ] {
+            let init = format!(r#""type":"init","msg_id":1,"node_id":"{id}","node_ids":{ids}"#);
+            let said = tell(&mut node, ms(0), "c0", &init);
+            assert!(said[0].1.contains(r#""code":12"#), "{init}: {said:?}");
         }
-        let node_ids = vec!["n0".into()];
-        let init = Body::Init {
-            msg_id: Some(1),
-            node_id: "n0".into(),
-            node_ids,
-        };
-        node.handle_message(ms(0), message("c0", "n0", init));
-        assert_eq!(drain(&mut node).len(), 1);
+        let init = r#""type":"init","msg_id":1,"node_id":"n0","node_ids":["n0"]"#;
+        let ok = said("c0", r#""type":"init_ok","in_reply_to":1"#);
+        assert_eq!(tell(&mut node, ms(0), "c0", init), [ok]);
     }
 
     #[test]
     fn a_second_init_is_ignored() {
         let mut node = node(25, "n3");
-        logged(&mut node);
-        let init = Body::Init {
-            msg_id: Some(2),
-            node_id: "n4".into(),
-            node_ids: vec!["n4".into()],
-        };
-        node.handle_message(ms(0), message("c0", "n4", init));
-        assert_eq!(drain(&mut node), []);
-        assert!(logged(&mut node).contains("reason=\"this is n3 already\""));
+        let init = r#""type":"init","msg_id":2,"node_id":"n3","node_ids":["n3"]"#;
+        assert_eq!(tell(&mut node, ms(0), "c0", init), []);
+        assert_eq!(ignored(&mut node), "this is n3 already");
         assert_eq!(node.links().next().map(|(id, _)| id), Some("n0"));
     }
 
     #[test]
     fn requests_are_answered_at_once() {
         let mut node = node(1, "n0");
-        let bodies = broadcast(&mut node, ms(1), "n0", 7);
+        broadcast(&mut node, ms(1), 7);
+        let read = r#""type":"read","msg_id":3"#;
+        let ok = r#""type":"read_ok","in_reply_to":3,"messages":[7]"#;
+        assert_eq!(tell(&mut node, ms(2), "c5", read), [said("c5", ok)]);
+        let quiet = r#""type":"broadcast","message":8"#;
         assert_eq!(
-            bodies,
-            [message("n0", "c0", Body::BroadcastOk { in_reply_to: 9 })]
+            tell(&mut node, ms(3), "c5", quiet),
+            [],
+            "no number, no answer"
         );
-        node.handle_message(ms(2), message("c5", "n0", Body::Read { msg_id: Some(3) }));
-        let messages = [7].into_iter().collect();
-        assert_eq!(
-            drain(&mut node),
-            [message(
-                "n0",
-                "c5",
-                Body::ReadOk {
-                    in_reply_to: 3,
-                    messages
-                }
-            )]
-        );
-        node.handle_message(
-            ms(3),
-            message(
-                "c5",
-                "n0",
-                Body::Broadcast {
-                    msg_id: None,
-                    message: 8,
-                },
-            ),
-        );
-        assert_eq!(drain(&mut node), [], "without a number there is no answer");
         assert_eq!(values(&node), [7, 8]);
         assert_eq!(node.poll_timeout(), None, "alone in the world");
     }
 
     #[test]
-    fn a_message_to_somebody_else_is_refused() {
+    fn a_node_neither_follows_nor_answers_what_is_not_for_it() {
         let mut node = node(2, "n0");
-        assert_eq!(broadcast(&mut node, ms(1), "n1", 7)[0].body.kind(), "error");
+        for body in [
+            r#""type":"broadcast","msg_id":9,"message":7"#,
+            r#""msg_id":9"#,
+        ] {
+            node.handle_line(ms(1), line("c0", "n1", body).as_bytes());
+            assert_eq!(ignored(&mut node), "this is n0, the message is to n1");
+        }
+        for body in [
+            r#""type":"error","in_reply_to":1,"msg_id":2,"code":13,"text":"oh""#,
+            r#""type":"broadcast","in_reply_to":"x","msg_id":3,"message":7"#,
+        ] {
+            assert_eq!(tell(&mut node, ms(1), "c0", body), []);
+            assert!(ignored(&mut node).contains("not asked"));
+        }
+        assert_eq!((values(&node), drain(&mut node)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_number_that_is_no_integer_is_refused_and_echoed_as_it_came() {
+        let mut node = node(1, "n0");
+        for id in ["null", "3.0", r#""x""#, "9223372036854775808", "[1]"] {
+            let body = format!(r#""type":"broadcast","msg_id":{id},"message":7"#);
+            let said = tell(&mut node, ms(1), "c0", &body);
+            assert!(
+                said[0]
+                    .1
+                    .contains(&format!(r#""in_reply_to":{id},"code":12"#)),
+                "{said:?}"
+            );
+            assert!(ignored(&mut node).starts_with("msg_id must be an integer from"));
+        }
         assert_eq!(values(&node), []);
+    }
+
+    #[test]
+    fn bad_requests_are_answered_with_what_would_be_right() {
+        let mut node = node(1, "n0");
+        for (body, part) in [
+            (
+                r#""type":"fly""#,
+                r#""code":10,"text":"no request is called \"fly\"; there are"#,
+            ),
+            (
+                r#""type":"broadcast""#,
+                "message is missing; it must be an integer",
+            ),
+            (
+                r#""type":"broadcast","message":"x""#,
+                "message must be an integer",
+            ),
+            (
+                r#""type":"broadcast","message":1e2"#,
+                "without fraction or exponent",
+            ),
+            (
+                r#""type":"echo""#,
+                "echo is missing; it must be there; any JSON would do",
+            ),
+            (
+                r#""type":"delta","offset":-1,"values":[],"ack":0"#,
+                "offset must be an integer of at least 0",
+            ),
+            (
+                r#""type":"delta","offset":1,"values":[1.5],"ack":0"#,
+                "an element of values must be an integer",
+            ),
+            (
+                r#""type":"ack","offset":1,"ack":0,"gap":1"#,
+                "gap must be true or false",
+            ),
+            (r#""type":7"#, "type must be a string"),
+            (r#""kind":7"#, "type is missing; it must be a string"),
+        ] {
+            let said = tell(&mut node, ms(1), "c1", &format!(r#"{body},"msg_id":1"#));
+            assert_eq!(said.len(), 1, "{body}");
+            assert!(said[0].1.contains(part), "{body}: {said:?}");
+            events(&mut node);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_no_message_make_an_event_and_no_answer() {
+        let mut node = node(25, "n3");
+        for bad in [
+            "",
+            "7",
+            "{}",
+            "{\"src\":\n\"oops",
+            r#"{"src":"c1","dest":"n3"}"#,
+            r#"{"src":1,"dest":"n3","body":{"msg_id":1}}"#,
+        ] {
+            node.handle_line(ms(1), bad.as_bytes());
+            let events = events(&mut node);
+            assert!(
+                matches!(events[..], [Event::Refused { .. }]),
+                "{bad}: {events:?}"
+            );
+        }
+        assert_eq!(drain(&mut node), []);
     }
 
     #[test]
     fn a_leaf_tells_its_hub_at_the_end_of_the_turn() {
         let mut node = node(25, "n3");
-        broadcast(&mut node, ms(5), "n3", 7);
-        broadcast(&mut node, ms(5), "n3", 8);
-        assert_eq!(node.poll_timeout(), Some(ms(5)));
+        broadcast(&mut node, ms(5), 7);
+        broadcast(&mut node, ms(5), 8);
         assert_eq!(at(&mut node, ms(5)), [("n0".into(), delta(0, &[7, 8], 0))]);
     }
 
     #[test]
-    fn a_hub_gathers_for_all_leaves_in_one_window() {
+    fn a_hub_gathers_for_all_leaves_in_one_batch() {
         let mut node = node(4, "n0");
-        broadcast(&mut node, ms(0), "n0", 1);
-        node.handle_message(ms(100), message("n2", "n0", delta(0, &[2], 0)));
+        broadcast(&mut node, ms(0), 1);
+        assert_eq!(at(&mut node, ms(0)), []);
+        tell(&mut node, ms(100), "n2", &delta(0, &[2], 0));
         assert_eq!(at(&mut node, ms(149)), []);
         assert_eq!(
             at(&mut node, ms(150)),
@@ -843,14 +588,14 @@ mod tests {
                 ("n2".into(), delta(0, &[1], 1)),
                 ("n3".into(), delta(0, &[1, 2], 0)),
             ],
-            "the first value opened the window; n2 does not hear its own"
+            "the first value set the departure; n2 does not hear its own"
         );
     }
 
     #[test]
     fn a_value_from_the_only_leaf_goes_nowhere() {
         let mut node = node(2, "n0");
-        node.handle_message(ms(0), message("n1", "n0", delta(0, &[5], 0)));
+        tell(&mut node, ms(0), "n1", &delta(0, &[5], 0));
         assert_eq!(at(&mut node, ms(0)), []);
         assert_eq!(node.poll_timeout(), Some(ms(1000)), "only its ack is due");
     }
@@ -858,15 +603,12 @@ mod tests {
     #[test]
     fn a_value_is_passed_on_once_however_often_it_comes() {
         let mut node = node(4, "n0");
-        node.handle_message(ms(0), message("n1", "n0", delta(0, &[5], 0)));
+        tell(&mut node, ms(0), "n1", &delta(0, &[5], 0));
         at(&mut node, ms(150));
-        node.handle_message(ms(200), message("n2", "n0", delta(0, &[5], 1)));
-        broadcast(&mut node, ms(200), "n0", 5);
-        assert!(
-            at(&mut node, ms(400))
-                .iter()
-                .all(|(_, body)| body.kind() != "delta")
-        );
+        tell(&mut node, ms(200), "n2", &delta(0, &[5], 1));
+        broadcast(&mut node, ms(200), 5);
+        let later = at(&mut node, ms(400));
+        assert!(later.iter().all(|(_, body)| !body.contains("delta")));
     }
 
     #[test]
@@ -876,8 +618,8 @@ mod tests {
             ..Config::default()
         };
         let mut node = node_of(config, 8, "n1");
-        broadcast(&mut node, ms(0), "n1", 1);
-        node.handle_message(ms(10), message("n0", "n1", delta(0, &[2], 0)));
+        broadcast(&mut node, ms(0), 1);
+        tell(&mut node, ms(10), "n0", &delta(0, &[2], 0));
         let sent = at(&mut node, ms(10));
         let leaves: Vec<_> = sent.iter().filter(|(to, _)| to != "n0").collect();
         assert_eq!(leaves.len(), 3);
@@ -894,20 +636,15 @@ mod tests {
     #[test]
     fn values_beyond_a_gap_are_merged_and_the_rest_is_asked_for() {
         let mut node = node(4, "n0");
-        node.handle_message(ms(0), message("n1", "n0", delta(2, &[7], 0)));
+        tell(&mut node, ms(0), "n1", &delta(2, &[7], 0));
         assert_eq!(values(&node), [7]);
-        let gap = Body::Ack {
-            offset: 0,
-            ack: 0,
-            gap: true,
-        };
+        let gap = format!(r#"{},"gap":true"#, ack(0, 0));
         assert_eq!(at(&mut node, ms(0)), [("n1".into(), gap)]);
     }
 
     #[test]
-    fn strangers_and_impossible_offsets_are_logged_and_ignored() {
+    fn strangers_and_impossible_offsets_make_an_event_and_nothing_else() {
         let mut node = node(25, "n3");
-        logged(&mut node);
         for (src, body) in [
             ("n4", delta(0, &[66], 0)),
             ("c1", delta(0, &[66], 0)),
@@ -915,32 +652,17 @@ mod tests {
             ("n0", delta(1 << 40, &[66], 0)),
             ("n0", ack(i64::MAX as u64, 0)),
         ] {
-            node.handle_message(ms(1), message(src, "n3", body));
-            assert!(logged(&mut node).contains("event=ignored"), "{src}");
+            tell(&mut node, ms(1), src, &body);
+            ignored(&mut node);
         }
         assert_eq!((values(&node), drain(&mut node)), (vec![], vec![]));
         assert_eq!(node.poll_timeout(), None);
     }
 
-    #[test]
-    fn bad_lines_are_logged_in_one_line_and_answered_where_possible() {
-        let mut node = node(25, "n3");
-        logged(&mut node);
-        node.handle_line(ms(1), b"{\"src\":\n\"oops");
-        assert_eq!(drain(&mut node), []);
-        assert_eq!(logged(&mut node).lines().count(), 1);
-        node.handle_line(
-            ms(1),
-            br#"{"src":"c1","dest":"n3","body":{"type":"broadcast","msg_id":4,"message":[]}}"#,
-        );
-        assert_eq!(error_code(&mut node), Some(12));
-        assert_eq!(values(&node), []);
-    }
-
     /// The root of 4 nodes, whose leaves have all turned suspect.
-    fn hub_with_suspects() -> (Node, Instant) {
+    fn hub_with_suspects() -> (Node<Broadcast>, Instant) {
         let mut node = node(4, "n0");
-        broadcast(&mut node, ms(0), "n0", 1);
+        broadcast(&mut node, ms(0), 1);
         assert_eq!(at(&mut node, ms(150)).len(), 3);
         assert_eq!(at(&mut node, ms(1650)).len(), 3, "three probes");
         assert!(node.links().all(|(_, link)| link.is_suspect()));
@@ -948,12 +670,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hub_probes_its_suspects_in_turn() {
+    fn a_hub_probes_its_suspects_in_rotation() {
         let (mut node, start) = hub_with_suspects();
         let mut probed = Vec::new();
-        for turn in 1..=4 {
-            for (to, body) in at(&mut node, start + PROBE_TURN * turn) {
-                assert!(matches!(body, Body::Delta { gap: true, .. }));
+        for count in 1..=4 {
+            for (to, body) in at(&mut node, start + PROBE_INTERVAL * count) {
+                assert!(body.contains(r#""gap":true"#), "{body}");
                 probed.push(to);
             }
         }
@@ -966,52 +688,54 @@ mod tests {
         let now = start + Duration::from_millis(300);
         at(&mut node, now);
         let now = now + Duration::from_millis(300);
-        node.handle_message(now, message("n2", "n0", ack(0, 0)));
+        tell(&mut node, now, "n2", &ack(0, 0));
         let probed: Vec<_> = at(&mut node, now).into_iter().map(|(to, _)| to).collect();
         assert_eq!(probed, ["n1", "n2", "n3"]);
     }
 
     #[test]
-    fn suspects_and_recoveries_are_logged() {
+    fn suspects_and_recoveries_are_events() {
         let (mut node, start) = hub_with_suspects();
-        assert!(logged(&mut node).contains("level=warn event=suspect peer=n2 unacked=1\n"));
-        node.handle_message(start, message("n2", "n0", ack(0, 1)));
-        assert!(logged(&mut node).contains("level=info event=healthy peer=n2\n"));
+        let suspect = Event::Suspect {
+            peer: "n2".into(),
+            unacked: 1,
+        };
+        assert!(events(&mut node).contains(&suspect));
+        tell(&mut node, start, "n2", &ack(0, 1));
+        assert_eq!(events(&mut node), [Event::Healthy { peer: "n2".into() }]);
     }
 
     #[test]
     fn stats_count_each_link() {
         let (mut node, start) = hub_with_suspects();
-        node.handle_message(start, message("c0", "n0", Body::Stats { msg_id: Some(5) }));
-        let mut line = Vec::new();
-        drain(&mut node)[0].encode(&mut line);
-        let text = String::from_utf8(line).unwrap();
+        let said = tell(&mut node, start, "c0", r#""type":"stats","msg_id":5"#);
         let link = r#"{"peer":"n1","sent":2,"acks":0,"received":0,"retransmitted":1,"gaps":0,"duplicates":0,"unacked":1}"#;
-        assert!(text.contains(link), "{text}");
-        assert!(text.contains(r#""totals":{"sent":6,"#), "{text}");
+        assert!(said[0].1.contains(link), "{said:?}");
+        assert!(said[0].1.contains(r#""values":1,"#), "{said:?}");
+        assert!(said[0].1.contains(r#""totals":{"sent":6,"#), "{said:?}");
     }
 
     /// Carries messages among `nodes` with 100 ms latency until nothing is left
     /// to do; gives how many messages it took and when the last one was sent.
-    fn run_until_quiet(nodes: &mut [Node]) -> (usize, Instant) {
-        let mut flying: VecDeque<(Instant, Message)> = VecDeque::new();
+    fn run_until_quiet(nodes: &mut [Node<Broadcast>]) -> (usize, Instant) {
+        let mut flying: VecDeque<(Instant, String, Said)> = VecDeque::new();
         let (mut sent, mut last) = (0, Instant::ZERO);
         loop {
-            let arrival = flying.front().map(|(at, _)| *at);
+            let arrival = flying.front().map(|(at, ..)| *at);
             let timer = nodes.iter().filter_map(Node::poll_timeout).min();
             let Some(now) = arrival.into_iter().chain(timer).min() else {
                 return (sent, last);
             };
-            while flying.front().is_some_and(|(at, _)| *at <= now) {
-                let (_, message) = flying.pop_front().unwrap();
-                let index: usize = message.dest[1..].parse().unwrap();
-                nodes[index].handle_message(now, message);
+            while flying.front().is_some_and(|(at, ..)| *at <= now) {
+                let (_, src, (dest, body)) = flying.pop_front().unwrap();
+                let index: usize = dest[1..].parse().unwrap();
+                tell(&mut nodes[index], now, &src, &body);
             }
-            for node in nodes.iter_mut() {
-                node.handle_timeout(now);
-                for message in drain(node) {
+            for (index, node) in nodes.iter_mut().enumerate() {
+                for said in at(node, now) {
                     (sent, last) = (sent + 1, now);
-                    flying.push_back((now + Duration::from_millis(100), message));
+                    let arrival = now + Duration::from_millis(100);
+                    flying.push_back((arrival, format!("n{index}"), said));
                 }
             }
         }
@@ -1019,23 +743,26 @@ mod tests {
 
     #[test]
     fn one_value_reaches_24_others_with_24_deltas_and_their_acks_and_then_all_is_quiet() {
-        let mut nodes: Vec<Node> = (0..25)
+        let mut nodes: Vec<_> = (0..25)
             .map(|index| node(25, &format!("n{index}")))
             .collect();
-        broadcast(&mut nodes[7], ms(0), "n7", 42);
+        let body = r#""type":"broadcast","message":42"#;
+        tell(&mut nodes[7], ms(0), "c7", body);
+        // A turn without a deadline: the driver ends it, as it ends each.
+        let first = at(&mut nodes[7], ms(0));
+        assert_eq!(first, [said("n0", &delta(0, &[42], 0))]);
+        tell(&mut nodes[0], ms(100), "n7", &first[0].1);
+        at(&mut nodes[0], ms(100));
         let (sent, last) = run_until_quiet(&mut nodes);
         assert!(nodes.iter().all(|node| values(node) == [42]));
         // Up: one delta, acknowledged alone. Down: 23 deltas and 23 acks.
-        assert_eq!(sent, 2 * 24);
+        assert_eq!(1 + sent, 2 * 24);
         assert_eq!(
             last,
             ms(100 + 150 + 100 + 1000),
             "the leaves' acks waited for a ride"
         );
-        assert!(
-            nodes.iter().all(|node| node.poll_timeout().is_none()),
-            "no timer is left"
-        );
+        assert!(nodes.iter().all(|node| node.poll_timeout().is_none()));
         assert!(
             nodes
                 .iter()

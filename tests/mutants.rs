@@ -42,20 +42,20 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "a lost batch is not queued again",
         file: "src/link.rs",
-        right: "self.sent = self.acked;\n            self.gap_due = true;",
+        right: "self.nxt = self.una;\n            self.gap_due = true;",
         wrong: "self.gap_due = true;",
     },
     Mutant {
         mistake: "values from a neighbour go to no other",
-        file: "src/node.rs",
+        file: "src/gossip.rs",
         right: "if Some(index) == from {",
         wrong: "if from.is_some() {",
     },
     Mutant {
         mistake: "a delta counts as received, but one value is not merged",
         file: "src/node.rs",
-        right: "for value in segment.items {",
-        wrong: "for value in segment.items.into_iter().skip(1) {",
+        right: "for item in &segment.items {",
+        wrong: "for item in segment.items.iter().skip(1) {",
     },
     Mutant {
         mistake: "backoff without end",
@@ -65,7 +65,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "good news is ignored",
-        file: "src/node.rs",
+        file: "src/gossip.rs",
         right: "if was_suspect {",
         wrong: "if was_suspect && false {",
     },
@@ -78,8 +78,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "no flow control",
         file: "src/link.rs",
-        right: "ready.min(BATCH).min(WINDOW - in_flight)",
-        wrong: "ready.min(BATCH)",
+        right: "ready.min(MAX_ITEMS).min(WINDOW - in_flight)",
+        wrong: "ready.min(MAX_ITEMS)",
     },
     Mutant {
         mistake: "the timer stops with the first ack",
@@ -90,13 +90,13 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "an ack takes one item too few off the queue",
         file: "src/link.rs",
-        right: "self.unacked.drain(..(ack - self.acked) as usize);",
-        wrong: "self.unacked.drain(..(ack - self.acked) as usize - 1);",
+        right: "self.queue.drain(..(ack - self.una) as usize);",
+        wrong: "self.queue.drain(..(ack - self.una) as usize - 1);",
     },
     Mutant {
         mistake: "what comes from the parent does not go down",
-        file: "src/node.rs",
-        right: "member.down_window = Some(now);",
+        file: "src/gossip.rs",
+        right: "self.down_at = Some(now);",
         wrong: "",
     },
     Mutant {

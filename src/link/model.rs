@@ -97,7 +97,7 @@ impl State {
         link.repeated = None;
         link.timeouts = link.timeouts.min(1);
         link.unreported = 0;
-        link.unacked.shrink_to_fit();
+        link.queue.shrink_to_fit();
         // A deadline is either there or not.
         link.ack_at = link.ack_at.map(|_| NOW + TIMING.ack);
         link.retry_at = link.retry_at.map(|_| NOW + TIMING.retry);
@@ -223,19 +223,19 @@ impl State {
         for (here, there) in [(0, 1), (1, 0)] {
             let (a, b) = (&self.ends[here], &self.ends[there]);
             assert!(
-                a.link.acked <= b.link.received,
+                a.link.una <= b.link.received,
                 "an ack is ahead of what was received: {self:?}"
             );
             assert!(
-                b.link.received <= a.link.high,
+                b.link.received <= a.link.max,
                 "received what was never sent: {self:?}"
             );
             assert!(
-                a.link.high <= u64::from(a.pushed),
+                a.link.max <= u64::from(a.pushed),
                 "sent what was never pushed: {self:?}"
             );
             assert!(
-                a.link.acked <= a.link.sent && a.link.sent <= a.link.high,
+                a.link.una <= a.link.nxt && a.link.nxt <= a.link.max,
                 "marks cross: {self:?}"
             );
             let prefix = (1u8 << b.link.received) - 1;
@@ -248,7 +248,7 @@ impl State {
                 b.read < 1 << a.pushed,
                 "read what was never pushed: {self:?}"
             );
-            let in_flight = a.link.sent > a.link.acked;
+            let in_flight = a.link.nxt > a.link.una;
             assert!(
                 !in_flight || a.link.retry_at.is_some(),
                 "in flight without a timer: {self:?}"
@@ -282,7 +282,7 @@ impl State {
                 "not everything has arrived: {self:?}"
             );
             assert_eq!(
-                a.link.acked,
+                a.link.una,
                 u64::from(a.pushed),
                 "not all is acknowledged: {self:?}"
             );

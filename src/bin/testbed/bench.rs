@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Failure;
 use hubcast::interval_set::IntervalSet;
-use hubcast::json::Json;
-use hubcast::message::{Body, Message};
+use hubcast::json::{Json, Object, encode_str};
+use hubcast::link::Segment;
+use hubcast::message::{self, Message};
 use hubcast::stdio;
 
 /// How often each thing is measured.
@@ -108,42 +109,60 @@ impl Node {
     }
 }
 
-fn line(out: &mut Vec<u8>, src: &str, body: Body) {
-    let message = Message {
-        src: src.into(),
-        dest: "n1".into(),
-        body,
-    };
-    message.encode(out);
+fn line(out: &mut Vec<u8>, src: &str, kind: &'static str, fields: impl FnOnce(&mut Object<'_>)) {
+    message::write(out, src, "n1", |body| {
+        body.word("type", kind);
+        fields(body);
+    });
 }
 
 fn init(nodes: &[&str]) -> Vec<u8> {
     let mut out = Vec::new();
-    let node_ids = nodes.iter().map(|&id| id.to_owned()).collect();
-    line(
-        &mut out,
-        "c0",
-        Body::Init {
-            msg_id: Some(1),
-            node_id: "n1".into(),
-            node_ids,
-        },
-    );
+    line(&mut out, "c0", "init", |body| {
+        body.int("msg_id", 1);
+        body.text("node_id", "n1");
+        body.list("node_ids", nodes, |id, out| encode_str(id, out));
+    });
     out
 }
 
 fn broadcasts(values: impl Iterator<Item = i64>) -> Vec<u8> {
     let mut out = Vec::new();
-    for (message, msg_id) in values.zip(2..) {
-        line(
-            &mut out,
-            "c0",
-            Body::Broadcast {
-                msg_id: Some(msg_id),
-                message,
-            },
-        );
+    for (value, id) in values.zip(2..) {
+        line(&mut out, "c0", "broadcast", |body| {
+            body.int("msg_id", id);
+            body.int("message", value);
+        });
     }
+    out
+}
+
+fn reads(count: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for id in 0..count as i64 {
+        line(&mut out, "c0", "read", |body| body.int("msg_id", id));
+    }
+    out
+}
+
+/// Deltas of n0, whose leaf n1 is, and an echo at the end, whose answer tells that
+/// all of them were handled.
+fn deltas() -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in 0..DELTAS {
+        let offset = (number * DELTA_VALUES) as u64;
+        let segment = Segment {
+            offset,
+            items: (offset as i64..).take(DELTA_VALUES).collect(),
+            ack: 0,
+            gap: false,
+        };
+        message::write(&mut out, "n0", "n1", |body| segment.write(body));
+    }
+    line(&mut out, "c0", "echo", |body| {
+        body.int("msg_id", 2);
+        body.value("echo", &Json::Null);
+    });
     out
 }
 
@@ -218,13 +237,11 @@ pub fn run(program: &Path) -> Result<String, Failure> {
 
     let mut first = alone.clone();
     first.extend(broadcasts(0..READ_VALUES));
-    let mut reads = Vec::new();
-    (0..READS as i64).for_each(|id| line(&mut reads, "c0", Body::Read { msg_id: Some(id) }));
     let read_rate = rate(
         program,
         &first,
         1 + READ_VALUES as usize,
-        &reads,
+        &reads(READS),
         (READS, READS),
     )?;
     row(
@@ -232,31 +249,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         format!("{:.0} k/s", read_rate / 1e3),
     );
 
-    // n1 is the leaf of n0, which sends deltas; an echo at the end tells that
-    // all of them were handled.
-    let mut deltas = Vec::new();
-    for number in 0..DELTAS {
-        let offset = (number * DELTA_VALUES) as u64;
-        let values = (offset as i64..).take(DELTA_VALUES).collect();
-        line(
-            &mut deltas,
-            "n0",
-            Body::Delta {
-                offset,
-                values,
-                ack: 0,
-                gap: false,
-            },
-        );
-    }
-    line(
-        &mut deltas,
-        "c0",
-        Body::Echo {
-            msg_id: Some(2),
-            echo: Json::Null,
-        },
-    );
+    let deltas = deltas();
     let mut delta_rates = Vec::new();
     for _ in 0..ROUNDS {
         let mut node = Node::start(program)?;
@@ -281,17 +274,19 @@ pub fn run(program: &Path) -> Result<String, Failure> {
     let bytes = lines.iter().map(|line| line.len()).sum();
     let decode = throughput(bytes, || {
         for line in &lines {
-            std::hint::black_box(Message::decode(line).is_ok());
+            let json = Json::parse(line);
+            std::hint::black_box(json.is_ok_and(|json| Message::read(&json).is_ok()));
         }
     });
     row("decoding broadcasts", megabytes(decode));
     let messages: IntervalSet = (0..1_000_000).collect();
-    let read_ok = Body::ReadOk {
-        in_reply_to: 1,
-        messages,
+    let read_ok = |out: &mut Vec<u8>| {
+        line(out, "c0", "read_ok", |body| {
+            messages.encode(body.field("messages"))
+        });
     };
     let mut wire = Vec::new();
-    read_ok.encode(&mut wire);
+    read_ok(&mut wire);
     let parse = throughput(wire.len(), || {
         std::hint::black_box(Json::parse(&wire).is_ok());
     });
@@ -299,7 +294,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
     let size = wire.len();
     let encode = throughput(size, || {
         wire.clear();
-        read_ok.encode(&mut wire);
+        read_ok(&mut wire);
         std::hint::black_box(&wire);
     });
     row("encoding a read of a million values", megabytes(encode));
@@ -334,9 +329,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
             &format!("peak memory, a million {name} values"),
             memory(&node),
         );
-        let mut read = Vec::new();
-        line(&mut read, "c0", Body::Read { msg_id: Some(1) });
-        let (_, reply) = node.exchange(&read, 1)?;
+        let (_, reply) = node.exchange(&reads(1), 1)?;
         let without = node
             .peak_memory()
             .map(|kib| kib.saturating_sub(reply as u64 / 1024));

@@ -15,14 +15,14 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::checker::{Checker, Mark, Verdict};
+use crate::cluster;
 use crate::journal::Journal;
 use crate::nemesis::Nemesis;
 use crate::network::Network;
 use crate::options::Options;
 use crate::rng::Rng;
 use hubcast::interval_set::IntervalSet;
-use hubcast::json::Json;
-use hubcast::message::{Body, Message};
+use hubcast::json::{Json, Object, encode_str};
 use hubcast::time::Instant;
 
 /// How long a client waits for an answer. Maelstrom's, too.
@@ -507,7 +507,6 @@ impl<'a, H: Host> Engine<'a, H> {
         client.last_msg_id += 1;
         let id = client.last_msg_id;
         client.waiting = Some((id, operation, now));
-        let msg_id = Some(id);
         let name = format!("c{index}");
         let timeout = match operation {
             Operation::Init | Operation::Topology => INIT_TIMEOUT,
@@ -534,54 +533,40 @@ impl<'a, H: Host> Engine<'a, H> {
                 msg_id: id,
             },
         );
-        let body = match operation {
-            Operation::Init => Body::Init {
-                msg_id,
-                node_id: self.node_ids[index].clone(),
-                node_ids: self.node_ids.clone(),
-            },
-            Operation::Topology => Body::Topology { msg_id },
-            Operation::Broadcast(message) => Body::Broadcast { msg_id, message },
-            Operation::Read(_) => Body::Read { msg_id },
-            Operation::Stats => Body::Stats { msg_id },
-        };
-        let mut line = Vec::new();
-        let message = Message {
-            src: name,
-            dest: self.node_ids[index].clone(),
-            body,
-        };
-        message.encode(&mut line);
-        line.pop();
-        if matches!(operation, Operation::Topology) {
-            // hubcast does not take the advice, so its own messages do not carry it.
-            line.truncate(line.len() - 2);
-            line.extend_from_slice(self.topology().as_bytes());
-        }
+        let line = cluster::line(&name, &self.node_ids[index], |body| {
+            let kind = match operation {
+                Operation::Init => "init",
+                Operation::Topology => "topology",
+                Operation::Broadcast(_) => "broadcast",
+                Operation::Read(_) => "read",
+                Operation::Stats => "stats",
+            };
+            body.word("type", kind);
+            body.int("msg_id", id);
+            match operation {
+                Operation::Init => {
+                    body.text("node_id", &self.node_ids[index]);
+                    body.list("node_ids", &self.node_ids, |id, out| encode_str(id, out));
+                }
+                Operation::Broadcast(value) => body.int("message", value),
+                Operation::Topology => self.topology(body),
+                Operation::Read(_) | Operation::Stats => {}
+            }
+        });
         self.message_ids += 1;
         self.journal.send(now, self.message_ids, &line)?;
         self.host.send(index, &line)
     }
 
-    /// The end of a `topology` message.
-    fn topology(&self) -> String {
-        let names = |indices: Vec<usize>| {
-            let names: Vec<String> = indices
-                .iter()
-                .map(|&i| format!("\"{}\"", self.node_ids[i]))
-                .collect();
-            names.join(",")
-        };
-        let lists: Vec<String> = (0..self.node_ids.len())
-            .map(|index| {
-                format!(
-                    "\"{}\":[{}]",
-                    self.node_ids[index],
-                    names(self.options.advised(index))
-                )
-            })
-            .collect();
-        format!(",\"topology\":{{{}}}}}}}", lists.join(","))
+    /// The advice of a `topology` message, which hubcast does not take.
+    fn topology(&self, body: &mut Object<'_>) {
+        body.object("topology", |topology| {
+            for (index, name) in self.node_ids.iter().enumerate() {
+                let advised = self.options.advised(index).into_iter();
+                let advised = advised.map(|near| Json::String(self.node_ids[near].as_str().into()));
+                topology.member(name, &Json::Array(advised.collect()));
+            }
+        });
     }
 
     fn client_timeout(&mut self, now: Instant, index: usize, msg_id: i64) -> Result<(), Failure> {

@@ -12,6 +12,7 @@
 //! | [`nemesis`] | kinds of partitions and when they strike |
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
+//! | [`cluster`] | what the nodes in memory have in common |
 //! | [`trace`] | a story of five nodes, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 mod bench;
 mod browser;
 mod checker;
+mod cluster;
 mod engine;
 mod journal;
 mod maelstrom;
@@ -56,7 +58,6 @@ use journal::Journal;
 use options::{Command, Options};
 use processes::Processes;
 use report::Outcome;
-use simulation::Simulation;
 
 use hubcast::stdio;
 
@@ -169,11 +170,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let folder = Path::new(RUNS).join(options.job.name());
     let journal = Journal::create(&folder)?;
     let (finished, journal) = if options.virtual_time {
-        let config = options::node_config(&options.node_args)
-            .map_err(|error| Failure::new(error.to_string()))?;
-        let nodes = Simulation::new(&options.node_ids(), &config, Some(&folder))?;
-        let (finished, journal, _) = Engine::new(options, nodes, journal, false).run()?;
-        (finished, journal)
+        simulation::run(options, journal, Some(&folder))?
     } else {
         stdio::remember_signals();
         let nodes = Processes::start(options, &program(options)?, &folder)?;

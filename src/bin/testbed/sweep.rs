@@ -7,18 +7,15 @@ use std::time::Duration;
 
 use crate::engine::{Engine, Failure, Finished};
 use crate::journal::Journal;
-use crate::options::{self, Job, Options};
+use crate::options::{Job, Options};
 use crate::processes::Processes;
 use crate::report::{Measured, Outcome};
-use crate::simulation::Simulation;
+use crate::simulation;
 use hubcast::tree;
 
 /// Runs in virtual time; the files go to `folder`, each run over the last one.
 fn run_virtual(options: &Options, folder: &Path) -> Result<Finished, Failure> {
-    let config = options::node_config(&options.node_args)
-        .map_err(|error| Failure::new(error.to_string()))?;
-    let nodes = Simulation::new(&options.node_ids(), &config, None)?;
-    let (finished, ..) = Engine::new(options, nodes, Journal::create(folder)?, false).run()?;
+    let (finished, _) = simulation::run(options, Journal::create(folder)?, None)?;
     Ok(finished)
 }
 

@@ -14,25 +14,30 @@
 //!
 //! A [`Plan`] is plain data, so a failing one can be made smaller.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hubcast::config::Config;
+use hubcast::event::{Event as Noticed, Level};
+use hubcast::interval_set::IntervalSet;
+use hubcast::json::Json;
+use hubcast::link::{BACKOFF_CAP, ROUND_TRIP, Segment};
+use hubcast::message::Message;
+use hubcast::node::Node;
+use hubcast::time::Instant;
+use hubcast::tree;
+use hubcast::workload::{Workload, broadcast::Broadcast};
+
+use crate::cluster::{self, Cluster, Step};
 use crate::nemesis::Kind;
 use crate::network::Network;
 use crate::options::{Distribution, Job, Options};
 use crate::rng::Rng;
-use hubcast::config::Config;
-use hubcast::interval_set::IntervalSet;
-use hubcast::link::{BACKOFF_CAP, ROUND_TRIP};
-use hubcast::log::Level;
-use hubcast::message::{Body, Message};
-use hubcast::node::Node;
-use hubcast::time::Instant;
-use hubcast::tree;
 
 /// The most nodes of a run. Enough for a tree of eight hubs.
 const MAX_NODES: u64 = 60;
@@ -54,9 +59,9 @@ const PROMPT: Duration = Duration::from_millis(1300);
 /// more than a minute.
 const LONG_CUT: Duration = Duration::from_secs(100);
 
-/// The most events of a run. The largest runs have some hundred thousand; more
+/// The most steps of a run. The largest runs have some hundred thousand; more
 /// than this is a storm of messages that feeds itself.
-const MAX_EVENTS: u64 = 20_000_000;
+const MAX_STEPS: u64 = 20_000_000;
 
 /// A fault and its time.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,6 +143,7 @@ impl Plan {
                     .chance(0.5)
                     .then(|| 1 + rng.below(nodes as u64) as usize),
                 log: Level::Warn,
+                ..Config::default()
             }
         };
         let heal = Instant::ZERO + ms(rng, 2000, 20_000);
@@ -391,10 +397,19 @@ impl Tally {
     }
 }
 
+/// A line between nodes that is under way, and what the judge needs of it.
+#[derive(Clone, Debug)]
+struct Packet {
+    src: usize,
+    dest: usize,
+    line: Rc<[u8]>,
+    values: Rc<[i64]>,
+}
+
 #[derive(Debug)]
 enum Event {
     Value(usize, i64),
-    Deliver(usize, Message),
+    Deliver(Packet),
     Begin(usize),
     End(usize),
     Heal,
@@ -403,21 +418,14 @@ enum Event {
 /// A cluster in the hands of a plan.
 struct World<'a> {
     plan: &'a Plan,
-    now: Instant,
-    nodes: Vec<Node>,
+    cluster: Cluster<Broadcast, Event>,
     network: Network,
     rng: Rng,
-    queue: BTreeMap<(Instant, u64), Event>,
-    queued: u64,
-    /// Each node's next deadline.
-    timers: BTreeSet<(Instant, usize)>,
-    timer_of: Vec<Option<Instant>>,
-    /// How many faults pause a node, and what waits for it.
-    paused: Vec<u32>,
-    waiting: Vec<VecDeque<Message>>,
+    /// How many faults pause a node.
+    pauses: Vec<u32>,
     healed: bool,
     /// All values given to nodes so far.
-    sent: IntervalSet,
+    given: IntervalSet,
     /// What each node must hold: what was given or delivered to it.
     model: Vec<IntervalSet>,
     tally: Tally,
@@ -431,7 +439,7 @@ struct World<'a> {
 pub fn run(plan: &Plan) -> Result<Tally, String> {
     let mut world = World::new(plan);
     let result = world.run();
-    result.map_err(|text| format!("at {} s: {text}", world.now))?;
+    result.map_err(|text| format!("at {} s: {text}", world.cluster.now()))?;
     Ok(world.tally)
 }
 
@@ -451,63 +459,34 @@ impl<'a> World<'a> {
             seed: plan.seed,
             ..Options::new(Job::Efficient)
         };
-        let ids = options.node_ids();
-        let mut nodes = Vec::new();
-        for id in &ids {
-            let mut node = Node::new(plan.config.clone());
-            let init = Body::Init {
-                msg_id: None,
-                node_id: id.clone(),
-                node_ids: ids.clone(),
-            };
-            let message = Message {
-                src: "c0".into(),
-                dest: id.clone(),
-                body: init,
-            };
-            node.handle_message(Instant::ZERO, message);
-            nodes.push(node);
-        }
-        let mut world = World {
-            plan,
-            now: Instant::ZERO,
-            nodes,
-            network: Network::new(&options),
-            rng: Rng::new(plan.seed, "reorder"),
-            queue: BTreeMap::new(),
-            queued: 0,
-            timers: BTreeSet::new(),
-            timer_of: vec![None; plan.nodes],
-            paused: vec![0; plan.nodes],
-            waiting: vec![VecDeque::new(); plan.nodes],
-            healed: false,
-            sent: IntervalSet::new(),
-            model: vec![IntervalSet::new(); plan.nodes],
-            tally: Tally::default(),
-        };
+        let mut cluster = Cluster::new(plan.nodes, &plan.config);
+        cluster.init();
         for &(at, node, value) in &plan.values {
-            world.at(at, Event::Value(node, value));
+            cluster.at(at, Event::Value(node, value));
         }
         for (index, fault) in plan.faults.iter().enumerate() {
-            world.at(fault.start, Event::Begin(index));
-            world.at(fault.end, Event::End(index));
+            cluster.at(fault.start, Event::Begin(index));
+            cluster.at(fault.end, Event::End(index));
         }
-        world.at(plan.heal, Event::Heal);
-        world
-    }
-
-    fn at(&mut self, time: Instant, event: Event) {
-        self.queued += 1;
-        self.queue.insert((time, self.queued), event);
+        cluster.at(plan.heal, Event::Heal);
+        World {
+            plan,
+            cluster,
+            network: Network::new(&options),
+            rng: Rng::new(plan.seed, "reorder"),
+            pauses: vec![0; plan.nodes],
+            healed: false,
+            given: IntervalSet::new(),
+            model: vec![IntervalSet::new(); plan.nodes],
+            tally: Tally::default(),
+        }
     }
 
     fn run(&mut self) -> Result<(), String> {
         let bound = self.plan.heal + self.plan.bound();
         let mut complete = None;
-        for _ in 0..MAX_EVENTS {
-            let event = self.queue.first_key_value().map(|(key, _)| key.0);
-            let timer = self.timers.first().map(|(at, _)| *at);
-            let Some(next) = event.into_iter().chain(timer).min() else {
+        for _ in 0..MAX_STEPS {
+            let Some(next) = self.cluster.due() else {
                 return self.finish(complete);
             };
             match complete {
@@ -517,37 +496,30 @@ impl<'a> World<'a> {
                 }
                 _ => {}
             }
-            // A paused node's timers are past when it wakes up.
-            self.now = self.now.max(next);
-            if timer == Some(next)
-                && let Some((_, index)) = self.timers.pop_first()
-            {
-                self.timer_of[index] = None;
-                self.turn(index)?;
-            } else if let Some((_, event)) = self.queue.pop_first() {
-                self.handle(event)?;
+            match self.cluster.next() {
+                Some(Step::Event(event)) => self.handle(event)?,
+                Some(Step::Timer(index)) => self.check(index)?,
+                Some(Step::Said(index, line)) => self.send(index, &line)?,
+                None => {}
             }
             if self.healed && complete.is_none() && self.is_complete() {
-                complete = Some(self.now);
+                complete = Some(self.cluster.now());
             }
         }
-        Err(format!("{MAX_EVENTS} events and no end: a storm"))
+        Err(format!("{MAX_STEPS} steps and no end: a storm"))
     }
 
     fn is_complete(&self) -> bool {
-        self.nodes
-            .iter()
-            .all(|node| node.values().len() == self.sent.len())
+        let mut nodes = self.cluster.nodes().iter();
+        nodes.all(|node| node.workload().len() == self.given.len())
     }
 
     /// Nothing is left to do: then everything must be done.
     fn finish(&mut self, complete: Option<Instant>) -> Result<(), String> {
-        for (index, node) in self.nodes.iter().enumerate() {
-            if node.values() != &self.sent {
-                let missing = self
-                    .sent
-                    .iter()
-                    .find(|&value| !node.values().contains(value));
+        for (index, node) in self.cluster.nodes().iter().enumerate() {
+            let values = node.workload().values();
+            if values != &self.given {
+                let missing = self.given.iter().find(|&value| !values.contains(value));
                 return Err(format!("all is quiet, and n{index} misses {missing:?}"));
             }
             if let Some((peer, _)) = node.links().find(|(_, link)| !link.is_quiet()) {
@@ -558,49 +530,29 @@ impl<'a> World<'a> {
         }
         let complete = complete.ok_or("the run ended before the heal")?;
         self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
-        let links = self.nodes.iter().flat_map(|node| node.links());
+        let links = self.cluster.nodes().iter().flat_map(Node::links);
         self.tally.retransmitted = links.map(|(_, link)| link.stats().retransmitted).sum();
         Ok(())
     }
 
     fn unfinished(&self) -> String {
-        let held: Vec<u64> = self.nodes.iter().map(|node| node.values().len()).collect();
+        let nodes = self.cluster.nodes().iter();
+        let held: Vec<u64> = nodes.map(|node| node.workload().len()).collect();
         format!(
             "{:.1} s after the heal something is missing; of {} values the nodes hold {held:?}",
             self.plan.bound().as_secs_f64(),
-            self.sent.len()
+            self.given.len()
         )
     }
 
     fn handle(&mut self, event: Event) -> Result<(), String> {
         match event {
-            Event::Value(index, value) => {
-                self.sent.insert(value);
+            Event::Value(node, value) => {
+                self.given.insert(value);
                 self.tally.values += 1;
-                let body = Body::Broadcast {
-                    msg_id: None,
-                    message: value,
-                };
-                let dest = format!("n{index}");
-                self.give(
-                    index,
-                    Message {
-                        src: "c0".into(),
-                        dest,
-                        body,
-                    },
-                )
+                self.tell(node, &cluster::broadcast(node, value), &[value])
             }
-            Event::Deliver(index, message) => {
-                let src: usize = message.src[1..]
-                    .parse()
-                    .map_err(|_| "a node without a number")?;
-                if self.network.is_cut(src, index) {
-                    self.tally.cut_off += 1;
-                    return Ok(());
-                }
-                self.give(index, message)
-            }
+            Event::Deliver(packet) => self.deliver(&packet),
             Event::Begin(fault) => {
                 match &self.plan.faults[fault].what {
                     What::Cut(_, directions) => {
@@ -609,23 +561,26 @@ impl<'a> World<'a> {
                     }
                     What::Pause(index) => {
                         self.tally.pauses += 1;
-                        self.paused[*index] += 1;
+                        self.pauses[*index] += 1;
+                        self.cluster.pause(*index);
                     }
                 }
                 Ok(())
             }
-            Event::End(fault) => {
-                match &self.plan.faults[fault].what {
-                    What::Cut(_, directions) => self.network.heal(directions),
-                    What::Pause(index) => {
-                        self.paused[*index] -= 1;
-                        if self.paused[*index] == 0 {
-                            return self.wake(*index);
-                        }
-                    }
+            Event::End(fault) => match &self.plan.faults[fault].what {
+                What::Cut(_, directions) => {
+                    self.network.heal(directions);
+                    Ok(())
                 }
-                Ok(())
-            }
+                What::Pause(index) => {
+                    self.pauses[*index] -= 1;
+                    if self.pauses[*index] > 0 {
+                        return Ok(());
+                    }
+                    self.cluster.resume(*index);
+                    self.check(*index)
+                }
+            },
             Event::Heal => {
                 // All faults end at the heal at the latest; loss, duplication
                 // and reordering do now.
@@ -635,89 +590,45 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A message for a node: handled at once, or kept while the node is paused.
-    fn give(&mut self, index: usize, message: Message) -> Result<(), String> {
-        if self.paused[index] > 0 {
-            self.waiting[index].push_back(message);
+    fn deliver(&mut self, packet: &Packet) -> Result<(), String> {
+        let Packet { src, dest, .. } = *packet;
+        if self.network.is_cut(src, dest) {
+            self.tally.cut_off += 1;
             return Ok(());
         }
-        self.receive(index, message)?;
-        self.turn(index)
-    }
-
-    /// A paused node goes on: one turn for everything that has waited.
-    fn wake(&mut self, index: usize) -> Result<(), String> {
-        while let Some(message) = self.waiting[index].pop_front() {
-            self.receive(index, message)?;
+        let mut values = packet.values.iter();
+        if let Some(value) = values.find(|&&value| !self.given.contains(value)) {
+            return Err(format!(
+                "n{src} tells n{dest} of {value}, which nobody sent"
+            ));
         }
-        self.turn(index)
+        self.tell(dest, &packet.line, &packet.values)
     }
 
-    fn receive(&mut self, index: usize, message: Message) -> Result<(), String> {
-        match &message.body {
-            Body::Broadcast { message: value, .. } => {
-                self.model[index].insert(*value);
-            }
-            Body::Delta { values, .. } => {
-                for &value in values {
-                    if !self.sent.contains(value) {
-                        return Err(format!(
-                            "{} tells n{index} of {value}, which nobody sent",
-                            message.src
-                        ));
-                    }
-                    self.model[index].insert(value);
-                }
-            }
-            _ => {}
+    /// Gives a node a line that brings it these values.
+    fn tell(&mut self, node: usize, line: &[u8], values: &[i64]) -> Result<(), String> {
+        for &value in values {
+            self.model[node].insert(value);
         }
-        self.nodes[index].handle_message(self.now, message);
-        Ok(())
-    }
-
-    /// The end of a node's turn: timers, output, and the promises of safety.
-    fn turn(&mut self, index: usize) -> Result<(), String> {
-        if self.paused[index] > 0 {
-            // Its timer comes up again when it wakes.
+        self.cluster.tell(node, line);
+        if self.pauses[node] > 0 {
+            // It has not read that yet.
             return Ok(());
         }
-        let node = &mut self.nodes[index];
-        if node
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= self.now)
-        {
-            node.handle_timeout(self.now);
-        }
-        while let Some(message) = self.nodes[index].poll_transmit() {
-            self.send(message)?;
-        }
-        let deadline = self.nodes[index].poll_timeout();
-        let known = std::mem::replace(&mut self.timer_of[index], deadline);
-        if known != deadline {
-            if let Some(known) = known {
-                self.timers.remove(&(known, index));
-            }
-            if let Some(deadline) = deadline {
-                if deadline <= self.now {
-                    return Err(format!(
-                        "n{index} wants to be woken at {deadline} s, which is past"
-                    ));
-                }
-                self.timers.insert((deadline, index));
-            }
-        }
-        self.check(index)
+        self.check(node)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), String> {
-        let dest: usize = match message.dest.strip_prefix('n').map(str::parse) {
-            Some(Ok(dest)) => dest,
-            _ => return Err(format!("a message to {}, who is no node", message.dest)),
-        };
+    /// A node says a line: to another node, as these nodes are asked nothing.
+    fn send(&mut self, src: usize, line: &[u8]) -> Result<(), String> {
+        let packet = read(src, line).map_err(|why| {
+            let line = String::from_utf8_lossy(line);
+            format!("n{src} says {line}, and {why}")
+        })?;
         self.tally.messages += 1;
+        let now = self.cluster.now();
         if self.healed {
             let delay = self.plan.latency.min(MAX_DELAY);
-            self.at(self.now + delay, Event::Deliver(dest, message));
+            self.cluster.at(now + delay, Event::Deliver(packet));
             return Ok(());
         }
         let copies = self.network.send();
@@ -729,38 +640,43 @@ impl<'a> World<'a> {
                 self.tally.reordered += 1;
                 delay += MAX_DELAY.mul_f64(self.rng.fraction());
             }
-            self.at(self.now + delay, Event::Deliver(dest, message.clone()));
+            self.cluster.at(now + delay, Event::Deliver(packet.clone()));
         }
         Ok(())
     }
 
-    /// Safety, after a step of node `index`.
+    /// Safety, after a turn of node `index`.
     fn check(&mut self, index: usize) -> Result<(), String> {
         self.tally.steps += 1;
-        let node = &mut self.nodes[index];
-        while let Some(record) = node.poll_log() {
-            let line = record.as_str();
-            if line.contains("event=ignored") || line.contains("event=refused") {
-                return Err(format!("n{index} had to refuse what it was told: {line}"));
+        while let Some(event) = self.cluster.noticed(index) {
+            if matches!(event, Noticed::Ignored { .. } | Noticed::Refused { .. }) {
+                return Err(format!("n{index} had to refuse what it was told: {event}"));
             }
         }
-        let node = &self.nodes[index];
-        if node.values().len() != self.model[index].len() {
+        let node = &self.cluster.nodes()[index];
+        if node.workload().len() != self.model[index].len() {
             return Err(format!(
                 "n{index} holds {} values; {} were given or delivered to it",
-                node.values().len(),
+                node.workload().len(),
                 self.model[index].len()
             ));
         }
-        let own = format!("n{index}");
+        let now = self.cluster.now();
+        if let Some(timer) = node.poll_timeout().filter(|&timer| timer <= now) {
+            return Err(format!(
+                "n{index} wants to be woken at {timer} s, which is past"
+            ));
+        }
+        let own = cluster::name(index);
         for (peer, link) in node.links() {
-            let there: usize = peer[1..].parse().map_err(|_| "a peer without a number")?;
-            let Some((_, back)) = self.nodes[there].links().find(|(name, _)| *name == own) else {
+            let there = cluster::index(peer).ok_or("a peer without a number")?;
+            let mut links = self.cluster.nodes()[there].links();
+            let Some((_, back)) = links.find(|(name, _)| *name == own) else {
                 return Err(format!(
                     "n{index} has a link to {peer}, and {peer} has none back"
                 ));
             };
-            if link.acked() > back.received() || back.acked() > link.received() {
+            if link.una() > back.received() || back.una() > link.received() {
                 return Err(format!(
                     "between n{index} and {peer} an ack is ahead of what was received"
                 ));
@@ -768,6 +684,19 @@ impl<'a> World<'a> {
         }
         Ok(())
     }
+}
+
+/// Reads a line of node `src` as what it must be, a segment for another node.
+fn read(src: usize, line: &[u8]) -> Result<Packet, String> {
+    let json = Json::parse(line).map_err(|error| error.to_string())?;
+    let message = Message::read(&json)?;
+    let segment = Segment::<i64>::read(message.kind()?, message.body)?;
+    Ok(Packet {
+        src,
+        dest: cluster::index(message.dest).ok_or("it is to nobody there is")?,
+        line: line.into(),
+        values: segment.items.into(),
+    })
 }
 
 /// Looks for a smaller plan that fails too: fewer faults, values, nodes, and a

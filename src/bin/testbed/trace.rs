@@ -5,15 +5,18 @@
 //! who did what and why. The nodes are the real ones; the words come from what they
 //! say, on the wire and in their debug log.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use hubcast::config::Config;
-use hubcast::log::Level;
-use hubcast::message::{Body, Message};
-use hubcast::node::Node;
-use hubcast::time::Instant;
+use hubcast::event::{Event, Level, Towards};
+use hubcast::interval_set::IntervalSet;
+use hubcast::json::Json;
+use hubcast::link::Segment;
+use hubcast::message::Message;
+use hubcast::workload::broadcast::Broadcast;
+
+use crate::cluster::{self, Cluster, Step};
 
 /// How many nodes the story has.
 const NODES: usize = 5;
@@ -67,31 +70,33 @@ const STORY: [(u64, Act); 9] = [
     (4800, Act::Heal),
 ];
 
+/// What is to come.
 #[derive(Debug)]
-enum Event {
+enum Cue {
     Act(Act),
-    Deliver(Message),
+    Deliver(Packet),
+}
+
+/// A line between nodes that is under way, as it is and as it reads.
+#[derive(Debug)]
+struct Packet {
+    src: usize,
+    dest: usize,
+    line: Vec<u8>,
+    segment: Segment<i64>,
 }
 
 struct Stage {
-    now: Instant,
-    nodes: Vec<Node>,
-    queue: BTreeMap<(Instant, u64), Event>,
-    queued: u64,
+    cluster: Cluster<Broadcast, Cue>,
     lose: Option<(usize, usize)>,
     cut: Option<usize>,
-    /// Whether the hub's window is open, for the words when it opens.
-    window: bool,
-    /// Whether the last message asked for an answer.
+    /// Whether the hub gathers a batch, for the words when it begins.
+    gathers: bool,
+    /// Whether the last message delivered asked for an answer.
     asked: bool,
     messages: u64,
     colour: bool,
     text: String,
-}
-
-fn index(name: &str) -> usize {
-    // Names on this stage are a letter and a number.
-    name[1..].parse().unwrap_or(0)
 }
 
 /// Tells the story. With `colour`, lines are coloured for a terminal.
@@ -101,13 +106,10 @@ pub fn story(colour: bool) -> String {
         ..Config::default()
     };
     let mut stage = Stage {
-        now: Instant::ZERO,
-        nodes: vec![Node::new(config); NODES],
-        queue: BTreeMap::new(),
-        queued: 0,
+        cluster: Cluster::new(NODES, &config),
         lose: None,
         cut: None,
-        window: false,
+        gathers: false,
         asked: false,
         messages: 0,
         colour,
@@ -126,68 +128,39 @@ impl Stage {
             self.text,
             "   clock   {lanes} n0 is the hub, n1 to n4 are its leaves"
         );
-        let node_ids: Vec<String> = (0..NODES).map(|node| format!("n{node}")).collect();
-        for node in 0..NODES {
-            let node_id = format!("n{node}");
-            let init = Body::Init {
-                msg_id: None,
-                node_id: node_id.clone(),
-                node_ids: node_ids.clone(),
-            };
-            self.nodes[node].handle_message(
-                self.now,
-                Message {
-                    src: "c0".into(),
-                    dest: node_id,
-                    body: init,
-                },
-            );
-            while self.nodes[node].poll_log().is_some() {}
-        }
+        self.cluster.init();
         for (at, act) in STORY {
-            self.at(Instant::from_millis(at), Event::Act(act));
+            let at = hubcast::time::Instant::from_millis(at);
+            self.cluster.at(at, Cue::Act(act));
         }
-        loop {
-            let event = self.queue.keys().next().map(|key| key.0);
-            let timers = self.nodes.iter().enumerate();
-            let timer = timers
-                .filter_map(|(node, state)| Some((state.poll_timeout()?, node)))
-                .min();
-            match (event, timer) {
-                (Some(at), timer) if timer.is_none_or(|(due, _)| at <= due) => {
-                    self.now = at;
-                    if let Some((_, event)) = self.queue.pop_first() {
-                        self.event(event);
-                    }
+        while let Some(step) = self.cluster.next() {
+            match step {
+                Step::Event(Cue::Act(act)) => self.act(act),
+                Step::Event(Cue::Deliver(packet)) => self.deliver(packet),
+                Step::Timer(node) => {
+                    self.asked = false;
+                    self.noticed(node);
                 }
-                (_, Some((due, node))) => {
-                    self.now = self.now.max(due);
-                    self.turn(node);
-                }
-                _ => break,
+                Step::Said(node, line) => self.send(node, line),
             }
         }
-        let held: Vec<String> = self.nodes[0]
-            .values()
-            .iter()
-            .map(|value| value.to_string())
-            .collect();
-        let all = self
-            .nodes
-            .iter()
-            .all(|node| node.values() == self.nodes[0].values());
+        let all: Vec<_> = (0..NODES).map(|node| self.values(node)).collect();
+        let held: Vec<String> = all[0].iter().map(|value| value.to_string()).collect();
         let end = format!(
             "all is quiet: {} {} after {} messages",
-            if all { "all hold" } else { "not all hold" },
+            if all.iter().all(|values| *values == all[0]) {
+                "all hold"
+            } else {
+                "not all hold"
+            },
             held.join(" "),
             self.messages
         );
         self.line(Tone::Scene, &[], &end);
     }
 
-    fn at(&mut self, time: Instant, event: Event) {
-        self.queued += 1;
-        self.queue.insert((time, self.queued), event);
+    fn values(&self, node: usize) -> &IntervalSet {
+        self.cluster.nodes()[node].workload().values()
     }
 
     /// One line: clock, lanes with `marks` in them, words.
@@ -215,218 +188,188 @@ impl Stage {
         let lanes: String = lanes.into_iter().collect();
         let start = COLOURS.iter().find(|(own, _)| self.colour && *own == tone);
         let (start, end) = start.map_or(("", ""), |(_, code)| (*code, "\x1b[0m"));
-        let clock = self.now.as_micros() as f64 / 1e6;
+        let clock = self.cluster.now().as_micros() as f64 / 1e6;
         let line = format!("{clock:>7.3} s  {lanes} {words}");
         let _ = writeln!(self.text, "{start}{}{end}", line.trim_end());
     }
 
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Act(Act::Broadcast(node, value)) => {
+    fn act(&mut self, act: Act) {
+        self.asked = false;
+        match act {
+            Act::Broadcast(node, value) => {
                 let words =
                     format!("a client gives n{node} the value {value}; it is answered at once");
                 self.line(Tone::Plain, &[(node, '@')], &words);
-                let body = Body::Broadcast {
-                    msg_id: None,
-                    message: value,
-                };
-                let message = Message {
-                    src: "c0".into(),
-                    dest: format!("n{node}"),
-                    body,
-                };
-                self.receive(node, message);
+                self.tell(node, &cluster::broadcast(node, value), None);
             }
-            Event::Act(Act::LoseNext(from, to)) => self.lose = Some((from, to)),
-            Event::Act(Act::Cut(node)) => {
+            Act::LoseNext(from, to) => self.lose = Some((from, to)),
+            Act::Cut(node) => {
                 self.cut = Some(node);
-                self.line(
-                    Tone::Scene,
-                    &[(node, '#')],
-                    &format!("PARTITION: n{node} is cut off from all others"),
-                );
+                let words = format!("PARTITION: n{node} is cut off from all others");
+                self.line(Tone::Scene, &[(node, '#')], &words);
             }
-            Event::Act(Act::Heal) => {
+            Act::Heal => {
                 if let Some(node) = self.cut.take() {
-                    self.line(
-                        Tone::Scene,
-                        &[(node, '#')],
-                        "HEAL: the network is whole again; nobody is told",
-                    );
+                    let words = "HEAL: the network is whole again; nobody is told";
+                    self.line(Tone::Scene, &[(node, '#')], words);
                 }
-            }
-            Event::Deliver(message) => {
-                let (src, dest) = (index(&message.src), index(&message.dest));
-                let what = what(&message.body);
-                if self.cut == Some(src) || self.cut == Some(dest) {
-                    let words = format!("{what} for n{dest}: dropped by the partition");
-                    return self.line(Tone::Trouble, &[(src, '|'), (dest, 'x')], &words);
-                }
-                let words = format!("n{dest} gets {what}{}", self.news(dest, &message.body));
-                self.line(tone(&message.body), &[(src, '|'), (dest, '*')], &words);
-                self.receive(dest, message);
             }
         }
     }
 
-    /// How much of a delta is news to a node.
-    fn news(&self, node: usize, body: &Body) -> &'static str {
-        let Body::Delta { values, .. } = body else {
-            return "";
-        };
-        let known = values
-            .iter()
-            .filter(|&&value| self.nodes[node].values().contains(value))
-            .count();
-        match known {
+    fn deliver(&mut self, packet: Packet) {
+        let (src, dest) = (packet.src, packet.dest);
+        let what = what(&packet.segment);
+        if self.cut == Some(src) || self.cut == Some(dest) {
+            let words = format!("{what} for n{dest}: dropped by the partition");
+            return self.line(Tone::Trouble, &[(src, '|'), (dest, 'x')], &words);
+        }
+        let words = format!("n{dest} gets {what}{}", self.news(dest, &packet.segment));
+        self.line(tone(&packet.segment), &[(src, '|'), (dest, '*')], &words);
+        self.asked = packet.segment.gap;
+        self.tell(dest, &packet.line, Some(src));
+    }
+
+    fn suspects(&self, node: usize) -> Vec<String> {
+        let links = self.cluster.nodes()[node].links();
+        let suspects = links.filter(|(_, link)| link.is_suspect());
+        suspects.map(|(peer, _)| peer.to_owned()).collect()
+    }
+
+    /// How much of a segment is news to a node.
+    fn news(&self, node: usize, segment: &Segment<i64>) -> &'static str {
+        let values = segment.items.iter();
+        let known = values.filter(|&&value| self.values(node).contains(value));
+        match known.count() {
             0 => "",
-            _ if known == values.len() => ": nothing new",
+            known if known == segment.items.len() => ": nothing new",
             _ => ": some of it new",
         }
     }
 
-    fn receive(&mut self, node: usize, message: Message) {
-        let suspects = |node: &Node| -> Vec<String> {
-            let links = node.links().filter(|(_, link)| link.is_suspect());
-            links.map(|(peer, _)| peer.to_owned()).collect()
-        };
-        let before = (suspects(&self.nodes[node]), self.nodes[node].values().len());
-        let (src, asks) = (
-            message.src.clone(),
-            matches!(
-                message.body,
-                Body::Delta { gap: true, .. } | Body::Ack { gap: true, .. }
-            ),
-        );
-        self.nodes[node].handle_message(self.now, message);
-        if before.0.contains(&src) && !suspects(&self.nodes[node]).is_empty() {
+    /// Gives a node a line, of node `src` or of a client.
+    fn tell(&mut self, node: usize, line: &[u8], src: Option<usize>) {
+        let (known, suspects) = (self.values(node).len(), self.suspects(node));
+        self.cluster.tell(node, line);
+        if let Some(src) = src
+            && suspects.contains(&cluster::name(src))
+            && !self.suspects(node).is_empty()
+        {
             let words =
-                format!("n{node} hears from {src} again: good news, probes its suspects now");
+                format!("n{node} hears from n{src} again: good news, probes its suspects now");
             self.line(Tone::Scene, &[(node, '!')], &words);
         }
-        self.asked = asks;
-        let news = self.nodes[node].values().len() > before.1;
-        if node == 0 && news && !self.window {
-            self.window = true;
-            self.line(
-                Tone::Plain,
-                &[(0, '[')],
-                "its window opens: waits 150 ms for company",
-            );
+        if node == 0 && self.values(node).len() > known && !self.gathers {
+            self.gathers = true;
+            let words = "its batch begins: waits 150 ms for company";
+            self.line(Tone::Plain, &[(0, '[')], words);
         }
-        if self.nodes[node]
-            .poll_timeout()
-            .is_some_and(|due| due <= self.now)
-        {
-            self.turn(node);
-        }
-        self.logs(node);
-        self.asked = false;
+        self.noticed(node);
     }
 
-    /// What a node does at the end of its turn or when a timer is due.
-    fn turn(&mut self, node: usize) {
-        self.nodes[node].handle_timeout(self.now);
-        self.logs(node);
-        while let Some(message) = self.nodes[node].poll_transmit() {
-            self.send(node, message);
-        }
-    }
-
-    /// The node's own debug log, in plain words.
-    fn logs(&mut self, node: usize) {
-        while let Some(record) = self.nodes[node].poll_log() {
-            let record = record.as_str().to_owned();
-            let field = |name: &str| {
-                let mut parts = record.split(' ');
-                parts
-                    .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
-                    .unwrap_or("")
-                    .to_owned()
-            };
-            let peer = field("peer");
-            let words = match field("event").as_str() {
-                "window-closes" if field("towards") == "leaves" => {
-                    self.window = false;
-                    "its window closes: one delta to each leaf that misses something".into()
+    /// What a node has noticed, in plain words.
+    fn noticed(&mut self, node: usize) {
+        while let Some(event) = self.cluster.noticed(node) {
+            let words = match event {
+                Event::Departs {
+                    towards: Towards::Leaves,
+                } => {
+                    self.gathers = false;
+                    "its batch departs: one delta to each leaf that misses something".into()
                 }
-                // A leaf's window is its turn: not worth a line.
-                "window-closes" => continue,
-                "suspect" => format!("no ack from {peer} for 1.5 s: {peer} is suspect from now on"),
-                "healthy" => format!("{peer} has acknowledged something new: it is healthy again"),
-                "gap" => format!(
-                    "that begins at {}, but {} is next: asks for it",
-                    field("came"),
-                    field("missing")
-                ),
-                "retransmits" => {
-                    let next = self.nodes[node].links().find(|(name, _)| *name == peer);
-                    let next = next
-                        .and_then(|(_, link)| link.is_suspect().then_some(link.poll_timeout()?));
-                    let next = next
-                        .map(|at| format!(", next try in {:.1} s", (at - self.now).as_secs_f64()));
-                    format!(
-                        "sends {peer} again what it has, from {} on{}",
-                        field("offset"),
-                        next.unwrap_or_default()
-                    )
+                Event::Suspect { peer, .. } => {
+                    format!("no ack from {peer} for 1.5 s: {peer} is suspect from now on")
                 }
+                Event::Healthy { peer } => {
+                    format!("{peer} has acknowledged something new: it is healthy again")
+                }
+                Event::Gap { missing, came, .. } => {
+                    format!("that begins at {came}, but {missing} is next: asks for it")
+                }
+                Event::Resent { peer, offset, .. } => {
+                    let next = self.next_try(node, &peer);
+                    format!("sends {peer} again what it has, from {offset} on{next}")
+                }
+                // Nothing refused on this stage; a leaf's batch departs at once, which
+                // is not worth a line.
                 _ => continue,
             };
             self.line(Tone::Plain, &[(node, '!')], &words);
         }
     }
 
-    fn send(&mut self, src: usize, message: Message) {
-        let dest = index(&message.dest);
-        self.messages += 1;
-        let why = match &message.body {
-            Body::Ack { gap: false, .. } if self.asked => ": it was asked to answer at once",
-            Body::Ack { gap: false, .. } => ": for a second nothing else went that way",
-            _ => "",
+    /// When a node tries a suspect neighbour again.
+    fn next_try(&self, node: usize, peer: &str) -> String {
+        let mut links = self.cluster.nodes()[node].links();
+        let link = links.find(|(name, _)| *name == peer).map(|(_, link)| link);
+        let next = link.and_then(|link| link.is_suspect().then_some(link.poll_timeout()?));
+        next.map_or(String::new(), |at| {
+            let seconds = (at - self.cluster.now()).as_secs_f64();
+            format!(", next try in {seconds:.1} s")
+        })
+    }
+
+    fn send(&mut self, src: usize, line: Vec<u8>) {
+        let Ok(packet) = read(src, line) else {
+            return self.line(Tone::Trouble, &[(src, 'x')], "says what is no segment");
         };
-        let words = format!("n{src} sends n{dest} {}{why}", what(&message.body));
+        let (dest, segment) = (packet.dest, &packet.segment);
+        self.messages += 1;
+        let alone = segment.items.is_empty() && !segment.gap;
+        let why = match self.asked {
+            _ if !alone => "",
+            true => ": it was asked to answer at once",
+            false => ": for a second nothing else went that way",
+        };
+        let words = format!("n{src} sends n{dest} {}{why}", what(segment));
         if self.lose == Some((src, dest)) {
             self.lose = None;
-            self.line(
-                Tone::Trouble,
-                &[(src, 'o')],
-                &format!("{words}; the network loses it"),
-            );
-            return;
+            let words = format!("{words}; the network loses it");
+            return self.line(Tone::Trouble, &[(src, 'o')], &words);
         }
-        self.line(tone(&message.body), &[(src, 'o')], &words);
-        self.at(self.now + LATENCY, Event::Deliver(message));
+        self.line(tone(segment), &[(src, 'o')], &words);
+        let arrival = self.cluster.now() + LATENCY;
+        self.cluster.at(arrival, Cue::Deliver(packet));
     }
 }
 
-fn tone(body: &Body) -> Tone {
-    match body {
-        Body::Delta { .. } => Tone::Delta,
-        _ => Tone::Ack,
+/// Reads a line of node `src` as what it must be, a segment for another node.
+fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
+    let json = Json::parse(&line).map_err(|error| error.to_string())?;
+    let message = Message::read(&json)?;
+    let segment = Segment::read(message.kind()?, message.body)?;
+    let dest = cluster::index(message.dest).ok_or("it is to nobody there is")?;
+    drop(json);
+    Ok(Packet {
+        src,
+        dest,
+        line,
+        segment,
+    })
+}
+
+fn tone(segment: &Segment<i64>) -> Tone {
+    if segment.items.is_empty() {
+        Tone::Ack
+    } else {
+        Tone::Delta
     }
 }
 
-/// A message in few words: what, from which offset on, and its ack.
-fn what(body: &Body) -> String {
-    let asking = |gap: &bool| if *gap { ", gap" } else { "" };
-    match body {
-        Body::Delta {
-            offset,
-            values,
-            ack,
-            gap,
-        } => {
-            let values: Vec<String> = values.iter().map(i64::to_string).collect();
-            format!(
-                "delta {offset}:[{}], ack {ack}{}",
-                values.join(" "),
-                asking(gap)
-            )
-        }
-        Body::Ack { ack, gap, .. } => format!("ack {ack}{}", asking(gap)),
-        other => other.kind().to_owned(),
+/// A segment in few words: what, from which offset on, and its ack.
+fn what(segment: &Segment<i64>) -> String {
+    let Segment {
+        offset,
+        items,
+        ack,
+        gap,
+    } = segment;
+    let asking = if *gap { ", gap" } else { "" };
+    if items.is_empty() {
+        return format!("ack {ack}{asking}");
     }
+    let values: Vec<String> = items.iter().map(i64::to_string).collect();
+    format!("delta {offset}:[{}], ack {ack}{asking}", values.join(" "))
 }
 
 #[cfg(test)]
@@ -451,7 +394,7 @@ mod tests {
     fn the_story_shows_what_it_promises() {
         let story = story(false);
         for part in [
-            "its window opens: waits 150 ms for company",
+            "its batch begins: waits 150 ms for company",
             "the network loses it",
             "asks for it",
             "dropped by the partition",

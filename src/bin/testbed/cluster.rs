@@ -1,0 +1,279 @@
+//! Nodes in memory on a virtual clock: what the simulation, the torture, the
+//! trace and the tests have in common.
+//!
+//! A [`Cluster`] knows the nodes, the time, the nodes' timers and a queue of its
+//! owner's own events. It has no network: what a node says is handed to the owner,
+//! who carries it, loses it or puts it off by queueing an event. When nothing is
+//! due the clock jumps to whatever is due next.
+//!
+//! ```text
+//!   owner --- tell(node, line) ---> nodes --- Step::Said(node, line) ---> owner
+//!   owner --- at(time, event) ----> queue --- Step::Event(event) -------> owner
+//! ```
+//!
+//! Nothing here is random, so the same calls give the same steps. Of things due
+//! at the same moment what was said comes first, then timers, by node, and then
+//! events, in the order in which they were queued.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use hubcast::config::Config;
+use hubcast::event;
+use hubcast::json::Object;
+use hubcast::message;
+use hubcast::node::Node;
+use hubcast::time::Instant;
+use hubcast::workload::Workload;
+
+/// What happens next.
+#[derive(Debug)]
+pub enum Step<E> {
+    /// The time of one of the owner's events has come.
+    Event(E),
+    /// A node had a turn because a timer of its own was due.
+    Timer(usize),
+    /// A node says a line; it comes without its line break.
+    Said(usize, Vec<u8>),
+}
+
+/// Nodes that share a virtual clock.
+#[derive(Debug)]
+pub struct Cluster<W: Workload, E> {
+    now: Instant,
+    nodes: Vec<Node<W>>,
+    queue: BTreeMap<(Instant, u64), E>,
+    /// How many events were ever queued: keeps those of one moment in order.
+    queued: u64,
+    timers: BTreeSet<(Instant, usize)>,
+    /// Each node's entry in `timers`.
+    timer_of: Vec<Option<Instant>>,
+    said: VecDeque<(usize, Vec<u8>)>,
+    /// For each paused node: what waits for it, as in a pipe.
+    paused: BTreeMap<usize, Vec<Vec<u8>>>,
+}
+
+/// A node's name.
+pub fn name(index: usize) -> String {
+    format!("n{index}")
+}
+
+/// The node with this name, if it is one.
+pub fn index(name: &str) -> Option<usize> {
+    name.strip_prefix('n')?.parse().ok()
+}
+
+/// A message as a line, without its line break.
+pub fn line(src: &str, dest: &str, body: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    let mut line = Vec::new();
+    message::write(&mut line, src, dest, body);
+    line.pop();
+    line
+}
+
+/// The line that gives a node a value and asks for no answer.
+pub fn broadcast(node: usize, value: i64) -> Vec<u8> {
+    line("c0", &name(node), |body| {
+        body.word("type", "broadcast");
+        body.int("message", value);
+    })
+}
+
+impl<W: Workload, E> Cluster<W, E> {
+    /// So many nodes, at time zero, which have not heard anything.
+    pub fn new(nodes: usize, config: &Config) -> Cluster<W, E> {
+        Cluster {
+            now: Instant::ZERO,
+            nodes: (0..nodes).map(|_| Node::new(config.clone())).collect(),
+            queue: BTreeMap::new(),
+            queued: 0,
+            timers: BTreeSet::new(),
+            timer_of: vec![None; nodes],
+            said: VecDeque::new(),
+            paused: BTreeMap::new(),
+        }
+    }
+
+    /// Tells each node who it is and who the others are; they need not answer.
+    pub fn init(&mut self) {
+        let names: Vec<String> = (0..self.nodes.len()).map(name).collect();
+        for (index, own) in names.iter().enumerate() {
+            let init = line("c0", own, |body| {
+                body.word("type", "init");
+                body.text("node_id", own);
+                body.list("node_ids", &names, |name, out| {
+                    hubcast::json::encode_str(name, out);
+                });
+            });
+            self.tell(index, &init);
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The nodes, for a look inside.
+    pub fn nodes(&self) -> &[Node<W>] {
+        &self.nodes
+    }
+
+    /// The next event that a node has noticed.
+    pub fn noticed(&mut self, node: usize) -> Option<event::Event> {
+        self.nodes[node].poll_event()
+    }
+
+    /// Queues an event. One whose time is past comes up at once.
+    pub fn at(&mut self, time: Instant, event: E) {
+        self.queued += 1;
+        self.queue.insert((time, self.queued), event);
+    }
+
+    /// Gives a node a line, which is a turn of its own, unless the node is paused:
+    /// then the line waits.
+    pub fn tell(&mut self, node: usize, line: &[u8]) {
+        match self.paused.get_mut(&node) {
+            Some(waiting) => waiting.push(line.to_owned()),
+            None => {
+                self.nodes[node].handle_line(self.now, line);
+                self.turn(node);
+            }
+        }
+    }
+
+    /// Stops a node: it neither reads nor acts until it may [`resume`](Cluster::resume).
+    pub fn pause(&mut self, node: usize) {
+        self.paused.entry(node).or_default();
+        self.set_timer(node, None);
+    }
+
+    /// A paused node goes on, with one turn for all that has waited for it.
+    pub fn resume(&mut self, node: usize) {
+        for line in self.paused.remove(&node).unwrap_or_default() {
+            self.nodes[node].handle_line(self.now, &line);
+        }
+        self.turn(node);
+    }
+
+    /// When there will be a next step; `None`: there is nothing left to happen.
+    pub fn due(&self) -> Option<Instant> {
+        if !self.said.is_empty() {
+            return Some(self.now);
+        }
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let event = self.queue.first_key_value().map(|((at, _), _)| *at);
+        timer.into_iter().chain(event).min()
+    }
+
+    /// The next step; time moves on to it.
+    pub fn next(&mut self) -> Option<Step<E>> {
+        if let Some((node, line)) = self.said.pop_front() {
+            return Some(Step::Said(node, line));
+        }
+        let due = self.due()?;
+        self.sleep(due);
+        match self.timers.first() {
+            Some(&(at, node)) if at <= due => {
+                self.turn(node);
+                Some(Step::Timer(node))
+            }
+            _ => Some(Step::Event(self.queue.pop_first()?.1)),
+        }
+    }
+
+    /// Lets time pass in which nothing is due.
+    pub fn sleep(&mut self, until: Instant) {
+        self.now = self.now.max(until);
+    }
+
+    /// Ends a node's turn and takes what it says.
+    fn turn(&mut self, node: usize) {
+        let mut said = Vec::new();
+        self.nodes[node].end_turn(self.now);
+        while self.nodes[node].poll_transmit(&mut said) {}
+        let lines = said.split_inclusive(|&byte| byte == b'\n');
+        let lines = lines.map(|line| (node, line[..line.len() - 1].to_owned()));
+        self.said.extend(lines);
+        self.set_timer(node, self.nodes[node].poll_timeout());
+    }
+
+    fn set_timer(&mut self, node: usize, timer: Option<Instant>) {
+        let known = std::mem::replace(&mut self.timer_of[node], timer);
+        if known != timer {
+            known.map(|at| self.timers.remove(&(at, node)));
+            timer.map(|at| self.timers.insert((at, node)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hubcast::json::Json;
+    use hubcast::message::Message;
+    use hubcast::workload::broadcast::Broadcast;
+    use std::time::Duration;
+
+    fn cluster(nodes: usize) -> Cluster<Broadcast, (usize, Vec<u8>)> {
+        let mut cluster = Cluster::new(nodes, &Config::default());
+        cluster.init();
+        cluster
+    }
+
+    /// Carries messages with 100 ms latency until nothing is left to do; gives how
+    /// many messages it took and when the last one was sent.
+    fn run_until_quiet(cluster: &mut Cluster<Broadcast, (usize, Vec<u8>)>) -> (usize, Instant) {
+        let (mut sent, mut last) = (0, Instant::ZERO);
+        while let Some(step) = cluster.next() {
+            match step {
+                Step::Event((node, line)) => cluster.tell(node, &line),
+                Step::Timer(_) => {}
+                Step::Said(_, line) => {
+                    let json = Json::parse(&line).expect("JSON");
+                    let dest = Message::read(&json).expect("a message").dest;
+                    let dest = index(dest).expect("a node");
+                    (sent, last) = (sent + 1, cluster.now());
+                    cluster.at(last + Duration::from_millis(100), (dest, line));
+                }
+            }
+        }
+        (sent, last)
+    }
+
+    #[test]
+    fn one_value_reaches_24_others_with_24_deltas_and_their_acks_and_then_all_is_quiet() {
+        let mut cluster = cluster(25);
+        cluster.tell(7, &broadcast(7, 42));
+        let (sent, last) = run_until_quiet(&mut cluster);
+        let holds = |node: &Node<Broadcast>| node.workload().values().iter().eq([42]);
+        assert!(cluster.nodes().iter().all(holds));
+        // Up: one delta, acknowledged alone. Down: 23 deltas and 23 acks.
+        assert_eq!(sent, 2 * 24);
+        assert_eq!(
+            last,
+            Instant::from_millis(100 + 150 + 100 + 1000),
+            "the leaves' acks waited for a ride"
+        );
+        let mut links = cluster.nodes().iter().flat_map(Node::links);
+        assert!(links.all(|(_, link)| link.is_quiet()));
+    }
+
+    #[test]
+    fn what_a_paused_node_is_told_waits_and_its_timers_too() {
+        let mut cluster = cluster(2);
+        cluster.tell(0, &broadcast(0, 1));
+        cluster.pause(0);
+        cluster.tell(0, &broadcast(0, 2));
+        assert_eq!(cluster.due(), None, "the batch does not depart");
+        cluster.sleep(Instant::from_millis(500));
+        cluster.resume(0);
+        let Some(Step::Said(0, line)) = cluster.next() else {
+            panic!("a turn for all that has waited");
+        };
+        assert!(String::from_utf8_lossy(&line).contains("[1,2]"));
+        assert!(
+            matches!(cluster.next(), Some(Step::Timer(0))),
+            "{cluster:?}"
+        );
+    }
+}

@@ -1,0 +1,308 @@
+//! What a node notices: typed events, for its driver to print or to match on.
+//!
+//! The core does not print. A driver takes events with
+//! [`poll_event`](crate::node::Node::poll_event); the node's loop writes them to
+//! stderr as logfmt, `level=warn event=suspect peer=n3 unacked=12`, where Maelstrom
+//! and the testbed collect them in a file a node. Nobody reads that text back.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Display};
+
+use crate::json;
+
+/// How much a node says. Each level includes those above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing but what ends the node.
+    Error,
+    /// Refused input, a neighbour that does not answer.
+    Warn,
+    /// One line at start, recoveries. The default.
+    Info,
+    /// Every departure, every gap, every retransmission.
+    Debug,
+}
+
+impl Level {
+    /// All levels, fewest lines first.
+    pub const ALL: [Level; 4] = [Level::Error, Level::Warn, Level::Info, Level::Debug];
+
+    /// The name on the command line and in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        }
+    }
+
+    /// The level with this name.
+    pub fn from_name(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// Which neighbours a departure is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Towards {
+    /// The parent.
+    Hub,
+    /// The children.
+    Leaves,
+}
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The node knows who it is.
+    Init {
+        /// Its name.
+        node: String,
+        /// How many nodes there are.
+        nodes: usize,
+        /// Its parent, if it is not the root.
+        hub: Option<String>,
+        /// How many children it has.
+        children: usize,
+    },
+    /// A line that is no message. Nothing has changed.
+    Refused {
+        /// What was wrong, where, and what would be right.
+        reason: String,
+        /// The line's beginning.
+        line: String,
+    },
+    /// A message that cannot be followed. Nothing has changed.
+    Ignored {
+        /// The body's type.
+        kind: String,
+        /// Who sent it.
+        from: String,
+        /// What was wrong, where, and what would be right.
+        reason: String,
+    },
+    /// A neighbour does not answer.
+    Suspect {
+        /// The neighbour.
+        peer: String,
+        /// How many items wait for its ack.
+        unacked: usize,
+    },
+    /// A suspect neighbour has acknowledged something new.
+    Healthy {
+        /// The neighbour.
+        peer: String,
+    },
+    /// Something was lost on its way here.
+    Gap {
+        /// The neighbour that sent it.
+        peer: String,
+        /// The first offset that has not arrived.
+        missing: u64,
+        /// The one that came.
+        came: u64,
+    },
+    /// A batch departs: each link of this direction sends what it has.
+    Departs {
+        /// The direction.
+        towards: Towards,
+    },
+    /// Items that were sent before are sent again.
+    Resent {
+        /// To whom.
+        peer: String,
+        /// The first one's offset.
+        offset: u64,
+        /// How many.
+        items: usize,
+    },
+}
+
+impl Event {
+    /// How important it is.
+    pub fn level(&self) -> Level {
+        match self {
+            Event::Refused { .. } | Event::Ignored { .. } | Event::Suspect { .. } => Level::Warn,
+            Event::Init { .. } | Event::Healthy { .. } => Level::Info,
+            Event::Gap { .. } | Event::Departs { .. } | Event::Resent { .. } => Level::Debug,
+        }
+    }
+}
+
+/// As logfmt, in one line without its line break.
+impl Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "level={} event=", self.level().name())?;
+        let mut name = |name: &str| f.write_str(name);
+        match self {
+            Event::Init { .. } => name("init"),
+            Event::Refused { .. } => name("refused"),
+            Event::Ignored { .. } => name("ignored"),
+            Event::Suspect { .. } => name("suspect"),
+            Event::Healthy { .. } => name("healthy"),
+            Event::Gap { .. } => name("gap"),
+            Event::Departs { .. } => name("departs"),
+            Event::Resent { .. } => name("resent"),
+        }?;
+        match self {
+            Event::Init {
+                node,
+                nodes,
+                hub,
+                children,
+            } => {
+                field(f, "node", node)?;
+                field(f, "nodes", nodes)?;
+                field(f, "hub", hub.as_deref().unwrap_or("-"))?;
+                field(f, "children", children)
+            }
+            Event::Refused { reason, line } => {
+                field(f, "reason", reason)?;
+                field(f, "line", line)
+            }
+            Event::Ignored { kind, from, reason } => {
+                field(f, "type", kind)?;
+                field(f, "from", from)?;
+                field(f, "reason", reason)
+            }
+            Event::Suspect { peer, unacked } => {
+                field(f, "peer", peer)?;
+                field(f, "unacked", unacked)
+            }
+            Event::Healthy { peer } => field(f, "peer", peer),
+            Event::Gap {
+                peer,
+                missing,
+                came,
+            } => {
+                field(f, "peer", peer)?;
+                field(f, "missing", missing)?;
+                field(f, "came", came)
+            }
+            Event::Departs { towards } => field(
+                f,
+                "towards",
+                match towards {
+                    Towards::Hub => "hub",
+                    Towards::Leaves => "leaves",
+                },
+            ),
+            Event::Resent {
+                peer,
+                offset,
+                items,
+            } => {
+                field(f, "peer", peer)?;
+                field(f, "offset", offset)?;
+                field(f, "items", items)
+            }
+        }
+    }
+}
+
+/// ` name=value`. A value with spaces, quotes or control characters is quoted and
+/// escaped as in JSON, so that one event is always one line; a long one is
+/// [clipped](clip).
+fn field(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+    let value = clip(&value.to_string());
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
+    if !value.is_empty() && value.chars().all(plain) {
+        return write!(f, " {name}={value}");
+    }
+    let mut quoted = Vec::new();
+    json::encode_str(&value, &mut quoted);
+    write!(f, " {name}={}", String::from_utf8_lossy(&quoted))
+}
+
+/// How much of a value is logged. Unit: characters. A message may have 16 MiB,
+/// and a log is for people.
+const MAX_VALUE: usize = 200;
+
+/// The beginning of `text`, up to 200 characters.
+pub fn clip(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The most events that wait for [`Node::poll_event`](crate::node::Node::poll_event);
+/// beyond it new ones are dropped. A driver takes them every turn of its loop, and
+/// one message makes one for every link at most, so only a driver that never asks
+/// gets there.
+const MAX_WAITING: usize = 10_000;
+
+/// The events that nobody has taken yet, of the levels that somebody wants.
+#[derive(Clone, Debug)]
+pub struct Events {
+    level: Level,
+    waiting: VecDeque<Event>,
+}
+
+impl Events {
+    /// None yet; only those up to `level` will be kept.
+    pub fn new(level: Level) -> Events {
+        Events {
+            level,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Adds one, if somebody wants it and there is room.
+    pub fn push(&mut self, event: Event) {
+        if event.level() <= self.level && self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(event);
+        }
+    }
+
+    /// The oldest one.
+    pub fn pop(&mut self) -> Option<Event> {
+        self.waiting.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_names_and_values() {
+        let event = Event::Suspect {
+            peer: "n3".into(),
+            unacked: 12,
+        };
+        assert_eq!(
+            event.to_string(),
+            "level=warn event=suspect peer=n3 unacked=12"
+        );
+    }
+
+    fn refused(line: &str) -> String {
+        let (reason, line) = ("why".into(), line.into());
+        Event::Refused { reason, line }.to_string()
+    }
+
+    #[test]
+    fn a_value_that_would_break_the_line_is_quoted() {
+        assert_eq!(
+            refused("a \"b\"\nlevel=info"),
+            r#"level=warn event=refused reason=why line="a \"b\"\nlevel=info""#
+        );
+        let long = refused(&"é".repeat(1000));
+        assert!(long.ends_with("éé...") && long.chars().count() < 250);
+        assert!(refused("").ends_with(r#" line="""#));
+    }
+
+    #[test]
+    fn events_that_nobody_wants_or_takes_do_not_pile_up() {
+        let mut events = Events::new(Level::Warn);
+        events.push(Event::Healthy { peer: "n1".into() });
+        assert_eq!(events.pop(), None);
+        for unacked in 0..2 * MAX_WAITING {
+            let peer = "n1".into();
+            events.push(Event::Suspect { peer, unacked });
+        }
+        assert_eq!(events.waiting.len(), MAX_WAITING);
+    }
+}

@@ -1,0 +1,62 @@
+//! "Say it back": the series' first lesson, and the smallest workload.
+
+use crate::json::Json;
+use crate::message::{Message, Refusal};
+use crate::workload::{self, Effects, Item, Workload};
+
+/// Answers `echo`. Holds nothing and spreads nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Echo;
+
+/// There is none.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Nothing {}
+
+impl Item for Nothing {
+    const WHAT: &'static str = "nothing: this workload spreads no items";
+
+    fn write(&self, _out: &mut Vec<u8>) {
+        match *self {}
+    }
+
+    fn read(_json: &Json<'_>) -> Option<Nothing> {
+        None
+    }
+}
+
+impl Workload for Echo {
+    type Item = Nothing;
+
+    const REQUESTS: &'static [&'static str] = &["echo"];
+
+    fn request(
+        &mut self,
+        kind: &str,
+        request: &Message<'_>,
+        effects: &mut Effects<'_, Nothing>,
+    ) -> Result<(), Refusal> {
+        match kind {
+            "echo" => echo(request, effects),
+            _ => Err(workload::unknown(kind, Self::REQUESTS)),
+        }
+    }
+
+    fn merge(&mut self, item: &Nothing) -> bool {
+        match *item {}
+    }
+
+    fn len(&self) -> u64 {
+        0
+    }
+}
+
+/// Gives back what came, whatever JSON that is.
+///
+/// # Errors
+///
+/// [`Refusal`] if nothing came.
+pub fn echo<I>(request: &Message<'_>, effects: &mut Effects<'_, I>) -> Result<(), Refusal> {
+    let echo = request.body.any("echo")?;
+    effects.reply(request, "echo_ok", |body| body.value("echo", echo));
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What the nodes are for: a workload answers requests from its own state and
+//! spreads *items*.
+//!
+//! A [`Workload`] is a small state machine that knows nothing of neighbours, time
+//! or the wire between nodes. Whatever it [spreads](Effects::spread) reaches every
+//! other node's [`merge`](Workload::merge), by the tree and the links.
+//!
+//! # The law
+//!
+//! Items arrive **at least once, in any order**: a link that loses its peer's
+//! memory sends again, and a tree has no clock. So merging must be
+//! *commutative*, *associative* and *idempotent*: the states form a *join
+//! semilattice* and a merge is its join (Shapiro, Preguiça, Baquero and Zawirski,
+//! "Conflict-free replicated data types", 2011). Then all nodes that have merged
+//! the same items are in the same state, whatever happened on the way.
+
+pub mod broadcast;
+pub mod echo;
+
+use crate::json::{self, Json};
+use crate::message::{self, ErrorCode, Message, Refusal};
+
+/// A state machine that many nodes hold together.
+pub trait Workload: Default {
+    /// What spreads. Small: each link keeps one until the neighbour has it.
+    type Item: Item;
+
+    /// The names of its requests, for whoever asks for another one.
+    const REQUESTS: &'static [&'static str];
+
+    /// A client asks for something. `kind` is the request's name.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], to be answered with an error; the state has not changed then.
+    fn request(
+        &mut self,
+        kind: &str,
+        request: &Message<'_>,
+        effects: &mut Effects<'_, Self::Item>,
+    ) -> Result<(), Refusal>;
+
+    /// Takes an item in; says whether it was news, and so should travel on. See
+    /// the law above.
+    fn merge(&mut self, item: &Self::Item) -> bool;
+
+    /// How many items it holds.
+    fn len(&self) -> u64;
+
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The workloads, by Maelstrom's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// [`broadcast`]
+    Broadcast,
+    /// [`echo`]
+    Echo,
+}
+
+impl Name {
+    /// The workload with this name.
+    pub fn from_name(name: &str) -> Option<Name> {
+        match name {
+            "broadcast" => Some(Name::Broadcast),
+            "echo" => Some(Name::Echo),
+            _ => None,
+        }
+    }
+}
+
+/// What a workload spreads, and its form on the wire.
+pub trait Item: Clone + std::fmt::Debug + PartialEq {
+    /// What [`read`](Item::read) expects, for error messages.
+    const WHAT: &'static str;
+
+    /// Appends it as JSON.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads it; `None` if it is something else.
+    fn read(json: &Json<'_>) -> Option<Self>;
+}
+
+impl Item for i64 {
+    const WHAT: &'static str = "an integer";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        json::encode_int(*self, out);
+    }
+
+    fn read(json: &Json<'_>) -> Option<i64> {
+        json.as_int()
+    }
+}
+
+/// What a workload causes: replies and items to spread.
+#[derive(Debug)]
+pub struct Effects<'a, I> {
+    /// The node's own name.
+    pub(crate) node: &'a str,
+    /// Lines for clients.
+    pub(crate) replies: &'a mut Vec<u8>,
+    /// News for the neighbours.
+    pub(crate) items: Vec<I>,
+}
+
+impl<I> Effects<'_, I> {
+    /// Answers `request` with a body of this type and these fields, if it wants an answer.
+    pub fn reply(
+        &mut self,
+        request: &Message<'_>,
+        kind: &'static str,
+        fields: impl FnOnce(&mut json::Object<'_>),
+    ) {
+        if let Some(in_reply_to) = request.msg_id {
+            message::write(self.replies, self.node, request.src, |body| {
+                body.word("type", kind);
+                body.value("in_reply_to", in_reply_to);
+                fields(body);
+            });
+        }
+    }
+
+    /// Sends `item` to all other nodes.
+    pub fn spread(&mut self, item: I) {
+        self.items.push(item);
+    }
+}
+
+/// The refusal of a request that no one knows.
+pub(crate) fn unknown(kind: &str, requests: &[&str]) -> Refusal {
+    Refusal {
+        code: ErrorCode::NotSupported,
+        text: format!(
+            "no request is called {}; there are init, stats, {}",
+            Json::String(crate::event::clip(kind).into()),
+            requests.join(", ")
+        ),
+    }
+}
