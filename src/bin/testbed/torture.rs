@@ -596,19 +596,15 @@ impl<'a> World<'a> {
             self.tally.cut_off += 1;
             return Ok(());
         }
-        let mut values = packet.values.iter();
-        if let Some(value) = values.find(|&&value| !self.given.contains(value)) {
-            return Err(format!(
-                "n{src} tells n{dest} of {value}, which nobody sent"
-            ));
-        }
         self.tell(dest, &packet.line, &packet.values)
     }
 
     /// Gives a node a line that brings it these values.
     fn tell(&mut self, node: usize, line: &[u8], values: &[i64]) -> Result<(), String> {
         for &value in values {
-            self.model[node].insert(value);
+            if self.model[node].insert(value) && !self.given.contains(value) {
+                return Err(format!("n{node} is told of {value}, which nobody sent"));
+            }
         }
         self.cluster.tell(node, line);
         if self.pauses[node] > 0 {
