@@ -14,6 +14,16 @@
 //!
 //! A line that is no message becomes a [`Rejection`], which carries the error
 //! reply for its sender where the line says who that is.
+//!
+//! Two rules for replies, each decided once, here:
+//!
+//! - `msg_id` is an integer, says Maelstrom. Anything else, `null` and `3.0` among
+//!   it, is refused with error 12, and that error's `in_reply_to` gives back the
+//!   very JSON that came: whoever numbers requests in another way can only
+//!   recognise what it sent.
+//! - What has an `in_reply_to`, of whatever kind, is itself a reply. This node asks
+//!   nobody anything, and answering answers would never end: it is refused, and
+//!   nobody is told.
 
 use crate::interval_set::IntervalSet;
 use crate::json::{self, Json};
@@ -117,8 +127,8 @@ pub enum Body {
     },
     /// "I cannot", with Maelstrom's code and a sentence.
     Error {
-        /// The request's number.
-        in_reply_to: i64,
+        /// The request's number; what stood there if that is no number.
+        in_reply_to: Json<'static>,
         /// Which kind of error.
         code: ErrorCode,
         /// What was wrong, and what would be right.
@@ -179,6 +189,8 @@ impl ErrorCode {
 pub struct Rejection {
     /// What was wrong, where, and what would be right.
     pub text: String,
+    /// Whom the line was for, if it tells that.
+    pub dest: Option<String>,
     /// The error reply for the sender, if the line tells who sent it and under
     /// which number.
     pub reply: Option<Box<Message>>,
@@ -192,7 +204,11 @@ impl Message {
     /// [`Rejection`] if the line is not JSON, has no valid envelope, a type that
     /// no request has, or a field that is missing or of the wrong kind.
     pub fn decode(line: &[u8]) -> Result<Message, Rejection> {
-        let refuse = |text: String| Rejection { text, reply: None };
+        let refuse = |text: String| Rejection {
+            text,
+            dest: None,
+            reply: None,
+        };
         let json = Json::parse(line).map_err(|error| refuse(error.to_string()))?;
         if !matches!(json, Json::Object(_)) {
             return Err(refuse(
@@ -208,22 +224,21 @@ impl Message {
         match decode_body(body) {
             Ok(body) => Ok(Message { src, dest, body }),
             Err((code, text)) => {
-                let msg_id = body.get("msg_id").and_then(Json::as_int);
+                let is_reply = body.get("in_reply_to").is_some();
+                let msg_id = body.get("msg_id").filter(|_| !is_reply);
+                let reply = msg_id.map(|msg_id| {
+                    let body = Body::Error {
+                        in_reply_to: msg_id.to_static(),
+                        code,
+                        text: text.clone(),
+                    };
+                    let (src, dest) = (dest.clone(), src);
+                    Box::new(Message { src, dest, body })
+                });
                 Err(Rejection {
-                    reply: msg_id.map(|in_reply_to| {
-                        let text = text.clone();
-                        let body = Body::Error {
-                            in_reply_to,
-                            code,
-                            text,
-                        };
-                        Box::new(Message {
-                            src: dest,
-                            dest: src,
-                            body,
-                        })
-                    }),
                     text,
+                    dest: Some(dest),
+                    reply,
                 })
             }
         }
@@ -243,6 +258,10 @@ impl Message {
 
 fn decode_body(body: &Json<'_>) -> Result<Body, (ErrorCode, String)> {
     let malformed = |text| (ErrorCode::MalformedRequest, text);
+    if body.get("in_reply_to").is_some() {
+        let text = "it has in_reply_to, and this node has asked nothing";
+        return Err(malformed(text.into()));
+    }
     let kind = body
         .get("type")
         .and_then(Json::as_str)
@@ -250,7 +269,7 @@ fn decode_body(body: &Json<'_>) -> Result<Body, (ErrorCode, String)> {
     let msg_id = match body.get("msg_id") {
         None => None,
         Some(Json::Int(id)) => Some(*id),
-        Some(_) => return Err(malformed("msg_id must be an integer".into())),
+        id => return Err(malformed(int(id, "msg_id").err().unwrap_or_default())),
     };
     let offset = |name| offset_field(body, name).map_err(malformed);
     let gap = || match body.get("gap") {
@@ -458,7 +477,8 @@ impl Body {
                 code,
                 text,
             } => {
-                int_field("in_reply_to", *in_reply_to, out);
+                name("in_reply_to", out);
+                in_reply_to.encode(out);
                 int_field("code", code.number(), out);
                 str_field("text", text, out);
             }
@@ -710,7 +730,7 @@ mod tests {
             assert_eq!((reply.src.as_str(), reply.dest.as_str()), ("n0", "c1"));
             match reply.body {
                 Body::Error {
-                    in_reply_to: 1,
+                    in_reply_to: Json::Int(1),
                     code,
                     ..
                 } => assert_eq!(code.number(), number, "{text}"),
@@ -720,14 +740,42 @@ mod tests {
     }
 
     #[test]
-    fn without_an_address_there_is_no_reply() {
-        for text in [
-            r#"{"type":"fly"}"#,
-            r#"{"type":"read","msg_id":"one"}"#,
-            r#"{"type":"read","msg_id":1.0}"#,
+    fn a_msg_id_that_is_no_integer_is_refused_and_given_back_as_it_came() {
+        for id in [
+            "null",
+            "3.0",
+            "1e2",
+            "\"x\"",
+            "[1,{}]",
+            "9223372036854775808",
         ] {
-            assert_eq!(rejection(text).reply, None, "{text}");
+            for kind in ["broadcast", "read", "delta"] {
+                let text = format!(r#"{{"type":"{kind}","message":1,"msg_id":{id}}}"#);
+                let reply = rejection(&text).reply.expect(&text);
+                let mut out = Vec::new();
+                reply.encode(&mut out);
+                let out = String::from_utf8(out).unwrap();
+                let part = format!(
+                    r#""in_reply_to":{id},"code":12,"text":"msg_id must be an integer from"#
+                );
+                assert!(out.contains(&part), "{text}: {out}");
+            }
         }
+    }
+
+    #[test]
+    fn what_has_an_in_reply_to_is_never_answered() {
+        for id in ["1", "null", "1.0", "\"x\""] {
+            for kind in ["\"error\"", "\"read\"", "\"fly\"", "7"] {
+                let text = format!(r#"{{"type":{kind},"msg_id":1,"in_reply_to":{id}}}"#);
+                assert_eq!(rejection(&text).reply, None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_address_there_is_no_reply() {
+        assert_eq!(rejection(r#"{"type":"fly"}"#).reply, None);
         for line in [
             "",
             "7",

@@ -70,6 +70,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::interval_set::IntervalSet;
+use crate::json::Json;
 use crate::link::{Link, Segment, Timing};
 use crate::log::{self, Level, Record};
 use crate::message::{Body, ErrorCode, Message, Rejection};
@@ -170,14 +171,17 @@ impl Node {
     pub fn handle_line(&mut self, now: Instant, line: &[u8]) {
         match Message::decode(line) {
             Ok(message) => self.handle_message(now, message),
-            Err(Rejection { text, reply }) => {
+            Err(Rejection { text, dest, reply }) => {
                 self.log(Level::Warn, || {
                     let start = &line[..line.len().min(LOGGED_LINE)];
                     Record::new(Level::Warn, "refused")
                         .field("reason", &text)
                         .field("line", String::from_utf8_lossy(start))
                 });
-                self.outbox.extend(reply.map(|reply| *reply));
+                // A line for somebody else is not ours to answer.
+                if dest.is_some_and(|dest| self.is_for_me(&dest)) {
+                    self.outbox.extend(reply.map(|reply| *reply));
+                }
             }
         }
     }
@@ -185,6 +189,10 @@ impl Node {
     /// A message came in.
     pub fn handle_message(&mut self, now: Instant, message: Message) {
         let Message { src, dest, body } = message;
+        if !self.is_for_me(&dest) {
+            let text = format!("the message is to {}", log::clip(&dest));
+            return self.ignore(&src, body.kind(), &text);
+        }
         if let Body::Init {
             msg_id,
             node_id,
@@ -193,17 +201,10 @@ impl Node {
         {
             return self.init(src, dest, msg_id, node_id, &node_ids);
         }
-        let Some(member) = &self.member else {
+        if self.member.is_none() {
             let text = "not initialised yet: init comes first";
-            return self.refuse(src, dest, &body, ErrorCode::TemporarilyUnavailable, text);
-        };
-        if dest != member.id {
-            let text = format!(
-                "this is {}, the message is to {}",
-                member.id,
-                log::clip(&dest)
-            );
-            return self.refuse(src, dest, &body, ErrorCode::MalformedRequest, &text);
+            let code = ErrorCode::TemporarilyUnavailable;
+            return self.refuse(src, dest, (body.kind(), body.msg_id()), code, text);
         }
         match body {
             Body::Broadcast { msg_id, message } => {
@@ -304,11 +305,24 @@ impl Node {
         }
     }
 
-    fn refuse(&mut self, src: String, dest: String, body: &Body, code: ErrorCode, text: &str) {
-        self.ignore(&src, body.kind(), text);
+    /// Whether a node that knows its name is called `dest`. Before `init` it has
+    /// none, and answers to whatever it is called: its pipe has nobody else.
+    fn is_for_me(&self, dest: &str) -> bool {
+        self.member.as_ref().is_none_or(|member| member.id == dest)
+    }
+
+    fn refuse(
+        &mut self,
+        src: String,
+        dest: String,
+        (kind, msg_id): (&str, Option<i64>),
+        code: ErrorCode,
+        text: &str,
+    ) {
+        self.ignore(&src, kind, text);
         let text = text.to_owned();
-        self.reply(src, dest, body.msg_id(), |in_reply_to| Body::Error {
-            in_reply_to,
+        self.reply(src, dest, msg_id, |in_reply_to| Body::Error {
+            in_reply_to: Json::Int(in_reply_to),
             code,
             text,
         });
@@ -334,16 +348,19 @@ impl Node {
             let text = format!("this is {} already", member.id);
             return self.ignore(&src, "init", &text);
         }
-        let member = match Member::new(&self.config, id, ids) {
+        let member = if id == dest {
+            Member::new(&self.config, id, ids)
+        } else {
+            Err(format!(
+                "node_id must be {}, whom the init is for",
+                log::clip(&dest)
+            ))
+        };
+        let member = match member {
             Ok(member) => member,
             Err(text) => {
-                self.ignore(&src, "init", &text);
                 let code = ErrorCode::MalformedRequest;
-                return self.reply(src, dest, msg_id, |in_reply_to| Body::Error {
-                    in_reply_to,
-                    code,
-                    text,
-                });
+                return self.refuse(src, dest, ("init", msg_id), code, &text);
             }
         };
         self.log(Level::Info, || {
@@ -360,12 +377,6 @@ impl Node {
                     member.neighbours.iter().filter(|n| !n.is_parent).count(),
                 )
         });
-        // A node's replies come from the name it was given.
-        let dest = if dest == member.id {
-            dest
-        } else {
-            member.id.clone()
-        };
         self.member = Some(member);
         self.reply(src, dest, msg_id, |in_reply_to| Body::InitOk {
             in_reply_to,
@@ -771,7 +782,7 @@ mod tests {
             node_id: "n4".into(),
             node_ids: vec!["n4".into()],
         };
-        node.handle_message(ms(0), message("c0", "n4", init));
+        node.handle_message(ms(0), message("c0", "n3", init));
         assert_eq!(drain(&mut node), []);
         assert!(logged(&mut node).contains("reason=\"this is n3 already\""));
         assert_eq!(node.links().next().map(|(id, _)| id), Some("n0"));
@@ -815,10 +826,65 @@ mod tests {
     }
 
     #[test]
-    fn a_message_to_somebody_else_is_refused() {
+    fn a_line_to_somebody_else_is_logged_and_never_answered_whatever_it_is() {
         let mut node = node(2, "n0");
-        assert_eq!(broadcast(&mut node, ms(1), "n1", 7)[0].body.kind(), "error");
+        logged(&mut node);
+        for body in [
+            r#"{"type":"broadcast","msg_id":1,"message":7}"#,
+            r#"{"type":"broadcast","msg_id":1,"message":"x"}"#,
+            r#"{"type":"read","msg_id":null}"#,
+            r#"{"type":"fly","msg_id":1}"#,
+            r#"{"msg_id":1}"#,
+            r#"{"type":"init","msg_id":1,"node_id":"n9","node_ids":["n9"]}"#,
+        ] {
+            let line = format!(r#"{{"src":"c1","dest":"n9","body":{body}}}"#);
+            node.handle_line(ms(1), line.as_bytes());
+            assert_eq!(drain(&mut node), [], "{line}");
+            assert_eq!(logged(&mut node).lines().count(), 1, "{line}");
+        }
         assert_eq!(values(&node), []);
+    }
+
+    #[test]
+    fn a_reply_is_logged_and_never_answered_before_init_neither() {
+        for mut node in [Node::new(Config::default()), node(2, "n0")] {
+            logged(&mut node);
+            for kind in ["error", "read", "broadcast", "fly", "init", "delta"] {
+                let line = format!(
+                    r#"{{"src":"n1","dest":"n0","body":{{"type":"{kind}","msg_id":1,"in_reply_to":1,"message":7,"node_id":"n0","node_ids":["n0"],"offset":0,"values":[7],"ack":0}}}}"#
+                );
+                node.handle_line(ms(1), line.as_bytes());
+                assert_eq!(drain(&mut node), [], "{line}");
+                assert_eq!(logged(&mut node).lines().count(), 1, "{line}");
+            }
+            assert_eq!(values(&node), []);
+        }
+    }
+
+    #[test]
+    fn a_broadcast_with_a_msg_id_that_is_no_integer_is_answered_with_12_and_not_stored() {
+        let mut node = node(2, "n0");
+        for id in ["null", "3.0", "\"x\""] {
+            let body = format!(r#"{{"type":"broadcast","msg_id":{id},"message":7}}"#);
+            let line = format!(r#"{{"src":"c1","dest":"n0","body":{body}}}"#);
+            node.handle_line(ms(1), line.as_bytes());
+            assert_eq!(error_code(&mut node), Some(12), "{line}");
+        }
+        assert_eq!(values(&node), []);
+    }
+
+    #[test]
+    fn an_init_in_another_name_is_refused_under_the_name_that_was_called() {
+        let mut node = Node::new(Config::default());
+        let line = br#"{"src":"c0","dest":"n0","body":{"type":"init","msg_id":1,"node_id":"n1","node_ids":["n0","n1"]}}"#;
+        node.handle_line(ms(0), line);
+        assert!(logged(&mut node).contains("node_id must be n0"));
+        let said = drain(&mut node);
+        assert_eq!((said.len(), said[0].src.as_str()), (1, "n0"));
+        assert_eq!(said[0].body.kind(), "error");
+        let line = br#"{"src":"c0","dest":"n0","body":{"type":"read","msg_id":2}}"#;
+        node.handle_line(ms(0), line);
+        assert_eq!(error_code(&mut node), Some(11), "it is still nobody");
     }
 
     #[test]
