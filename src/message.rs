@@ -435,7 +435,8 @@ impl Body {
                 messages,
             } => {
                 int_field("in_reply_to", *in_reply_to, out);
-                list_field("messages", messages.iter(), out, json::encode_int);
+                name("messages", out);
+                json::encode_ranges(messages.ranges(), out);
             }
             Body::EchoOk { in_reply_to, echo } => {
                 int_field("in_reply_to", *in_reply_to, out);

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::engine::Failure;
+use super::rng::Rng;
 use crate::interval_set::IntervalSet;
 use crate::json::Json;
 use crate::message::{Body, Message};
@@ -34,6 +35,9 @@ const DELTAS: usize = 200_000;
 
 /// Values of a delta: what gathers in the hub's default window.
 const DELTA_VALUES: usize = 8;
+
+/// Values far apart that a read shows: what costs most to spell out.
+const SPARSE_VALUES: usize = 300_000;
 
 /// A node that is killed when the measurement ends, however that is.
 struct Node(Child);
@@ -303,6 +307,25 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         std::hint::black_box(&wire);
     });
     row("encoding a read of a million values", megabytes(encode));
+
+    let mut rng = Rng::new(1, "sparse values");
+    let sparse = Body::ReadOk {
+        in_reply_to: 1,
+        messages: (0..SPARSE_VALUES)
+            .map(|_| rng.below(10_000_000_000) as i64)
+            .collect(),
+    };
+    wire.clear();
+    sparse.encode(&mut wire);
+    let encode = throughput(wire.len(), || {
+        wire.clear();
+        sparse.encode(&mut wire);
+        std::hint::black_box(&wire);
+    });
+    row(
+        "encoding a read of 300 000 sparse values",
+        megabytes(encode),
+    );
 
     let (small, large) = (hostile(1 << 20), hostile(stdio::MAX_LINE));
     for ((name, small), (_, large)) in small.iter().zip(&large) {
