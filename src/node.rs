@@ -92,6 +92,15 @@ const LOGGED_LINE: usize = 1000;
 /// every link at most, so only a driver that never asks gets there.
 const LOG_LIMIT: usize = 10_000;
 
+/// Links are asked for more as long as the outbox got fewer values than this from
+/// them.
+///
+/// Unit: values of 8 bytes. Each link has at most a [`WINDOW`](crate::link::WINDOW)
+/// of 16 384 to send, so no more than 256 KiB wait at once, however many links there
+/// are. The values of an ordinary window fit, so that one look at the log after
+/// `handle_timeout` tells all of it.
+const OUTBOX_VALUES: usize = 16 << 10;
+
 /// A broadcast node, without its surroundings.
 ///
 /// # The contract
@@ -114,6 +123,9 @@ pub struct Node {
     /// Every value heard of.
     values: IntervalSet,
     outbox: VecDeque<Message>,
+    /// After a timeout: when it was, and the first neighbour whose link was not yet
+    /// asked what it has to send.
+    asking: Option<(Instant, usize)>,
     log: VecDeque<Record>,
 }
 
@@ -151,6 +163,7 @@ impl Node {
             member: None,
             values: IntervalSet::new(),
             outbox: VecDeque::new(),
+            asking: None,
             log: VecDeque::new(),
         }
     }
@@ -493,47 +506,57 @@ impl Node {
                     .field("unacked", link.unacked());
                 records.push((Level::Warn, record));
             }
-            let retransmitted = link.stats().retransmitted;
-            while let Some(segment) = link.poll_transmit(now) {
-                if debug && link.stats().retransmitted > retransmitted {
-                    let record = Record::new(Level::Debug, "retransmits")
-                        .field("peer", &*id)
-                        .field("offset", segment.offset)
-                        .field("values", segment.items.len());
-                    records.push((Level::Debug, record));
-                }
-                let Segment {
-                    offset,
-                    items,
-                    ack,
-                    gap,
-                } = segment;
-                let body = if items.is_empty() {
-                    Body::Ack { offset, ack, gap }
-                } else {
-                    Body::Delta {
-                        offset,
-                        values: items,
-                        ack,
-                        gap,
-                    }
-                };
-                self.outbox.push_back(Message {
-                    src: member.id.clone(),
-                    dest: id.clone(),
-                    body,
-                });
-            }
         }
         member.schedule_probe(now);
         for (level, record) in records {
             self.log(level, || record);
+        }
+        self.asking = Some((now, 0));
+        self.ask_links();
+    }
+
+    /// Fills the outbox with what the links have to say, up to [`OUTBOX_VALUES`]: a
+    /// hub's window may have megabytes for each of hundreds of leaves.
+    fn ask_links(&mut self) {
+        let (Some((now, first)), Some(member)) = (self.asking.take(), &mut self.member) else {
+            return;
+        };
+        let mut records = Vec::new();
+        let mut values = 0;
+        for (index, neighbour) in member.neighbours.iter_mut().enumerate().skip(first) {
+            let link = &mut neighbour.link;
+            let retransmitted = link.stats().retransmitted;
+            while let Some(segment) = link.poll_transmit(now) {
+                if link.stats().retransmitted > retransmitted {
+                    let record = Record::new(Level::Debug, "retransmits")
+                        .field("peer", &neighbour.id)
+                        .field("offset", segment.offset)
+                        .field("values", segment.items.len());
+                    records.push(record);
+                }
+                values += segment.items.len();
+                self.outbox.push_back(Message {
+                    src: member.id.clone(),
+                    dest: neighbour.id.clone(),
+                    body: segment.into(),
+                });
+            }
+            if values >= OUTBOX_VALUES {
+                self.asking = Some((now, index + 1));
+                break;
+            }
+        }
+        for record in records {
+            self.log(Level::Debug, || record);
         }
     }
 
     /// The next message to send, in the order in which they became due.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Message> {
+        if self.outbox.is_empty() {
+            self.ask_links();
+        }
         self.outbox.pop_front()
     }
 
@@ -559,6 +582,27 @@ impl Node {
     #[must_use]
     pub fn poll_log(&mut self) -> Option<Record> {
         self.log.pop_front()
+    }
+}
+
+/// What a link sends is a delta, or an ack if it has no items.
+impl From<Segment<i64>> for Body {
+    fn from(segment: Segment<i64>) -> Body {
+        let Segment {
+            offset,
+            items,
+            ack,
+            gap,
+        } = segment;
+        if items.is_empty() {
+            return Body::Ack { offset, ack, gap };
+        }
+        Body::Delta {
+            offset,
+            values: items,
+            ack,
+            gap,
+        }
     }
 }
 
@@ -911,6 +955,37 @@ mod tests {
             ],
             "the first value opened the window; n2 does not hear its own"
         );
+    }
+
+    #[test]
+    fn what_a_hub_has_for_many_leaves_is_made_while_it_is_taken_and_not_before() {
+        let mut node = node(100, "n0");
+        for value in 0..20_000 {
+            broadcast(&mut node, ms(0), "n0", 7 * value);
+        }
+        node.handle_timeout(ms(150));
+        let mut sent = BTreeMap::new();
+        loop {
+            let waiting: usize = node.outbox.iter().map(|message| count(&message.body)).sum();
+            assert!(waiting <= OUTBOX_VALUES + crate::link::WINDOW, "{waiting}");
+            let Some(message) = node.poll_transmit() else {
+                break;
+            };
+            *sent.entry(message.dest).or_insert(0) += count(&message.body);
+        }
+        assert_eq!(sent.len(), 99);
+        let full = |&values: &usize| values == crate::link::WINDOW;
+        assert!(
+            sent.values().all(full),
+            "each leaf gets all it may: {sent:?}"
+        );
+    }
+
+    fn count(body: &Body) -> usize {
+        match body {
+            Body::Delta { values, .. } => values.len(),
+            _ => 0,
+        }
     }
 
     #[test]
