@@ -266,11 +266,8 @@ fn decode_body(body: &Json<'_>) -> Result<Body, (ErrorCode, String)> {
         .get("type")
         .and_then(Json::as_str)
         .ok_or_else(|| malformed("body.type must be a string".into()))?;
-    let msg_id = match body.get("msg_id") {
-        None => None,
-        Some(Json::Int(id)) => Some(*id),
-        id => return Err(malformed(int(id, "msg_id").err().unwrap_or_default())),
-    };
+    let msg_id = body.get("msg_id").map(|id| int(Some(id), "msg_id"));
+    let msg_id = msg_id.transpose().map_err(malformed)?;
     let offset = |name| offset_field(body, name).map_err(malformed);
     let gap = || match body.get("gap") {
         None => Ok(false),
