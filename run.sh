@@ -13,5 +13,8 @@ fi
 if [ "${1:-}" = mutants ]; then
     exec cargo test --release --quiet --test mutants -- --ignored --nocapture
 fi
+if [ "${1:-}" = test-page ] && [ $# = 1 ]; then
+    exec cargo test --release --quiet --test page_in_browser -- --ignored --nocapture
+fi
 cargo build --release --quiet --target-dir target
 exec target/release/testbed "$@"
