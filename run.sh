@@ -18,25 +18,29 @@ done
 unset CDPATH
 cd -P "$(dirname "$script")"
 
+# Two commands are tests of their own, and take no options.
 case ${1:-} in
 mutants)
-    usage='usage: ./run.sh mutants
-Makes one mistake at a time in a copy of the sources (target/mutants), builds it and
-counts the torture runs until the mistake is caught. Takes no options, and minutes.'
-    case ${2:-} in
-    '') ;;
+    about='Makes one mistake at a time in a copy of the sources (target/mutants), builds it and
+counts the torture runs until the mistake is caught. Takes no options, and minutes.' ;;
+test-page)
+    about='Opens fresh report pages in a headless Chromium and tries everything on them. Takes no
+options; needs a browser (Debian'"'"'s package chromium, or CHROMIUM=/path/to/it).' ;;
+*) about= ;;
+esac
+if [ "$about" ] && [ $# -gt 1 ]; then
+    case $2 in
     -h | --help)
-        echo "$usage"
+        printf 'usage: ./run.sh %s\n%s\n' "$1" "$about"
         exit 0
         ;;
     *)
-        echo "run.sh: mutants takes no options, not '$2'" >&2
-        echo "$usage" >&2
+        echo "run.sh: $1 takes no options, not '$2'" >&2
+        printf 'usage: ./run.sh %s\n%s\n' "$1" "$about" >&2
         exit 2
         ;;
     esac
-    ;;
-esac
+fi
 
 if ! command -v cargo >/dev/null; then
     echo "run.sh: cargo is missing, which builds hubcast; https://rustup.rs installs it" >&2
@@ -51,6 +55,9 @@ test)
     ;;
 mutants)
     exec cargo test --release --quiet --test mutants -- --ignored --nocapture
+    ;;
+test-page)
+    exec cargo test --release --quiet --test page_in_browser -- --ignored --nocapture
     ;;
 esac
 # Cargo runs what it has built: a config file may put it in another folder than

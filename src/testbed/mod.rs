@@ -19,7 +19,6 @@
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
 //! | [`page`] | `report.html` and `messages.svg`: the run to watch |
-//! | [`browser`] | that page in a real browser |
 //! | [`report`] | limits, table, `results.json` |
 //! | [`maelstrom`] | the same run on the real Maelstrom |
 //! | [`rng`] | randomness from a seed |
@@ -33,7 +32,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 pub mod bench;
-pub mod browser;
 pub mod checker;
 pub mod engine;
 pub mod journal;
@@ -97,9 +95,6 @@ pub fn main(args: &[String]) -> u8 {
         Ok(Command::Bench) => {
             let report = own_program().and_then(|node| bench::run(&node));
             return status(report.map(|text| (text, true)));
-        }
-        Ok(Command::TestPage) => {
-            return status(browser::main(&mut say).map(|passed| (String::new(), passed)));
         }
         Ok(Command::Help) => {
             say(options::HELP);
