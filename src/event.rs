@@ -82,6 +82,12 @@ pub enum Event {
         /// What was wrong, where, and what would be right.
         reason: String,
     },
+    /// Nobody read stderr, so some events were not written. Not the core's, but its
+    /// driver's.
+    Dropped {
+        /// How many.
+        records: u64,
+    },
     /// A neighbour does not answer.
     Suspect {
         /// The neighbour.
@@ -123,7 +129,10 @@ impl Event {
     /// How important it is.
     pub fn level(&self) -> Level {
         match self {
-            Event::Refused { .. } | Event::Ignored { .. } | Event::Suspect { .. } => Level::Warn,
+            Event::Refused { .. }
+            | Event::Ignored { .. }
+            | Event::Dropped { .. }
+            | Event::Suspect { .. } => Level::Warn,
             Event::Init { .. } | Event::Healthy { .. } => Level::Info,
             Event::Gap { .. } | Event::Departs { .. } | Event::Resent { .. } => Level::Debug,
         }
@@ -139,6 +148,7 @@ impl Display for Event {
             Event::Init { .. } => name("init"),
             Event::Refused { .. } => name("refused"),
             Event::Ignored { .. } => name("ignored"),
+            Event::Dropped { .. } => name("dropped"),
             Event::Suspect { .. } => name("suspect"),
             Event::Healthy { .. } => name("healthy"),
             Event::Gap { .. } => name("gap"),
@@ -166,6 +176,7 @@ impl Display for Event {
                 field(f, "from", from)?;
                 field(f, "reason", reason)
             }
+            Event::Dropped { records } => field(f, "records", records),
             Event::Suspect { peer, unacked } => {
                 field(f, "peer", peer)?;
                 field(f, "unacked", unacked)

@@ -3,27 +3,34 @@
 //! Exit status: 0 at the end of the input, 1 if stdin or stdout fail (a closed
 //! stdout among that), 2 for wrong arguments.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use hubcast::config::{self, Command, Config};
+use hubcast::event::Level;
 use hubcast::node::Node;
-use hubcast::stdio::{Arrival, Input, Line, MAX_LINE, Output};
+use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
 use hubcast::time::Instant;
 use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
 
-/// Output is written early when a turn has made this much of it.
+/// Output is written when there is this much of it, and at the end of a turn.
 ///
-/// Unit: bytes. One write a turn is the rule; many large reads in one turn must
-/// not add up in memory.
+/// Unit: bytes. One write a turn is the rule; many large reads in one turn, or a hub's
+/// batches for hundreds of leaves, must not add up in memory.
 const FLUSH_AT: usize = 1 << 20;
+
+/// How long a node that ends waits for somebody to read the rest of its log.
+///
+/// Unit: time. A reader that lives takes it in a moment; one that does not must not
+/// keep the process. Well below the two seconds that the testbed gives a node.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 const WELCOME: &str = r#"hubcast is a Maelstrom broadcast node: one JSON message a line. --help tells more, Ctrl-D ends it. Try:
 {"src":"c1","dest":"n1","body":{"type":"init","msg_id":1,"node_id":"n1","node_ids":["n1"]}}
 {"src":"c1","dest":"n1","body":{"type":"echo","msg_id":2,"echo":"hello"}}
 {"src":"c1","dest":"n1","body":{"type":"broadcast","msg_id":3,"message":42}}
-{"src":"c1","dest":"n1","body":{"type":"read","msg_id":4}}
-"#;
+{"src":"c1","dest":"n1","body":{"type":"read","msg_id":4}}"#;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args_os()
@@ -41,89 +48,124 @@ fn main() -> ExitCode {
             match result {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    tell(&format!("level=error event=exit reason=\"{error}\"\n"));
+                    // What waited before this has had its time.
+                    say(&format!("level=error event=exit reason=\"{error}\""));
                     ExitCode::FAILURE
                 }
             }
         }
         Err(error) => {
-            tell(&format!("hubcast: {error}\n"));
+            say(&format!("hubcast: {error}"));
             ExitCode::from(2)
         }
     }
 }
 
 fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
+    match Output::stdout().and_then(|mut output| output.write_all(text.as_bytes())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("hubcast: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// Writes to stderr. If even that is closed, there is nobody left to tell.
-fn tell(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+/// A last line to stderr. If nobody reads even that, there is nobody left to tell.
+fn say(text: &str) {
+    if let Ok(mut log) = LogOutput::stderr() {
+        log.push(text);
+        log.flush(LAST_WORDS);
+    }
 }
 
 /// Drives one [`Node`] with stdin, stdout and the clock, until the input ends.
 fn run<W: Workload>(config: Config) -> io::Result<()> {
-    let started = std::time::Instant::now();
-    let clock = || Instant::ZERO + started.elapsed();
     let mut input = Input::stdin()?;
-    let mut output = Output::stdout()?;
-    let mut node = Node::<W>::new(config);
-    let mut out = Vec::new();
+    let mut process = Process {
+        warns: config.log >= Level::Warn,
+        node: Node::<W>::new(config),
+        output: Output::stdout()?,
+        out: Vec::new(),
+        log: LogOutput::stderr()?,
+    };
     if io::stdin().is_terminal() {
-        tell(WELCOME);
+        process.log.push(WELCOME);
+        process.log.flush(Duration::ZERO);
     }
-    loop {
-        let wait = node.poll_timeout().map(|deadline| deadline - clock());
-        let arrival = input.wait_and_read(wait)?;
-        let now = clock();
-        while let Some(line) = input.lines.next_line() {
-            handle(&mut node, now, line);
-            drain(&mut node, &mut output, &mut out)?;
+    let result = process.serve(&mut input);
+    process.log.flush(LAST_WORDS);
+    result
+}
+
+/// A node and the way out of it.
+struct Process<W: Workload> {
+    node: Node<W>,
+    output: Output,
+    /// What the node has said and nobody was told yet.
+    out: Vec<u8>,
+    log: LogOutput,
+    /// Whether warnings are logged.
+    warns: bool,
+}
+
+impl<W: Workload> Process<W> {
+    /// The poll loop.
+    fn serve(&mut self, input: &mut Input) -> io::Result<()> {
+        let started = std::time::Instant::now();
+        let clock = || Instant::ZERO + started.elapsed();
+        loop {
+            let wait = self.node.poll_timeout().map(|deadline| deadline - clock());
+            let arrival = input.wait_and_read(wait, &mut self.log)?;
+            let now = clock();
+            while let Some(line) = input.lines.next_line() {
+                self.handle(now, line);
+                self.drain()?;
+            }
+            if arrival == Arrival::End
+                && let Some(line) = input.lines.rest()
+            {
+                self.handle(now, line);
+            }
+            self.node.end_turn(now);
+            self.drain()?;
+            self.write()?;
+            // Replies first: nobody waits for a log.
+            self.log.flush(Duration::ZERO);
+            if arrival == Arrival::End {
+                return Ok(());
+            }
         }
-        if arrival == Arrival::End
-            && let Some(line) = input.lines.rest()
-        {
-            handle(&mut node, now, line);
+    }
+
+    fn handle(&mut self, now: Instant, line: Line<'_>) {
+        match line {
+            Line::Complete(line) => self.node.handle_line(now, line),
+            Line::TooLong if self.warns => self.log.push(&format!(
+                "level=warn event=refused reason=\"a line may have {MAX_LINE} bytes\""
+            )),
+            Line::TooLong => {}
         }
-        node.end_turn(now);
-        drain(&mut node, &mut output, &mut out)?;
-        output.write_all(&out)?;
-        out.clear();
+    }
+
+    /// Takes what the node has to say, and writes it whenever it is a lot.
+    fn drain(&mut self) -> io::Result<()> {
+        while self.node.poll_transmit(&mut self.out) {
+            if self.out.len() >= FLUSH_AT {
+                self.write()?;
+            }
+        }
+        while let Some(event) = self.node.poll_event() {
+            self.log.push(&event.to_string());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.output.write_all(&self.out)?;
+        self.out.clear();
         // A huge reply must not keep its memory for good.
-        out.shrink_to(FLUSH_AT);
-        if arrival == Arrival::End {
-            return Ok(());
-        }
+        self.out.shrink_to(FLUSH_AT);
+        Ok(())
     }
-}
-
-fn handle<W: Workload>(node: &mut Node<W>, now: Instant, line: Line<'_>) {
-    match line {
-        Line::Complete(line) => node.handle_line(now, line),
-        Line::TooLong => tell(&format!(
-            "level=warn event=refused reason=\"a line may have {MAX_LINE} bytes\"\n"
-        )),
-    }
-}
-
-/// Takes what the node has to say.
-fn drain<W: Workload>(
-    node: &mut Node<W>,
-    output: &mut Output,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
-    while node.poll_transmit(out) {
-        if out.len() >= FLUSH_AT {
-            output.write_all(out)?;
-            out.clear();
-        }
-    }
-    while let Some(event) = node.poll_event() {
-        tell(&format!("{event}\n"));
-    }
-    Ok(())
 }

@@ -15,9 +15,16 @@
 //! [`Fields`] and written with [`json::Object`] by whom it concerns: a request by
 //! its workload, a delta by the link.
 //!
-//! A request without `msg_id` is obeyed and not answered. `msg_id` is an integer;
-//! a request with anything else is refused, and the error reply echoes in its
-//! `in_reply_to` just what came, since that is all that its sender can recognise.
+//! Three rules for replies:
+//!
+//! - A request without `msg_id` is obeyed and not answered.
+//! - `msg_id` is an integer, says Maelstrom. Anything else, `null` and `3.0` among
+//!   it, is refused with error 12, and that error's `in_reply_to` gives back the
+//!   very JSON that came: whoever numbers requests in another way can only
+//!   recognise what it sent.
+//! - What has an `in_reply_to`, of whatever kind, is itself a reply. This node asks
+//!   nobody anything, and answering answers would never end: it is ignored, and
+//!   nobody is told.
 
 use crate::json::{self, Json};
 

@@ -179,7 +179,8 @@ impl<W: Workload> Node<W> {
             .body
             .list("node_ids", "a string", |id| id.as_str().map(str::to_owned))?;
         if id != message.dest {
-            return Err(format!("node_id must be {}, to whom this init goes", message.dest).into());
+            let dest = event::clip(message.dest);
+            return Err(format!("node_id must be {dest}, whom the init is for").into());
         }
         let gossip = Gossip::new(&self.config, id, &ids)?;
         self.events.push(Event::Init {

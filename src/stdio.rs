@@ -14,7 +14,7 @@
 //! loop:   timeout = node.poll_timeout() - now       no deadline: for ever
 //!         poll(stdin, timeout)                      the only place to wait
 //!         read once; every complete line -> node.handle_line(now, line)
-//!         deadline due? -> node.handle_timeout(now)
+//!         node.end_turn(now)                        timers that are due fire
 //!         node.poll_transmit() ... -> one write
 //! ```
 //!
@@ -26,16 +26,22 @@
 //! the node waits: it reads nothing more, so nothing piles up in it
 //! (*backpressure*), and no message is torn or lost.
 //!
-//! This is the only module with `unsafe` code: `poll`, `signal` and the killing
-//! of a process group have no counterpart in std.
+//! Logging does not block. A log that nobody reads must not keep a node from
+//! answering, so [`LogOutput`] writes only as much as there is room for, after the
+//! replies, and counts the records that it had to drop.
+//!
+//! This is the only module with `unsafe` code: `poll`, `fcntl`, `signal` and the
+//! killing of a process group have no counterpart in std.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_short};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
+
+use crate::event::Event;
 
 /// The longest line that is read.
 ///
@@ -46,6 +52,19 @@ pub const MAX_LINE: usize = 16 << 20;
 
 /// How much is read at once. Unit: bytes. A Linux pipe holds 64 KiB.
 const READ_SIZE: usize = 64 << 10;
+
+/// How much of the log waits for room in stderr; records beyond it are dropped.
+///
+/// Unit: bytes. A Linux pipe holds as much again; it takes what a turn of bad lines
+/// makes, and no more memory than a read.
+const MAX_LOG: usize = 64 << 10;
+
+/// How much is written to stderr at once when poll(2) says that there is room.
+///
+/// Unit: bytes. POSIX promises that a pipe with any room has it for PIPE_BUF bytes,
+/// so a write of that much does not block. 512 is the least PIPE_BUF there is
+/// (macOS has it; Linux has 4096).
+const LOG_WRITE: usize = 512;
 
 #[repr(C)]
 struct PollFd {
@@ -61,6 +80,7 @@ type NumberOfFds = std::ffi::c_uint;
 
 unsafe extern "C" {
     fn poll(fds: *mut PollFd, count: NumberOfFds, timeout: c_int) -> c_int;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn signal(number: c_int, handler: extern "C" fn(c_int)) -> usize;
     fn kill(process: c_int, number: c_int) -> c_int;
 }
@@ -69,28 +89,31 @@ unsafe extern "C" {
 const POLLIN: c_short = 1;
 const POLLOUT: c_short = 4;
 
-/// Waits until `fd` is ready for `events` or `timeout` is over (`None`: for
-/// ever). False: the time is over, or a signal came.
-fn wait(fd: BorrowedFd<'_>, events: c_short, timeout: Option<Duration>) -> io::Result<bool> {
+/// Waits until one of `fds` is ready for its events or `timeout` is over (`None`:
+/// for ever). All false: the time is over, or a signal came.
+fn wait<const N: usize>(
+    fds: [(BorrowedFd<'_>, c_short); N],
+    timeout: Option<Duration>,
+) -> io::Result<[bool; N]> {
     let timeout = match timeout {
         None => -1,
         // Rounded up: waking a bit early would mean waking twice.
         Some(time) => c_int::try_from(time.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX),
     };
-    let mut entry = PollFd {
+    let mut entries = fds.map(|(fd, events)| PollFd {
         fd: fd.as_raw_fd(),
         events,
         revents: 0,
-    };
-    // SAFETY: `entry` is one valid pollfd, laid out as in <poll.h>, that lives
-    // and is not otherwise used during the call; the count says one.
-    let ready = unsafe { poll(&mut entry, 1, timeout) };
+    });
+    // SAFETY: `entries` are N valid pollfds, laid out as in <poll.h>, that live and
+    // are not otherwise used during the call; the count says N.
+    let ready = unsafe { poll(entries.as_mut_ptr(), N as NumberOfFds, timeout) };
     if ready >= 0 {
-        return Ok(ready > 0);
+        return Ok(entries.map(|entry| entry.revents != 0));
     }
     let error = io::Error::last_os_error();
     if error.kind() == ErrorKind::Interrupted {
-        return Ok(false);
+        return Ok([false; N]);
     }
     Err(error)
 }
@@ -129,12 +152,27 @@ impl Input {
     }
 
     /// Waits for input, `timeout` at most (`None`: for ever), and reads what is there.
+    /// What waits in `log` is written as soon as there is room.
     ///
     /// # Errors
     ///
     /// Whatever poll(2) or read(2) say, interruptions excepted.
-    pub fn wait_and_read(&mut self, timeout: Option<Duration>) -> io::Result<Arrival> {
-        if !wait(self.file.as_fd(), POLLIN, timeout)? {
+    pub fn wait_and_read(
+        &mut self,
+        timeout: Option<Duration>,
+        log: &mut LogOutput,
+    ) -> io::Result<Arrival> {
+        let stdin = (self.file.as_fd(), POLLIN);
+        let ready = if log.is_empty() {
+            wait([stdin], timeout)?[0]
+        } else {
+            let [ready, room] = wait([stdin, (log.file.as_fd(), POLLOUT)], timeout)?;
+            if room {
+                log.flush(Duration::ZERO);
+            }
+            ready
+        };
+        if !ready {
             return Ok(Arrival::Nothing);
         }
         match self.lines.read_from(&mut self.file) {
@@ -256,8 +294,11 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// If the descriptor cannot be duplicated.
+    /// If stdout was closed when the process started, or cannot be duplicated.
     pub fn stdout() -> io::Result<Output> {
+        if STDOUT_WAS_CLOSED.load(Ordering::Relaxed) {
+            return Err(io::Error::new(ErrorKind::BrokenPipe, "stdout is closed"));
+        }
         let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
         Ok(Output {
             file: File::from(descriptor),
@@ -277,12 +318,133 @@ impl Output {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(self.file.as_fd(), POLLOUT, None)?;
+                    wait([(self.file.as_fd(), POLLOUT)], None)?;
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the process was started without a stdout (`hubcast >&-`).
+///
+/// Before `main`, std opens /dev/null in the place of a closed descriptor, so that
+/// no file gets its number and the output by mistake. From then on it looks like the
+/// /dev/null that somebody chose, and a whole output would go nowhere unnoticed. So
+/// this is asked before std is at it, where the system's loader calls [`look`].
+/// (Flags do not tell: std opens it for reading and writing, and so do parents who
+/// mean it, Python's `subprocess.DEVNULL` for one.)
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+// SAFETY: both sections hold pointers to functions that the loader calls once each,
+// before `main`. This one needs nothing that std sets up there.
+#[used]
+#[cfg_attr(
+    target_vendor = "apple",
+    unsafe(link_section = "__DATA,__mod_init_func")
+)]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    /// From POSIX `<fcntl.h>`; the same on every Unix.
+    const F_GETFD: c_int = 1;
+    // SAFETY: fcntl(2) with this command takes no further argument and touches no
+    // memory. It fails only if the descriptor is not open.
+    let closed = unsafe { fcntl(1, F_GETFD) } == -1;
+    STDOUT_WAS_CLOSED.store(closed, Ordering::Relaxed);
+}
+
+/// Standard error for a log: never waits for its reader.
+///
+/// The descriptor itself stays blocking: it is shared with whoever started the
+/// process, and a non-blocking one would take them by surprise. Instead poll(2) is
+/// asked before each small write.
+#[derive(Debug)]
+pub struct LogOutput {
+    file: File,
+    /// Whole records that wait for room.
+    waiting: Vec<u8>,
+    /// How many were dropped since that was last told.
+    dropped: u64,
+}
+
+impl LogOutput {
+    /// Standard error. Nothing else should write to it from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated.
+    pub fn stderr() -> io::Result<LogOutput> {
+        let descriptor = io::stderr().as_fd().try_clone_to_owned()?;
+        Ok(LogOutput {
+            file: File::from(descriptor),
+            waiting: Vec::new(),
+            dropped: 0,
+        })
+    }
+
+    /// Whether nothing waits for room.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.dropped == 0
+    }
+
+    /// Adds `text`, some whole lines, to what waits. If that is too much even after
+    /// what there is room for was written, it is dropped and counted as one record.
+    pub fn push(&mut self, text: &str) {
+        let fits = |log: &LogOutput| log.waiting.len() + text.len() < MAX_LOG;
+        if !fits(self) || self.dropped > 0 {
+            self.flush(Duration::ZERO);
+        }
+        if self.dropped == 0 && fits(self) {
+            self.waiting.extend_from_slice(text.as_bytes());
+            self.waiting.push(b'\n');
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Writes what there is room for, and waits for more room for `patience` at
+    /// most in all. A log that cannot be written at all is nobody's: it is dropped.
+    pub fn flush(&mut self, patience: Duration) {
+        let started = std::time::Instant::now();
+        loop {
+            let written = match self.write_waiting(patience.saturating_sub(started.elapsed())) {
+                Ok(written) => written,
+                Err(_) => self.waiting.len(),
+            };
+            self.waiting.drain(..written);
+            let done = self.waiting.is_empty();
+            if !done || self.dropped == 0 {
+                return;
+            }
+            let records = std::mem::take(&mut self.dropped);
+            self.waiting = format!("{}\n", Event::Dropped { records }).into_bytes();
+        }
+    }
+
+    /// Gives how many bytes there was room for.
+    fn write_waiting(&mut self, patience: Duration) -> io::Result<usize> {
+        let mut written = 0;
+        while written < self.waiting.len() {
+            let [room] = wait([(self.file.as_fd(), POLLOUT)], Some(patience))?;
+            if !room {
+                break;
+            }
+            let rest = &self.waiting[written..];
+            match self.file.write(&rest[..rest.len().min(LOG_WRITE)]) {
+                Ok(count) => written += count,
+                // Somebody else filled it in between, or a signal came: next time.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
+                {
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
     }
 }
 

@@ -149,9 +149,19 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Builds the copy in `folder`, without the slow parts of a release build.
+/// Cargo in `folder`, without the slow parts of a release build.
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .current_dir(folder);
+    command
+}
+
+/// Builds the copy in `folder`.
 fn build(folder: &Path) {
-    let output = Command::new(env!("CARGO"))
+    let output = cargo(folder)
         .args([
             "build",
             "--release",
@@ -160,9 +170,6 @@ fn build(folder: &Path) {
             "--target-dir",
             "target",
         ])
-        .env("CARGO_PROFILE_RELEASE_LTO", "false")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        .current_dir(folder)
         .output()
         .expect("cargo runs");
     assert!(
@@ -174,9 +181,11 @@ fn build(folder: &Path) {
 
 /// The torture's report and whether it found nothing.
 fn torture(folder: &Path, runs: u32) -> (String, bool) {
-    let output = Command::new(folder.join("target/release/testbed"))
+    // Cargo knows where a config file had it put what it built.
+    let output = cargo(folder)
+        .args(["run", "--release", "--offline", "--quiet"])
+        .args(["--target-dir", "target", "--bin", "testbed", "--"])
         .args(["torture", "--runs", &runs.to_string(), "--seed", "1"])
-        .current_dir(folder)
         .output()
         .expect("the testbed runs");
     (

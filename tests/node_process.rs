@@ -156,6 +156,138 @@ fn a_closed_stdout_ends_the_node_without_a_panic() {
     );
 }
 
+/// What `script` does with `$0`, the node, and an empty input.
+fn shell(script: &str) -> Output {
+    Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_hubcast")])
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh runs")
+}
+
+#[test]
+fn without_a_stdout_the_node_says_so_and_fails() {
+    for script in ["exec \"$0\" >&-", "exec \"$0\" --version >&-"] {
+        let output = shell(script);
+        assert_eq!(output.status.code(), Some(1), "{script}");
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains("stdout is closed"), "{script}: {stderr}");
+    }
+}
+
+#[test]
+fn a_stdout_that_somebody_sent_to_dev_null_is_no_mistake() {
+    for script in ["exec \"$0\" >/dev/null", "exec \"$0\" 1<>/dev/null"] {
+        let output = shell(script);
+        assert_eq!(output.status.code(), Some(0), "{script}");
+        assert_eq!(text(&output.stderr), "", "{script}");
+    }
+}
+
+#[test]
+fn an_unread_stderr_delays_no_answer_and_what_could_not_be_logged_is_counted() {
+    const BAD: usize = 2000;
+    let mut child = spawn(&[]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let stderr = child.stderr.take().unwrap();
+    let (sender, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = stdout.read_line(&mut line);
+        let _ = sender.send((line, stdout));
+    });
+    let bad = "x".repeat(150) + "\n";
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(bad.repeat(BAD).as_bytes()).unwrap();
+        stdin.write_all(format!("{INIT}\n").as_bytes()).unwrap();
+        stdin
+    });
+    let patience = std::time::Duration::from_secs(10);
+    let (line, _stdout) = answer.recv_timeout(patience).expect("an answer");
+    assert_eq!(line.trim_end(), INIT_OK);
+    // Now somebody reads, and is told what was missed, though nothing else happens.
+    let mut log = BufReader::new(stderr).lines().map(Result::unwrap);
+    let mut refused = 0;
+    let dropped: usize = loop {
+        let line = log.next().expect("a record of what was dropped");
+        if let Some(records) = line.strip_prefix("level=warn event=dropped records=") {
+            break records.parse().unwrap();
+        }
+        assert!(line.starts_with("level=warn event=refused "), "{line}");
+        refused += 1;
+    };
+    assert_eq!(
+        refused + dropped,
+        BAD + 1,
+        "{dropped} dropped, one of them info"
+    );
+    drop(writer.join().unwrap());
+    assert_eq!(log.next(), None);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_to_the_end_does_not_keep_the_process() {
+    let mut child = spawn(&[]);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all("x\n".repeat(10_000).as_bytes()).unwrap();
+    drop(stdin);
+    let _unread = child.stderr.take();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// The most memory that a process ever had. Unit: KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let peak = line.and_then(|line| line.split_whitespace().nth(1));
+    peak.unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hub_of_500_nodes_passes_on_thousands_of_values_in_a_few_megabytes() {
+    const VALUES: i64 = 8000;
+    let mut child = spawn(&["--log", "error", "--down-ms", "2000", "--retry-ms", "60000"]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let ids: Vec<String> = (0..500)
+        .map(|id| format!("\"n{}\"", (id + 1) % 500))
+        .collect();
+    let mut input = format!(
+        "{{\"src\":\"c0\",\"dest\":\"n1\",\"body\":{{\"type\":\"init\",\"msg_id\":1,\"node_id\":\"n1\",\"node_ids\":[{}]}}}}\n",
+        ids.join(",")
+    );
+    for value in 0..VALUES {
+        // Far apart and long.
+        let value = i64::MIN + value * 1_000_003;
+        input += &(request(2, &format!(r#""type":"broadcast","message":{value}"#)) + "\n");
+    }
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(input.as_bytes()).unwrap();
+        stdin
+    });
+    let mut line = String::new();
+    for _ in 0..=VALUES {
+        stdout.read_line(&mut line).unwrap();
+    }
+    assert!(!line.contains("delta"), "the window is still open");
+    let gathered = peak_memory(&child);
+    // 1024 values a delta; nobody acknowledges, and all fit one window of the link.
+    for _ in 0..499 * (VALUES as usize).div_ceil(1024) {
+        line.clear();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.contains("delta"), "{line}");
+    }
+    let passed_on = peak_memory(&child) - gathered;
+    assert!(passed_on < 16 << 10, "{passed_on} KiB more than the values");
+    drop(writer.join().unwrap());
+    drop(stdout);
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_slow_reader_loses_nothing_and_sees_no_torn_line() {
     let mut input = format!("{INIT}\n");

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engine::Failure;
+use crate::rng::Rng;
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::{Json, Object, encode_str};
 use hubcast::link::Segment;
@@ -35,6 +36,9 @@ const DELTAS: usize = 200_000;
 
 /// Values of a delta: what gathers in the hub's default window.
 const DELTA_VALUES: usize = 8;
+
+/// Values far apart that a read shows: what costs most to spell out.
+const SPARSE_VALUES: usize = 300_000;
 
 /// A node that is killed when the measurement ends, however that is.
 struct Node(Child);
@@ -298,6 +302,22 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         std::hint::black_box(&wire);
     });
     row("encoding a read of a million values", megabytes(encode));
+
+    let mut rng = Rng::new(1, "sparse values");
+    let sparse: IntervalSet = (0..SPARSE_VALUES)
+        .map(|_| rng.below(10_000_000_000) as i64)
+        .collect();
+    wire.clear();
+    sparse.encode(&mut wire);
+    let encode = throughput(wire.len(), || {
+        wire.clear();
+        sparse.encode(&mut wire);
+        std::hint::black_box(&wire);
+    });
+    row(
+        "encoding a read of 300 000 sparse values",
+        megabytes(encode),
+    );
 
     let (small, large) = (hostile(1 << 20), hostile(stdio::MAX_LINE));
     for ((name, small), (_, large)) in small.iter().zip(&large) {

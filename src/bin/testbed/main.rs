@@ -20,7 +20,6 @@
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`journal`] | the files of a run |
 //! | [`page`] | `report.html` and `messages.svg`: the run to watch |
-//! | [`browser`] | that page in a real browser |
 //! | [`report`] | limits, table, `results.json` |
 //! | [`maelstrom`] | the same run on the real Maelstrom |
 //! | [`rng`] | randomness from a seed |
@@ -35,7 +34,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 mod bench;
-mod browser;
 mod checker;
 mod cluster;
 mod engine;
@@ -107,9 +105,6 @@ fn follow(args: &[String]) -> u8 {
         Ok(Command::Bench) => {
             let report = own_program().and_then(|node| bench::run(&node));
             return status(report.map(|text| (text, true)));
-        }
-        Ok(Command::TestPage) => {
-            return status(browser::main(&mut say).map(|passed| (String::new(), passed)));
         }
         Ok(Command::Help) => {
             say(options::HELP);

@@ -193,8 +193,6 @@ pub enum Command {
     Agreement,
     /// Requests a second, memory.
     Bench,
-    /// Try the report page in a browser.
-    TestPage,
     /// Print [`HELP`].
     Help,
 }
@@ -300,7 +298,8 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "scale" => return alone(job, rest, Command::Scale),
         "agreement" => return alone(job, rest, Command::Agreement),
         "bench" => return alone(job, rest, Command::Bench),
-        "test-page" => return alone(job, rest, Command::TestPage),
+        // run.sh does it; here it is only explained.
+        "test-page" => return alone(job, rest, Command::Help),
         "--help" | "-h" | "help" => return Ok(Command::Help),
         other => {
             return usage(format!(
@@ -485,6 +484,7 @@ mod tests {
             ("efficient --nemesis kill", "takes partition"),
             ("efficient --seed", "needs a value"),
             ("efficient --what", "unknown option '--what'"),
+            ("test-page --what", "takes no options"),
             (
                 "efficient -- --retry-ms 10",
                 "node option: --retry-ms 10 must be more",

@@ -7,11 +7,12 @@
 //! | `report.html` | verdict, replay, space-time diagram and charts in one file that needs no network |
 //! | `messages.svg` | a space-time diagram of a short window: the first heal, or the first load |
 //!
-//! The page is a template, `page.html`, with the run's data in its middle: this
-//! module reads `messages.jsonl` back and turns it around, from one object an
-//! event into one array of integers a field. That is about a fifth of the size,
-//! and a browser reads it in milliseconds. Everything else, from links to
-//! backlogs, the page works out itself from these events, in their order.
+//! The page is a template, `page.html`, into which go its style (`page.css`), its
+//! script (`page.js`) and, between them, the run's data: this module reads
+//! `messages.jsonl` back and turns it around, from one object an event into one
+//! array of integers a field. That is about a fifth of the size, and a browser reads
+//! it in milliseconds. Everything else, from links to backlogs, the page works out
+//! itself from these events, in their order.
 //!
 //! ```text
 //! "events":   t    time since the event before, in microseconds
@@ -37,17 +38,14 @@ use crate::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
 use hubcast::json::{self, Json};
 use hubcast::tree;
 
-/// The page without its data.
+/// The page without its style, its script and its data: one language a file.
 const TEMPLATE: &str = include_str!("page.html");
 
-/// Where the title goes in the template.
-const TITLE_MARK: &str = "<!--TITLE-->";
+/// How the page looks.
+const STYLE: &str = include_str!("page.css");
 
-/// Where the text goes that is shown without JavaScript.
-const TEXT_MARK: &str = "<!--TEXT-->";
-
-/// Where the data goes in the template.
-const DATA_MARK: &str = "<!--DATA-->";
+/// What the page does.
+const SCRIPT: &str = include_str!("page.js");
 
 /// The most messages between nodes on a page.
 ///
@@ -399,20 +397,27 @@ fn page(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     fill(&title, &outcome.text(), &data(outcome, trace, parents))
 }
 
-/// The template with its three gaps filled. `data` is JSON.
+/// The template with its gaps filled. `data` is JSON.
 fn fill(title: &str, text: &str, data: &str) -> String {
-    // In this order: what one gap holds is not searched for the next mark.
-    let parts = TEMPLATE.split_once(TITLE_MARK).and_then(|(head, rest)| {
-        let (middle, rest) = rest.split_once(TEXT_MARK)?;
-        let (before, after) = rest.split_once(DATA_MARK)?;
-        Some([head, middle, before, after])
-    });
-    let Some([head, middle, before, after]) = parts else {
-        unreachable!("page.html has the three marks in this order; a test fills it");
-    };
-    let data = in_script(data);
-    let (title, text) = (in_html(title), in_html(text));
-    [head, &title, middle, &text, before, &data, after].concat()
+    let (title, text, data) = (in_html(title), in_html(text), in_script(data));
+    // In the template's order: what fills a gap is not searched for the next mark.
+    let gaps = [
+        ("<!--TITLE-->", title.as_str()),
+        ("<!--STYLE-->", STYLE),
+        ("<!--TEXT-->", &text),
+        ("<!--DATA-->", &data),
+        ("<!--SCRIPT-->", SCRIPT),
+    ];
+    let (mut page, mut rest) = (String::new(), TEMPLATE);
+    for (mark, filling) in gaps {
+        let Some((before, after)) = rest.split_once(mark) else {
+            unreachable!("page.html has each mark once, in this order; a test fills it");
+        };
+        page += before;
+        page += filling;
+        rest = after;
+    }
+    page + rest
 }
 
 /// JSON that can stand inside a script element. In JSON a `<` occurs in strings
@@ -1102,7 +1107,7 @@ mod tests {
         assert!(page.contains("a &lt;b&gt; &amp; &quot;c&quot; &lt;!--DATA--&gt;"));
         assert!(page.contains("&lt;pre&gt;"));
         assert!(page.contains(r#"{"x":"\u003c/script>"}"#));
-        assert!(!page.contains("<!--T") && !page.contains("<!--DATA-->"));
+        assert!(!page.contains("<!--"), "no mark is left");
         assert_eq!(
             page.matches("<script").count(),
             page.matches("</script>").count()
@@ -1111,8 +1116,9 @@ mod tests {
 
     #[test]
     fn the_page_needs_nothing_from_elsewhere() {
+        let page = fill("a run", "PASS", "{}");
         for part in ["http:", "https:", "src=", "@import", "url(", "fetch("] {
-            assert!(!TEMPLATE.contains(part), "{part}");
+            assert!(!page.contains(part), "{part}");
         }
     }
 

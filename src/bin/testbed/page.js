@@ -1,0 +1,930 @@
+'use strict';
+(() => {
+const D = JSON.parse(document.getElementById('data').textContent);
+const $ = id => document.getElementById(id);
+const el = (tag, props = {}, ...kids) => {
+  const node = Object.assign(document.createElement(tag), props);
+  node.append(...kids);
+  return node;
+};
+const fmt = (number, digits = 0) => number.toLocaleString('en-GB', {minimumFractionDigits: digits, maximumFractionDigits: digits}).replace(/,/g, '\u2009');
+const sec = (us, digits = 3) => (us / 1e6).toFixed(digits) + ' s';
+const ms = us => fmt(us / 1000, us < 10000 && us % 1000 ? 1 : 0) + ' ms';
+const plural = (count, name) => fmt(count) + ' ' + name + (count === 1 ? '' : 's');
+// The first index whose element is above x: all before are at most x.
+const above = (sorted, x) => {
+  let low = 0, high = sorted.length;
+  while (low < high) { const middle = (low + high) >> 1; if (sorted[middle] <= x) low = middle + 1; else high = middle; }
+  return low;
+};
+
+// ---- The model: sorted arrays, so that any moment is a few binary searches away.
+const SEND = 0, RECV = 1, DROP = 2, ASK = 3, REPLY = 4, CUT = 5, HEAL = 6;
+const DELTA = 0, ACK = 1, AGAIN = 2, OTHER = 3;
+const KINDS = ['delta', 'ack', 'retransmission', 'other message'];
+const INKS = ['delta', 'ack', 'again', 'other'];
+const N = D.parent.length, M = D.messages, C = D.clients, COUNT = M.src.length;
+const evTime = new Float64Array(D.events.t.length), evWhat = D.events.e, evIndex = new Int32Array(evTime.length);
+const ids = new Float64Array(COUNT), sent = new Float64Array(COUNT), arrive = new Float64Array(COUNT).fill(Infinity);
+const fate = new Uint8Array(COUNT);           // 0 under way at the end, 1 received, 2 dropped by a partition, 3 lost
+const first = new Int32Array(COUNT + 1);      // where a message's values begin
+const gap = new Uint8Array(COUNT);
+const asked = new Float64Array(C.node.length), replied = new Float64Array(C.node.length).fill(Infinity);
+const flights = [];                           // [message, arrival], by send time
+const cuts = [];                              // {kind, start, end, pairs:Set}
+for (let i = 0, id = 0; i < COUNT; i++) { id += M.id[i]; ids[i] = id; first[i + 1] = first[i] + M.count[i]; }
+for (const i of M.gap) gap[i] = 1;
+
+const neighbours = Array.from({length: N}, () => []);
+D.parent.forEach((parent, node) => { if (parent >= 0) { neighbours[node].push(parent); neighbours[parent].push(node); } });
+neighbours.forEach(list => list.sort((a, b) => a - b));
+
+// One end of a link, and every change of its marks (the module link explains them).
+const links = new Map();
+const newLink = (from, to) => ({from, to, t: [], ends: [], ackeds: [], sents: [], recvs: [], suspects: [],
+  end: 0, acked: 0, sent: 0, recv: 0, suspect: 0});
+neighbours.forEach((list, node) => list.forEach(other => links.set(node * N + other, newLink(node, other))));
+const held = Array.from({length: N}, () => []);        // when each node learned something
+const knows = Array.from({length: N}, () => new Set());
+const spread = new Map();                              // value -> [[node, time, message or -1]...]
+const known = [];                                      // when each value was first heard of
+const backlog = {t: [0], all: [0], suspect: [0]};
+let unackedNow = 0, suspectNow = 0;
+{
+  const note = (link, t) => {
+    const last = link.t.length - 1, at = last >= 0 && link.t[last] === t ? last : last + 1;
+    link.t[at] = t; link.ends[at] = link.end; link.ackeds[at] = link.acked;
+    link.sents[at] = link.sent; link.recvs[at] = link.recv; link.suspects[at] = link.suspect;
+  };
+  const change = (link, t, work) => {
+    const before = link.end - link.acked, was = link.suspect ? before : 0;
+    work(link);
+    const after = link.end - link.acked;
+    unackedNow += after - before; suspectNow += (link.suspect ? after : 0) - was;
+    note(link, t);
+    const last = backlog.t.length - 1, at = backlog.t[last] === t ? last : last + 1;
+    backlog.t[at] = t; backlog.all[at] = unackedNow; backlog.suspect[at] = suspectNow;
+  };
+  const learn = (node, value, t, source, message) => {
+    if (knows[node].has(value)) return;
+    knows[node].add(value);
+    held[node].push(t);
+    const list = spread.get(value);
+    if (list) list.push([node, t, message]); else { spread.set(value, [[node, t, message]]); known.push(t); }
+    if (!D.foreign) for (const other of neighbours[node]) if (other !== source) change(links.get(node * N + other), t, link => link.end++);
+  };
+  let t = 0, sends = 0, asks = 0, cutting = 0, next = 0;
+  const nth = [];
+  for (let k = 0; k < evTime.length; k++) {
+    t += D.events.t[k]; evTime[k] = t;
+    const what = evWhat[k];
+    const i = what === SEND ? sends++ : what === ASK ? asks++ : what === CUT ? cutting++ : what === HEAL ? cutting - 1 : D.events.i[next++];
+    evIndex[k] = i;
+    if (what === SEND) {
+      sent[i] = t; nth[i] = -1;
+      const link = links.get(M.src[i] * N + M.dest[i]);
+      if (link && M.kind[i] !== OTHER) change(link, t, link => {
+        // A probe: what is unacked, sent again, and asking for an answer. Only a retry does that.
+        if (M.kind[i] === AGAIN && gap[i] && M.offset[i] === link.acked) link.suspect = 1;
+        if (M.count[i]) link.sent = Math.max(link.sent, M.offset[i] + M.count[i]);
+      });
+    } else if (what === RECV || what === DROP) {
+      if (nth[i] === -1) { arrive[i] = t; fate[i] = what === RECV ? 1 : t === sent[i] && D.latency > 0 ? 3 : 2; }
+      nth[i] = 1;
+      flights.push([i, t]);
+      if (what === DROP) continue;
+      const node = M.dest[i], link = links.get(node * N + M.src[i]);
+      if (link && M.kind[i] !== OTHER) change(link, t, link => {
+        if (M.ack[i] > link.acked) { link.acked = Math.min(M.ack[i], link.end); link.suspect = 0; link.sent = Math.max(link.sent, link.acked); }
+        const end = M.offset[i] + M.count[i];
+        if (M.offset[i] <= link.recv && end > link.recv) link.recv = end;
+      });
+      for (let k = first[i]; k < first[i + 1]; k++) learn(node, M.values[k], t, M.src[i], i);
+    } else if (what === ASK) {
+      asked[i] = t;
+      if (D.requests[C.what[i]] === 'broadcast') learn(C.node[i], C.value[i], t, -1, -1);
+    } else if (what === REPLY) replied[i] = t;
+    else if (what === CUT) {
+      const pairs = new Set(), flat = D.cuts[i].pairs;
+      for (let k = 0; k < flat.length; k += 2) pairs.add(flat[k] * N + flat[k + 1]);
+      cuts.push({kind: D.cuts[i].kind, start: t, end: Infinity, pairs});
+    } else if (what === HEAL && cuts[i]) cuts[i].end = t;
+  }
+  for (let i = 0; i < COUNT; i++) if (nth[i] === -1) flights.push([i, Infinity]);
+  flights.sort((a, b) => sent[a[0]] - sent[b[0]] || a[0] - b[0]);
+}
+const flightStart = Float64Array.from(flights, flight => sent[flight[0]]);
+// A lost message goes at once; it is drawn for a moment, so that one sees it go.
+const LOST_SHOWN = Math.max(D.latency, 20000) * .4;
+// Client messages take no time at all; they are drawn for this long.
+const CLIENT_SHOWN = 70000;
+const until = flight => fate[flight[0]] === 3 ? sent[flight[0]] + LOST_SHOWN : flight[1];
+let longest = LOST_SHOWN;
+for (const flight of flights) if (until(flight) < Infinity) longest = Math.max(longest, until(flight) - sent[flight[0]]);
+const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, 1e6);
+const linkAt = (link, t) => {
+  const k = above(link.t, t) - 1;
+  return k < 0 ? {unacked: 0, flight: 0, unsent: 0, acked: 0, sent: 0, end: 0, recv: 0, suspect: 0} : {
+    unacked: link.ends[k] - link.ackeds[k], flight: Math.max(0, link.sents[k] - link.ackeds[k]), unsent: link.ends[k] - link.sents[k],
+    acked: link.ackeds[k], sent: link.sents[k], end: link.ends[k], recv: link.recvs[k], suspect: link.suspects[k]};
+};
+const cutAt = t => cuts.find(cut => cut.start <= t && t < cut.end);
+const valuesOf = i => M.values.slice(first[i], first[i + 1]);
+const carries = (i, value) => { for (let k = first[i]; k < first[i + 1]; k++) if (M.values[k] === value) return true; return false; };
+const name = node => 'n' + node;
+
+// ---- What is shown now.
+const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, frames: 0};
+const still = matchMedia('(prefers-reduced-motion: reduce)');
+let ink = {};
+const readInks = () => {
+  const probe = el('i'); document.body.append(probe);
+  for (const key of ['page', 'panel', 'ink', 'soft', 'line', 'faint', 'edge', 'delta', 'ack', 'again', 'client', 'other', 'cut', 'shade', 'hold']) {
+    probe.style.color = 'var(--' + key + ')'; ink[key] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+};
+// Fits a canvas to its box and the screen's pixels; gives its context and size.
+const surface = canvas => {
+  const box = canvas.getBoundingClientRect(), ratio = Math.min(devicePixelRatio || 1, 2);
+  const width = Math.max(1, Math.round(box.width)), height = Math.max(1, Math.round(box.height));
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) { canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio); }
+  const c = canvas.getContext('2d');
+  c.setTransform(ratio, 0, 0, ratio, 0, 0);
+  c.clearRect(0, 0, width, height);
+  return [c, width, height];
+};
+const FONT = ' system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif';
+const tick = (span, most) => {
+  const least = span / most, power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].find(step => step * power >= least) * power;
+};
+const shadeCuts = (c, x, top, bottom, left, right) => {
+  for (const cut of cuts) {
+    const from = Math.max(left, x(cut.start)), to = Math.min(right, x(Math.min(cut.end, END)));
+    if (to <= from) continue;
+    c.fillStyle = ink.shade; c.fillRect(from, top, to - from, bottom - top);
+  }
+};
+
+// ---- The tree, drawn radially: the root in the middle, hubs around it, leaves outside.
+const place = new Float64Array(2 * N);
+let leafRoom = 1;
+{
+  const children = D.parent.map(() => []);
+  let root = 0;
+  D.parent.forEach((parent, node) => { if (parent >= 0) children[parent].push(node); else root = node; });
+  const hubs = children[root].filter(node => children[node].length);
+  const leaves = children[root].filter(node => !children[node].length);
+  const slots = N - 1 - hubs.length || 1;
+  const put = (node, slot, radius) => {
+    const angle = (slot / slots - .25) * 2 * Math.PI;
+    place[2 * node] = Math.cos(angle) * radius; place[2 * node + 1] = Math.sin(angle) * radius;
+  };
+  let slot = 0;
+  for (const leaf of leaves) put(leaf, slot++, .84);
+  for (const hub of hubs) { put(hub, slot + (children[hub].length - 1) / 2, .44); for (const leaf of children[hub]) put(leaf, slot++, .84); }
+  leafRoom = 2 * Math.PI * .84 / slots;
+}
+let treeGeometry = {radius: 10, scale: 1, cx: 0, cy: 0};
+let marks = [];                               // what can be clicked: {x, y, message or client}
+const shape = (c, what, x, y, size) => {
+  c.beginPath();
+  if (what === 'again') { c.moveTo(x, y - size * 1.25); c.lineTo(x + size * 1.25, y); c.lineTo(x, y + size * 1.25); c.lineTo(x - size * 1.25, y); c.closePath(); c.fill(); }
+  else if (what === 'client') { c.moveTo(x, y - size); c.lineTo(x + size, y + size * .8); c.lineTo(x - size, y + size * .8); c.closePath(); c.fill(); }
+  else if (what === 'ack') { c.arc(x, y, size * .85, 0, 7); c.lineWidth = 2; c.stroke(); }
+  else if (what === 'drop') { c.moveTo(x - size, y - size); c.lineTo(x + size, y + size); c.moveTo(x + size, y - size); c.lineTo(x - size, y + size); c.lineWidth = 2; c.stroke(); }
+  else { c.arc(x, y, size, 0, 7); c.fill(); }
+};
+const CUT_AT = .56;                           // where on an edge, seen from the sender, a cut stops a message
+const drawTree = () => {
+  const [c, width, height] = surface($('tree')), t = state.t;
+  const head = width < 480 ? 20 : 0;      // on a phone the corners' words need room above
+  const cx = width / 2, cy = height / 2 + head, scale = Math.min(width, height - 2 * head) / 2 - 12;
+  const radius = Math.max(1.5, Math.min(20, leafRoom * scale * .3, scale * .09));
+  treeGeometry = {radius, scale, cx, cy};
+  const X = node => cx + place[2 * node] * scale, Y = node => cy + place[2 * node + 1] * scale;
+  const rim = node => radius * (neighbours[node].length > 1 || D.parent[node] < 0 ? 1.3 : 1) + 2;
+  const cut = cutAt(t), picked = state.value === null ? null : spread.get(state.value) || [];
+  const route = new Set();
+  const has = new Map();
+  if (picked) for (const [node, when, message] of picked) if (when <= t) { has.set(node, when); if (message >= 0) route.add(M.src[message] * N + node); }
+  // Edges.
+  c.lineCap = 'round';
+  for (let node = 0; node < N; node++) {
+    const up = D.parent[node];
+    if (up < 0) continue;
+    const isCut = cut && (cut.pairs.has(node * N + up) || cut.pairs.has(up * N + node));
+    const isRoute = route.has(node * N + up) || route.has(up * N + node);
+    const mine = state.node >= 0 && (node === state.node || up === state.node);
+    c.strokeStyle = isCut ? ink.cut : isRoute ? ink.delta : mine ? ink.soft : ink.edge;
+    c.globalAlpha = isCut ? .75 : isRoute || mine ? 1 : .8;
+    c.lineWidth = isRoute ? 2.5 : mine ? 1.8 : 1.1;
+    c.setLineDash(isCut ? [3, 5] : []);
+    c.beginPath(); c.moveTo(X(up), Y(up)); c.lineTo(X(node), Y(node)); c.stroke();
+    if (isCut) {
+      // A bar across the edge.
+      const dx = X(node) - X(up), dy = Y(node) - Y(up), length = Math.hypot(dx, dy) || 1, size = Math.min(7, radius * .6);
+      const mx = (X(up) + X(node)) / 2, my = (Y(up) + Y(node)) / 2;
+      c.setLineDash([]); c.lineWidth = 2.5; c.globalAlpha = 1;
+      c.beginPath(); c.moveTo(mx - dy / length * size, my + dx / length * size); c.lineTo(mx + dy / length * size, my - dx / length * size); c.stroke();
+    }
+  }
+  c.setLineDash([]); c.globalAlpha = 1;
+  // Nodes.
+  const total = above(known, t);
+  const away = new Uint8Array(N);             // cut off from the root
+  if (cut) for (let node = 0; node < N; node++) {
+    let at = node;
+    while (D.parent[at] >= 0) { const up = D.parent[at]; if (cut.pairs.has(at * N + up) || cut.pairs.has(up * N + at)) { away[node] = 1; break; } at = up; }
+  }
+  const labels = radius >= 8;
+  for (let node = 0; node < N; node++) {
+    const x = X(node), y = Y(node), count = above(held[node], t), hub = neighbours[node].length > 1 || D.parent[node] < 0;
+    const size = hub ? radius * 1.3 : radius;
+    const level = picked ? (has.has(node) ? 1 : 0) : total ? count / total : 0;
+    c.fillStyle = ink.panel; c.beginPath(); c.arc(x, y, size, 0, 7); c.fill();
+    if (level > 0) {
+      const half = Math.acos(1 - 2 * Math.min(1, level));
+      c.fillStyle = ink.hold; c.beginPath(); c.arc(x, y, size, Math.PI / 2 - half, Math.PI / 2 + half); c.closePath(); c.fill();
+    }
+    c.lineWidth = node === state.node ? 3 : 1.4;
+    c.strokeStyle = node === state.node ? ink.ink : away[node] ? ink.cut : picked && has.has(node) ? ink.delta : ink.soft;
+    c.setLineDash(away[node] && node !== state.node ? [3, 3] : []);
+    c.beginPath(); c.arc(x, y, size, 0, 7); c.stroke(); c.setLineDash([]);
+    if (!labels) continue;
+    c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(9, size * .68)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle';
+    c.fillText(name(node), x, y + .5);
+    // Beside it: what it lacks, or when the picked value came.
+    const label = picked ? (has.has(node) ? '+' + Math.round((has.get(node) - picked[0][1]) / 1000) : '') : total > count ? '\u2212' + (total - count) : '';
+    if (!label) continue;
+    const out = Math.hypot(place[2 * node], place[2 * node + 1]) || 1;
+    c.font = '500 ' + (radius < 13 ? 10 : 11.5) + 'px' + FONT; c.fillStyle = picked ? ink.delta : away[node] ? ink.cut : ink.soft;
+    const lean = place[2 * node] / out;
+    c.textAlign = D.parent[node] < 0 || Math.abs(lean) < .3 ? 'center' : lean > 0 ? 'left' : 'right';
+    const lx = D.parent[node] < 0 ? x : x + lean * (size + 5), ly = D.parent[node] < 0 ? y + size + 10 : y + place[2 * node + 1] / out * (size + 10);
+    c.strokeStyle = ink.panel; c.lineWidth = 3; c.lineJoin = 'round'; c.strokeText(label, lx, ly); c.fillText(label, lx, ly);
+  }
+  // Messages.
+  marks = [];
+  const size = Math.max(2.5, Math.min(5, radius * .34));
+  const from = above(flightStart, t - longest - 1), to = above(flightStart, t);
+  for (let k = from; k < to; k++) {
+    const i = flights[k][0], end = until(flights[k]);
+    if (end <= t) continue;
+    const duration = end === Infinity ? Math.max(D.latency, 1) : end - sent[i];
+    let way = Math.min(1, (t - sent[i]) / duration), dying = 0;
+    if (fate[i] === 3) { dying = way; way *= .3; }
+    if (fate[i] === 2 && way > CUT_AT) { dying = (way - CUT_AT) / (1 - CUT_AT); way = CUT_AT - .06; }
+    const a = M.src[i], b = M.dest[i];
+    // Each direction keeps to its right, so that two messages do not hide each other.
+    // It goes from rim to rim, so that it does not cover a name.
+    const dx = X(b) - X(a), dy = Y(b) - Y(a), length = Math.hypot(dx, dy) || 1, side = 3.2;
+    const start = rim(a) / length, along = start + (1 - start - rim(b) / length) * way;
+    const x = X(a) + dx * along - dy / length * side, y = Y(a) + dy * along + dx / length * side;
+    const other = picked && !carries(i, state.value);
+    c.globalAlpha = (other ? .16 : 1) * (1 - dying * .85);
+    c.fillStyle = c.strokeStyle = dying ? ink.cut : ink[INKS[M.kind[i]]];
+    shape(c, dying ? 'drop' : INKS[M.kind[i]], x, y, M.kind[i] === ACK ? size * .9 : size + Math.min(3, Math.log2(1 + M.count[i]) * .6));
+    c.globalAlpha = 1;
+    if (i === state.message) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(x, y, size + 7, 0, 7); c.stroke(); }
+    marks.push({x, y, message: i});
+  }
+  // Clients: a request comes from outside, an answer goes there.
+  const clientFrom = above(asked, t - CLIENT_SHOWN), clientTo = above(asked, t);
+  c.fillStyle = ink.client;
+  for (let i = clientFrom; i < clientTo; i++) {
+    const kind = D.requests[C.what[i]];
+    if (kind !== 'broadcast' && kind !== 'read') continue;
+    const node = C.node[i], age = still.matches ? .5 : (t - asked[i]) / CLIENT_SHOWN;
+    let ux = place[2 * node], uy = place[2 * node + 1], out = Math.hypot(ux, uy);
+    if (!out) { ux = .5; uy = -.87; out = 1; }
+    const distance = radius * (kind === 'broadcast' ? 2 - age : 1 + age) + 4;
+    // A little to the side, where the number is not.
+    [ux, uy] = [ux / out * .8 - uy / out * .6, uy / out * .8 + ux / out * .6];
+    const x = X(node) + ux * distance, y = Y(node) + uy * distance;
+    c.globalAlpha = (picked && !(kind === 'broadcast' && C.value[i] === state.value) ? .15 : 1) * (kind === 'read' ? .55 : 1) * (1 - age * .6);
+    shape(c, 'client', x, y, kind === 'broadcast' ? size * 1.05 : size * .7);
+    marks.push({x, y, client: i});
+  }
+  c.globalAlpha = 1;
+  // Corners: what the hub gathers, and the partition.
+  c.textAlign = 'left'; c.textBaseline = 'alphabetic'; c.font = '600 13px' + FONT;
+  const line = cut && width < 480 ? 34 : 16;  // on a phone one below the other
+  const corner = width < 480 ? 2 : width - 2;
+  if (cut) { c.fillStyle = ink.cut; c.fillText('Partition: ' + cut.kind, 2, 16); }
+  if (picked && picked.length) {
+    if (width >= 480) c.textAlign = 'right';
+    c.fillStyle = ink.delta; c.fillText('value ' + state.value + ': ' + has.size + ' of ' + N, corner, line);
+    c.font = '12px' + FONT; c.fillStyle = ink.soft; c.fillText('+ ms since its client sent it', corner, line + 17);
+  } else if (!D.foreign && N > 1) {
+    const root = D.parent.indexOf(-1);
+    let waits = 0;
+    for (const other of neighbours[root]) { const now = linkAt(links.get(root * N + other), t); if (!now.suspect) waits = Math.max(waits, now.unsent); }
+    if (width >= 480) c.textAlign = 'right';
+    c.fillStyle = ink.soft; c.font = '12.5px' + FONT;
+    c.fillText(waits ? name(root) + ' gathers ' + plural(waits, 'value') : name(root) + '\u2019s window is closed', corner, line);
+  }
+};
+
+// ---- The space-time diagram.
+const lanes = [];
+{
+  const root = D.parent.indexOf(-1), kids = node => D.parent.flatMap((parent, child) => parent === node ? [child] : []);
+  if (root >= 0) {
+    const own = kids(root), isHub = node => D.parent.includes(node);
+    lanes.push(root, ...own.filter(node => !isHub(node)));
+    for (const hub of own.filter(isHub)) lanes.push(hub, ...kids(hub));
+  }
+}
+const LANES = 60;
+const laneOf = new Map(lanes.slice(0, LANES).map((node, lane) => [node, lane]));
+let windowTime = 2e6, lamportSeen = true, lamportMarks = [];
+const lamport = $('lamport');
+const laneHeight = () => lamport.clientWidth < 500 ? 15 : laneOf.size > 30 ? 14 : 19;
+const drawLamport = () => {
+  lamport.style.height = laneHeight() * laneOf.size + 34 + 'px';
+  const [c, width, height] = surface(lamport), t = state.t, left = 34, right = width - 6, top = 8, bottom = height - 26;
+  const begin = Math.max(0, Math.min(END - windowTime, t - windowTime / 2)), end = begin + windowTime;
+  const x = time => left + (time - begin) / windowTime * (right - left);
+  const pitch = (bottom - top) / laneOf.size, y = node => top + (laneOf.get(node) + .5) * pitch;
+  shadeCuts(c, x, top, bottom, left, right);
+  c.font = '11px' + FONT; c.textBaseline = 'middle'; c.textAlign = 'right';
+  for (const [node] of laneOf) {
+    const picked = node === state.node;
+    c.strokeStyle = picked ? ink.ink : ink.line; c.lineWidth = picked ? 1.5 : 1;
+    c.beginPath(); c.moveTo(left, y(node)); c.lineTo(right, y(node)); c.stroke();
+    c.fillStyle = picked ? ink.ink : ink.soft; c.fillText(name(node), left - 6, y(node));
+  }
+  const step = tick(windowTime / 1e6, width < 500 ? 4 : 8) * 1e6;
+  c.textAlign = 'center'; c.fillStyle = ink.soft; c.textBaseline = 'alphabetic';
+  for (let at = Math.ceil(begin / step) * step; at <= end; at += step) {
+    c.strokeStyle = ink.edge; c.lineWidth = 1; c.beginPath(); c.moveTo(x(at), bottom); c.lineTo(x(at), bottom + 4); c.stroke();
+    if (x(at) > left + 12 && x(at) < right - 14) c.fillText(sec(at, step < 1e5 ? 2 : 1), x(at), bottom + 18);
+  }
+  c.save(); c.beginPath(); c.rect(left, top, right - left, bottom - top); c.clip();
+  lamportMarks = [];
+  const from = above(flightStart, begin - longest - 1), to = above(flightStart, end);
+  // One path a look: kind, and whether it stands back.
+  const paths = new Map(), dots = new Map(), crosses = [];
+  for (let k = from; k < to; k++) {
+    const i = flights[k][0], a = M.src[i], b = M.dest[i];
+    if (!laneOf.has(a) || !laneOf.has(b)) continue;
+    const over = Math.min(until(flights[k]), sent[i] + longest);
+    if (over < begin) continue;
+    const gone = fate[i] > 1, way = gone ? (fate[i] === 3 ? .3 : .88) : 1;
+    const x1 = x(sent[i]), y1 = y(a), x2 = x1 + (x(over) - x1) * (fate[i] === 3 ? 1 : way), y2 = y1 + (y(b) - y1) * way;
+    const back = state.value !== null ? !carries(i, state.value) : state.node >= 0 && a !== state.node && b !== state.node;
+    const key = M.kind[i] * 2 + (back ? 1 : 0);
+    if (!paths.has(key)) { paths.set(key, new Path2D()); dots.set(key, new Path2D()); }
+    paths.get(key).moveTo(x1, y1); paths.get(key).lineTo(x2, y2);
+    if (gone) crosses.push(x2, y2, back); else dots.get(key).rect(x2 - 2, y2 - 2, 4, 4);
+    lamportMarks.push({x1, y1, x2, y2, message: i, back});
+    if (i === state.message) { c.strokeStyle = ink.ink; c.lineWidth = 5; c.globalAlpha = .35; c.beginPath(); c.moveTo(x1, y1); c.lineTo(x2, y2); c.stroke(); c.globalAlpha = 1; }
+  }
+  for (const [key, path] of [...paths].sort((a, b) => (b[0] & 1) - (a[0] & 1))) {
+    const kind = key >> 1;
+    c.strokeStyle = c.fillStyle = ink[INKS[kind]]; c.globalAlpha = key & 1 ? .13 : kind === AGAIN ? 1 : .8;
+    c.lineWidth = kind === AGAIN ? 2 : 1.15; c.setLineDash(kind === ACK ? [5, 3] : []);
+    c.stroke(path); c.setLineDash([]); c.fill(dots.get(key));
+  }
+  c.strokeStyle = ink.cut; c.lineWidth = 1.8;
+  for (let k = 0; k < crosses.length; k += 3) { c.globalAlpha = crosses[k + 2] ? .2 : 1; const [cx, cy] = [crosses[k], crosses[k + 1]]; c.beginPath(); c.moveTo(cx - 3, cy - 3); c.lineTo(cx + 3, cy + 3); c.moveTo(cx + 3, cy - 3); c.lineTo(cx - 3, cy + 3); c.stroke(); }
+  c.fillStyle = ink.client;
+  for (let i = above(asked, begin - 1); i < above(asked, end); i++) {
+    if (D.requests[C.what[i]] !== 'broadcast' || !laneOf.has(C.node[i])) continue;
+    c.globalAlpha = state.value !== null && C.value[i] !== state.value ? .2 : 1;
+    const cx = x(asked[i]), cy = y(C.node[i]);
+    shape(c, 'client', cx, cy, 4);
+    lamportMarks.push({x1: cx, y1: cy, x2: cx, y2: cy, client: i});
+  }
+  c.restore(); c.globalAlpha = 1;
+  c.strokeStyle = ink.ink; c.lineWidth = 1.5; c.beginPath(); c.moveTo(x(t), top - 4); c.lineTo(x(t), bottom + 4); c.stroke();
+  lamport.view = {begin, left, right};
+};
+
+// ---- The timeline above the controls.
+const overview = $('overview');
+const drawOverview = () => {
+  const [c, width, height] = surface(overview), left = 7, right = width - 7, x = t => left + t / END * (right - left);
+  shadeCuts(c, x, 0, height, left, right);
+  const bins = Math.max(20, Math.floor((right - left) / 3)), counts = new Uint32Array(bins), again = new Uint32Array(bins);
+  for (let i = 0; i < COUNT; i++) { const bin = Math.min(bins - 1, Math.floor(sent[i] / END * bins)); counts[bin]++; if (M.kind[i] === AGAIN || fate[i] > 1) again[bin]++; }
+  const most = Math.max(1, ...counts);
+  for (let bin = 0; bin < bins; bin++) {
+    const h = counts[bin] / most * (height - 8), g = again[bin] / most * (height - 8), at = left + bin * (right - left) / bins;
+    c.fillStyle = ink.edge; c.fillRect(at, height - h, 2, h);
+    c.fillStyle = ink.cut; c.fillRect(at, height - g, 2, g);
+  }
+};
+
+// ---- The charts.
+const charts = [];
+const BIN = [1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8].find(step => END / step <= 80) || 1e9;
+const BINS = Math.ceil(END / BIN);
+const rates = {delta: new Float64Array(BINS), ack: new Float64Array(BINS), again: new Float64Array(BINS), other: new Float64Array(BINS), client: new Float64Array(BINS)};
+{
+  const put = (list, t) => { list[Math.min(BINS - 1, Math.floor(t / BIN))] += 1e6 / BIN; };
+  for (let i = 0; i < COUNT; i++) put(rates[INKS[M.kind[i]]], sent[i]);
+  // The load alone: init, topology and stats are the testbed's own.
+  for (let i = 0; i < asked.length; i++) if (['broadcast', 'read'].includes(D.requests[C.what[i]])) { put(rates.client, asked[i]); if (replied[i] < Infinity) put(rates.client, replied[i]); }
+}
+const S = D.stable;
+const axis = (c, width, height, top, bottom, left, right, most, unit) => {
+  const y = value => bottom - value / most * (bottom - top), x = t => left + t / END * (right - left);
+  c.font = '11.5px' + FONT; c.textBaseline = 'middle'; c.textAlign = 'right';
+  const step = tick(most, 5);
+  for (let at = 0; at <= most * 1.001; at += step) {
+    c.strokeStyle = ink.line; c.lineWidth = 1; c.beginPath(); c.moveTo(left, Math.round(y(at)) + .5); c.lineTo(right, Math.round(y(at)) + .5); c.stroke();
+    c.fillStyle = ink.soft; c.fillText(fmt(at, step < 1 ? 1 : 0), left - 6, y(at));
+  }
+  c.textAlign = 'center'; c.textBaseline = 'alphabetic';
+  const along = tick(END / 1e6, width < 500 ? 5 : 10) * 1e6;
+  for (let at = 0; at <= END; at += along) c.fillText(sec(at, along < 1e6 ? 1 : 0), Math.min(right - 10, x(at)), bottom + 17);
+  shadeCuts(c, x, top, bottom, left, right);
+  return [x, y];
+};
+const chart = (title, about, legend, draw, tell, click, head, rows) => {
+  const canvas = el('canvas', {height: 210}), cursor = el('div', {className: 'cursor'}), tip = el('div', {className: 'tip'});
+  canvas.setAttribute('role', 'img'); canvas.setAttribute('aria-label', title + '. ' + about);
+  const box = el('div', {className: 'chart'}, canvas, cursor, tip);
+  const keys = el('ul', {className: 'legend'}); keys.style.margin = 0;
+  for (const [what, text] of legend) keys.append(key(what, text));
+  const table = el('details', {}, el('summary', {textContent: title + ' as a table'}));
+  table.addEventListener('toggle', () => {
+    if (!table.open || table.children.length > 1) return;
+    const body = el('table', {}, el('thead', {}, el('tr', {}, ...head.map(text => el('th', {textContent: text, className: 'n', scope: 'col'})))),
+      el('tbody', {}, ...rows().map(row => el('tr', {}, ...row.map(cell => el('td', {className: 'n', textContent: cell}))))));
+    table.append(el('div', {className: 'scroll', tabIndex: 0}, body));
+  });
+  $('charts').append(el('div', {className: 'charthead'}, el('h3', {textContent: title}), keys), el('p', {className: 'soft small', textContent: about}), box, table);
+  const own = {left: 46, right: 0, draw() {
+    const [c, width, height] = surface(canvas);
+    own.right = width - 8;
+    draw(c, width, height, 8, height - 24, own.left, own.right);
+    own.move();
+  }, move() { cursor.style.transform = 'translateX(' + (own.left + state.t / END * (own.right - own.left)).toFixed(1) + 'px)'; }};
+  const timeAt = event => { const r = canvas.getBoundingClientRect(); return Math.max(0, Math.min(END, (event.clientX - r.left - own.left) / (own.right - own.left) * END)); };
+  canvas.addEventListener('pointermove', event => {
+    const r = canvas.getBoundingClientRect();
+    tip.textContent = tell(timeAt(event), event.clientX - r.left, event.clientY - r.top);
+    tip.style.display = 'block';
+    tip.style.left = Math.max(0, Math.min(r.width - tip.offsetWidth, event.clientX - r.left + 12)) + 'px';
+  });
+  canvas.addEventListener('pointerleave', () => { tip.style.display = 'none'; });
+  canvas.addEventListener('click', event => { const r = canvas.getBoundingClientRect(); click(timeAt(event), event.clientX - r.left, event.clientY - r.top); });
+  charts.push(own);
+};
+const key = (what, text) => {
+  const draw = {delta: '<circle cx="10" cy="7" r="4.5"/>', ack: '<circle cx="10" cy="7" r="4" fill="none" stroke-width="2"/>', again: '<path d="M10 1.5L15.5 7 10 12.5 4.5 7z"/>',
+    client: '<path d="M10 2.5l5 8.5H5z"/>', other: '<circle cx="10" cy="7" r="4.5"/>', drop: '<path d="M6 3l8 8m0-8l-8 8" fill="none" stroke-width="2"/>',
+    cut: '<path d="M0 7h20" stroke-dasharray="3 3" fill="none" stroke-width="1.5"/><path d="M10 1.5v11" stroke-width="2.5"/>',
+    node: '<path d="M5 7a5 5 0 0 0 10 0z" fill="var(--hold)" stroke="none"/><circle cx="10" cy="7" r="5.5" fill="none" stroke-width="1.4"/>',
+    area: '<path d="M1 12L7 5l5 3 7-6v10z" stroke="none"/>', dash: '<path d="M1 7h18" stroke-dasharray="5 4" fill="none" stroke-width="1.5"/>', line: '<path d="M1 7h18" fill="none" stroke-width="1.8"/>'};
+  const [kind, colour] = what.split(' ');
+  const item = el('li'), ink = {drop: 'cut', node: 'soft'}[kind] || colour || kind;
+  item.innerHTML = '<svg viewBox="0 0 20 14" aria-hidden="true" style="fill:var(--' + ink + ');stroke:var(--' + ink + ')">' + draw[kind] + '</svg>';
+  item.append(text);
+  return item;
+};
+const results = D.results;
+const quant = results.stable_latency_ms;
+let latencyDots = [];
+let maxLatency = 0;
+for (const latency of S.latency) maxLatency = Math.max(maxLatency, latency / 1000);
+const perSecond = () => Array.from({length: Math.ceil(END / 1e6)}, (_, k) => k);
+const buildCharts = () => {
+  const shown = Math.max(D.limits[0][3] * 1.08, maxLatency * 1.08, 10);
+  const lines = D.limits.flatMap(([limit, , median, most]) => [[limit + ' median', median], [limit + ' maximum', most]]).filter(line => line[1] <= shown);
+  const beyond = D.limits.filter(limit => limit[3] > shown).map(limit => limit[0] + ' allows ' + fmt(limit[2]) + ' and ' + fmt(limit[3]) + ' ms, above this chart.').join(' ');
+  chart('Stable latency of each value, ms', (quant ? 'Half of the values were everywhere within ' + fmt(quant.p50) + ' ms, all of them within ' + fmt(quant.p100) + ' ms. ' : 'No value became stable. ') + (D.limits_apply ? beyond : 'The challenges\u2019 limits are drawn for comparison; they do not apply to this network. ' + beyond),
+    [['delta', 'a value, at the moment it was accepted'], ['line ink', 'median'], ['dash again', 'limits']],
+    (c, width, height, top, bottom, left, right) => {
+      const [x, y] = axis(c, width, height, top, bottom, left, right, shown);
+      latencyDots = [];
+      c.fillStyle = ink.delta; c.globalAlpha = S.value.length > 3000 ? .3 : .6;
+      c.beginPath();
+      for (let k = 0; k < S.value.length; k++) { const px = x(S.known[k]), py = y(S.latency[k] / 1000); latencyDots.push(px, py); c.moveTo(px + 2.2, py); c.arc(px, py, 2.2, 0, 7); }
+      c.fill(); c.globalAlpha = 1; c.lineWidth = 1.3;
+      if (quant) { c.strokeStyle = ink.ink; c.beginPath(); c.moveTo(left, y(quant.p50)); c.lineTo(right, y(quant.p50)); c.stroke(); }
+      c.textAlign = 'right'; c.font = '11.5px' + FONT; c.textBaseline = 'bottom';
+      for (const [text, value] of lines) {
+        c.strokeStyle = ink.again; c.setLineDash([6, 4]); c.beginPath(); c.moveTo(left, y(value)); c.lineTo(right, y(value)); c.stroke(); c.setLineDash([]);
+        // Labels that would lie on each other are left to the text.
+        if (y(value) > 20 && lines.every(other => other[1] <= value || y(value) - y(other[1]) > 13 || other[1] === value)) { c.lineWidth = 3; c.strokeStyle = ink.panel; c.strokeText(text + ' ' + fmt(value), right - 2, y(value) - 2); c.lineWidth = 1.3; c.fillStyle = ink.again; c.fillText(text + ' ' + fmt(value), right - 2, y(value) - 2); }
+      }
+      const chosen = state.value === null ? -1 : S.value.indexOf(state.value);
+      if (chosen >= 0) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(latencyDots[2 * chosen], latencyDots[2 * chosen + 1], 6, 0, 7); c.stroke(); }
+    },
+    (t, px, py) => { const k = nearDot(px, py); return k < 0 ? sec(t, 1) : 'value ' + S.value[k] + ': ' + ms(S.latency[k]) + ', known at ' + sec(S.known[k], 2); },
+    (t, px, py) => { const k = nearDot(px, py); if (k >= 0) { pickValue(S.value[k]); seek((spread.get(S.value[k]) || [[0, S.known[k]]])[0][1]); } else seek(t); },
+    ['second', 'values', 'median ms', 'maximum ms'],
+    () => perSecond().flatMap(s => { const list = []; for (let k = 0; k < S.value.length; k++) if (Math.floor(S.known[k] / 1e6) === s) list.push(S.latency[k]); list.sort((a, b) => a - b); return list.length ? [[s, list.length, fmt(list[list.length >> 1] / 1000), fmt(list[list.length - 1] / 1000)]] : []; }));
+  const layers = ['delta', 'ack', 'again', 'other'].filter(kind => rates[kind].some(Boolean));
+  const labels = {delta: 'delta', ack: 'ack alone', again: 'retransmission', other: 'other'};
+  const tops = Array.from({length: BINS}, (_, k) => layers.reduce((sum, kind) => sum + rates[kind][k], 0));
+  const mostRate = Math.max(10, ...tops, ...rates.client) * 1.06;
+  chart('Messages a second', 'Between nodes, stacked by kind; ' + fmt(results.server_messages.total) + ' in all, ' + fmt(results.msgs_per_op, 2) + ' for each operation. Client requests and answers, which cost the network nothing, are the line.',
+    [...layers.map(kind => ['area ' + kind, labels[kind]]), ['line client', 'clients']],
+    (c, width, height, top, bottom, left, right) => {
+      const [x, y] = axis(c, width, height, top, bottom, left, right, mostRate);
+      const base = new Float64Array(BINS);
+      for (const kind of layers) {
+        c.fillStyle = ink[kind]; c.globalAlpha = .85;
+        for (let k = 0; k < BINS; k++) if (rates[kind][k]) { const a = x(k * BIN), b = x(Math.min(END, (k + 1) * BIN)); c.fillRect(a + .5, y(base[k] + rates[kind][k]), Math.max(1, b - a - 1), y(base[k]) - y(base[k] + rates[kind][k])); base[k] += rates[kind][k]; }
+      }
+      c.globalAlpha = 1; c.strokeStyle = ink.client; c.lineWidth = 1.8; c.beginPath();
+      for (let k = 0; k < BINS; k++) { c.lineTo(x(k * BIN), y(rates.client[k])); c.lineTo(x(Math.min(END, (k + 1) * BIN)), y(rates.client[k])); }
+      c.stroke();
+    },
+    t => { const k = Math.min(BINS - 1, Math.floor(t / BIN)); return sec(t, 1) + ': ' + [...layers, 'client'].map(kind => fmt(rates[kind][k]) + ' ' + (labels[kind] || 'client')).join(', '); },
+    seek, ['second', ...layers.map(kind => labels[kind]), 'clients'],
+    () => perSecond().map(s => { const sum = kind => { let all = 0, n = 0; for (let k = 0; k < BINS; k++) if (Math.floor(k * BIN / 1e6) === s || (BIN > 1e6 && Math.floor(s * 1e6 / BIN) === k)) { all += rates[kind][k]; n++; } return fmt(n ? all / n : 0); }; return [s, ...layers.map(sum), sum('client')]; }));
+  if (D.foreign) return;
+  let most = 10, when = 0;
+  backlog.all.forEach((all, k) => { if (all > most) { most = all; when = backlog.t[k]; } });
+  chart('Backlog', 'Values that wait for their ack, all links together: ' + fmt(most) + ' at most, at ' + sec(when, 1) + '. A healthy link owes its acks for up to a second, so this is never low under load; what matters is that it comes back to nothing.',
+    [['area delta', 'on healthy links'], ['area cut', 'on suspect links']],
+    (c, width, height, top, bottom, left, right) => {
+      const [x, y] = axis(c, width, height, top, bottom, left, right, most * 1.06);
+      const columns = Math.max(1, Math.floor(right - left));
+      for (const [list, colour, alpha] of [[backlog.all, ink.delta, .55], [backlog.suspect, ink.cut, .9]]) {
+        c.fillStyle = colour; c.globalAlpha = alpha; c.beginPath(); c.moveTo(left, bottom);
+        let k = 0;
+        for (let column = 0; column <= columns; column++) {
+          const before = (column + 1) / columns * END;
+          let high = list[k];
+          while (k + 1 < list.length && backlog.t[k + 1] <= before) { k++; high = Math.max(high, list[k]); }
+          c.lineTo(left + column, y(high));
+        }
+        c.lineTo(right, bottom); c.closePath(); c.fill();
+      }
+      c.globalAlpha = 1;
+    },
+    t => { const k = above(backlog.t, t) - 1; return sec(t, 1) + ': ' + plural(backlog.all[k], 'value') + ' unacked, ' + fmt(backlog.suspect[k]) + ' on suspect links'; },
+    seek, ['second', 'unacked', 'on suspect links'],
+    () => perSecond().map(s => { const k = above(backlog.t, s * 1e6) - 1; return [s, fmt(backlog.all[k]), fmt(backlog.suspect[k])]; }));
+};
+const nearDot = (px, py) => {
+  let best = -1, least = 144;
+  for (let k = 0; k < S.value.length; k++) { const d = (latencyDots[2 * k] - px) ** 2 + (latencyDots[2 * k + 1] - py) ** 2; if (d < least) { least = d; best = k; } }
+  return best;
+};
+
+// ---- Words.
+const messageText = i => {
+  const values = M.kind[i] === DELTA || M.kind[i] === AGAIN ? ' of ' + plural(M.count[i], 'value') : '';
+  return KINDS[M.kind[i]] + values;
+};
+const a = text => (/^[aeiou]/.test(text) ? 'an ' : 'a ') + text;
+const eventText = k => {
+  const i = evIndex[k], t = evTime[k];
+  switch (evWhat[k]) {
+    case SEND: return name(M.src[i]) + ' sends ' + a(messageText(i)) + ' to ' + name(M.dest[i]);
+    case RECV: return name(M.dest[i]) + ' receives ' + a(messageText(i)) + ' from ' + name(M.src[i]);
+    case DROP: return 'The ' + messageText(i) + ' from ' + name(M.src[i]) + ' to ' + name(M.dest[i]) + (fate[i] === 3 ? ' is lost' : ' is dropped by the partition');
+    case ASK: return 'c' + C.node[i] + ' asks ' + name(C.node[i]) + ': ' + D.requests[C.what[i]] + (D.requests[C.what[i]] === 'broadcast' ? ' ' + C.value[i] : '');
+    case REPLY: return name(C.node[i]) + ' answers c' + C.node[i] + ': ' + D.requests[C.what[i]] + '_ok' + (C.shown[i] >= 0 ? ', ' + plural(C.shown[i], 'value') : '');
+    case CUT: return 'The network is cut: ' + cuts[i].kind;
+    default: return 'The network is healed';
+  }
+};
+const clientJson = i => {
+  const type = D.requests[C.what[i]], body = {type, msg_id: C.msg_id[i]};
+  if (type === 'broadcast') body.message = C.value[i];
+  if (type === 'init') { body.node_id = name(C.node[i]); body.node_ids = Array.from({length: N}, (_, k) => name(k)); }
+  if (type === 'topology') body.topology = '(a grid; see messages.jsonl)';
+  return {src: 'c' + C.node[i], dest: name(C.node[i]), body};
+};
+const messageJson = i => {
+  const body = M.kind[i] === ACK ? {type: 'ack', offset: M.offset[i], ack: M.ack[i]} : {type: 'delta', offset: M.offset[i], values: valuesOf(i), ack: M.ack[i]};
+  if (gap[i]) body.gap = true;
+  return {src: name(M.src[i]), dest: name(M.dest[i]), body};
+};
+const fields = list => el('dl', {className: 'fields'}, ...list.flatMap(([term, text]) => [el('dt', {textContent: term}), el('dd', {textContent: text})]));
+const heading = (text, id) => el('div', {className: 'pickedhead'}, el('h3', {textContent: text, id: 'pickedtitle'}), id);
+const goTo = (text, t) => { const button = el('button', {type: 'button', className: 'text', textContent: text}); button.onclick = () => seek(t); return button; };
+const showMessage = i => {
+  const from = name(M.src[i]), to = name(M.dest[i]);
+  const end = fate[i] === 1 ? 'Received at ' + sec(arrive[i]) + ', after ' + ms(arrive[i] - sent[i]) + '.' : fate[i] === 2 ? 'Dropped by the partition at ' + sec(arrive[i]) + '.' : fate[i] === 3 ? 'Lost by the network.' : 'Still under way at the end.';
+  const parts = [heading(KINDS[M.kind[i]][0].toUpperCase() + KINDS[M.kind[i]].slice(1) + ' ' + from + ' \u2192 ' + to, goTo('go to its sending', sent[i])),
+    el('p', {className: 'small soft', textContent: 'Sent at ' + sec(sent[i]) + '. ' + end + ' Number ' + ids[i] + ' in messages.jsonl.'})];
+  if (M.kind[i] === OTHER) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: 'Not a message of hubcast\u2019s; it is shown as it was.'})];
+  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour in the tree.']];
+  const last = M.offset[i] + M.count[i] - 1;
+  if (M.kind[i] === ACK) list.push(['type: ack', 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.'],
+    ['offset: ' + M.offset[i], 'Where ' + from + '\u2019s own stream to ' + to + ' stands. If ' + to + ' has less, it knows that something was lost.']);
+  else list.push(['type: delta', M.kind[i] === AGAIN ? 'Values that were sent before: no ack came in time, or the other side reported a gap.' : 'New values: what was gathered since the last delta, and nothing that ' + to + ' has itself sent.'],
+    ['offset: ' + M.offset[i], 'The place of the first value in ' + from + '\u2019s stream to ' + to + '. These are number ' + M.offset[i] + (last > M.offset[i] ? ' to ' + last : '') + '.'],
+    ['values: [' + M.count[i] + ']', 'The values themselves, in the order in which ' + from + ' heard of them.']);
+  list.push(['ack: ' + M.ack[i], from + ' has every value of ' + to + '\u2019s stream below number ' + M.ack[i] + (M.kind[i] === ACK ? '.' : '. It rides along and costs no message: a piggybacked ack.')]);
+  if (gap[i]) list.push(['gap: true', M.kind[i] === AGAIN ? 'This is a probe of a suspect link: answer at once, and send again from ' + M.ack[i] + ', since yours was very likely lost as well.' : 'Something is missing: send again from ' + M.ack[i] + ', and answer at once.']);
+  parts.push(el('pre', {textContent: JSON.stringify(messageJson(i)), id: 'json'}), fields(list));
+  if (M.count[i]) {
+    const chips = el('div', {className: 'chips'}), values = valuesOf(i);
+    for (const value of values.slice(0, 40)) { const chip = el('button', {type: 'button', textContent: value}); chip.setAttribute('aria-label', 'Follow value ' + value); chip.onclick = () => pickValue(value); chips.append(chip); }
+    if (values.length > 40) chips.append('and ' + (values.length - 40) + ' more');
+    parts.push(el('p', {className: 'small soft', textContent: 'Follow one of its values:'}), chips);
+    parts[parts.length - 2].style.margin = '10px 0 4px';
+  }
+  return parts;
+};
+const showClient = i => {
+  const type = D.requests[C.what[i]];
+  const list = [['src: c' + C.node[i], 'The client: each node has one.'], ['dest: ' + name(C.node[i]), 'The node that it asks.'],
+    ['type: ' + type, {broadcast: '\u201cTell everybody this value.\u201d', read: '\u201cWhat have you heard?\u201d', init: '\u201cThis is your name, and these are all nodes.\u201d', topology: '\u201cYou might talk to these neighbours.\u201d Advice, which hubcast does not take.', stats: '\u201cHow are your links?\u201d'}[type] || 'Another request.'],
+    ['msg_id: ' + C.msg_id[i], 'The answer names this number in in_reply_to.']];
+  if (type === 'broadcast') list.push(['message: ' + C.value[i], 'The value to spread.']);
+  const parts = [heading('Client c' + C.node[i] + ': ' + type, goTo('go there', asked[i])),
+    el('p', {className: 'small soft', textContent: 'Asked at ' + sec(asked[i]) + ', ' + (replied[i] < Infinity ? 'answered after ' + ms(replied[i] - asked[i]) + (C.shown[i] >= 0 ? ' with ' + plural(C.shown[i], 'value') : '') + '.' : 'not answered.')}),
+    el('pre', {textContent: JSON.stringify(clientJson(i)), id: 'json'}), fields(list)];
+  if (type === 'broadcast') { const button = el('button', {type: 'button', textContent: 'Follow value ' + C.value[i]}); button.onclick = () => pickValue(C.value[i]); button.style.marginTop = '10px'; parts.push(button); }
+  return parts;
+};
+const showNode = node => {
+  const t = state.t, total = above(known, t), count = above(held[node], t);
+  const rows = neighbours[node].map(other => {
+    const now = linkAt(links.get(node * N + other), t);
+    const mark = el('td', {textContent: now.suspect ? 'suspect' : 'healthy'});
+    if (now.suspect) { mark.style.color = 'var(--cut)'; mark.style.fontWeight = 600; }
+    return el('tr', {}, el('td', {textContent: name(other)}), ...[now.unacked, now.acked, now.sent, now.recv].map(number => el('td', {className: 'n', textContent: fmt(number)})), mark);
+  });
+  const role = D.parent[node] < 0 ? 'the root hub' : neighbours[node].length > 1 ? 'a hub' : 'a leaf of ' + name(D.parent[node]);
+  const parts = [heading('Node ' + name(node) + ', ' + role, ''),
+    el('p', {className: 'small soft', textContent: 'At ' + sec(t) + ' it holds ' + fmt(count) + ' of ' + plural(total, 'value') + '. Its links at that moment, worked out from the messages:'})];
+  if (D.foreign) return parts.slice(0, 1);
+  parts.push(el('div', {className: 'scroll'}, el('table', {id: 'links'}, el('thead', {}, el('tr', {}, el('th', {textContent: 'to', scope: 'col'}), ...['unacked', 'acked', 'sent', 'received'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'state', scope: 'col'}))), el('tbody', {}, ...rows))),
+    el('p', {className: 'small soft', textContent: 'unacked: values that wait for their ack. acked and sent: offsets in its stream to the neighbour. received: the neighbour\u2019s stream has arrived below this offset. suspect: a retry went out, and nothing was acked since.'}));
+  parts[parts.length - 1].style.marginTop = '8px';
+  return parts;
+};
+const showValue = value => {
+  const list = spread.get(value);
+  if (!list) return [heading('Value ' + value, ''), el('p', {className: 'small soft', textContent: 'This page has no such value' + (D.left_out ? ' (see what it left out, above)' : '') + '.'})];
+  const [origin, start] = list[0], k = S.value.indexOf(value);
+  const body = list.map(([node, t, message]) => {
+    const row = el('tr', {}, el('td', {textContent: '+' + ms(t - start)}), el('td', {textContent: name(node)}), el('td'));
+    row.children[0].className = 'n';
+    if (message >= 0) { const button = el('button', {type: 'button', className: 'text', textContent: KINDS[M.kind[message]] + ' from ' + name(M.src[message])}); button.onclick = () => { pickMessage(message); }; row.children[2].append(button); } else row.children[2].textContent = 'its client c' + node;
+    row.style.opacity = t <= state.t ? 1 : .5;
+    return row;
+  });
+  return [heading('Value ' + value, goTo('go to its start', start)),
+    el('p', {className: 'small soft', textContent: 'From the client of ' + name(origin) + ' at ' + sec(start) + '; at ' + (list.length === N ? 'all ' : list.length + ' of ') + N + ' nodes' + (list.length > 1 ? ' after ' + ms(list[list.length - 1][1] - start) : '') + '.' + (k >= 0 ? ' Stable latency, as the clients saw it: ' + ms(S.latency[k]) + '.' : '')}),
+    el('div', {className: 'scroll'}, el('table', {id: 'spread'}, el('tbody', {}, ...body)))];
+};
+
+// ---- Picking.
+const shownKind = () => state.message >= 0 ? 'message' : state.client >= 0 ? 'client' : state.node >= 0 ? 'node' : state.value !== null ? 'value' : '';
+let last = '', shownWhat = '';
+const showPicked = () => {
+  const what = last && (last === 'value' ? state.value !== null : state[last] >= 0) ? last : shownKind();
+  const box = $('picked');
+  const old = box.querySelector('.scroll'), top = old ? old.scrollTop : 0, outer = what === shownWhat ? box.scrollTop : 0;
+  shownWhat = what;
+  box.replaceChildren(...(what === 'message' ? showMessage(state.message) : what === 'client' ? showClient(state.client) : what === 'node' ? showNode(state.node) : what === 'value' ? showValue(state.value)
+    : [el('h3', {textContent: 'Pick something'}), el('p', {className: 'small soft', textContent: 'A message to read it, a node to see its links, a value to watch just that value spread.'})]));
+  const scroll = box.querySelector('.scroll'); if (scroll) scroll.scrollTop = top;
+  box.scrollTop = outer;
+};
+const pick = (what, change) => { change(); last = what; showPicked(); dirty = true; };
+const pickMessage = i => pick('message', () => { state.message = i; state.client = -1; });
+const pickClient = i => pick('client', () => { state.client = i; state.message = -1; });
+const pickNode = node => pick('node', () => { state.node = node; state.message = state.client = -1; $('node').value = node; });
+const pickValue = value => { pick('value', () => { state.value = value; state.message = state.client = -1; $('value').value = value ?? ''; }); charts.forEach(each => each.draw()); };
+const clear = () => { pick('', () => { state.message = state.client = state.node = -1; state.value = null; $('value').value = ''; $('node').value = -1; }); charts.forEach(each => each.draw()); };
+
+// ---- Time.
+let dirty = true, words = 0, lastFrame = 0, held0 = 0;
+const seek = (t, cursor) => {
+  state.t = Math.max(0, Math.min(END, t));
+  state.cursor = cursor ?? above(evTime, state.t) - 1;
+  dirty = true; words = 0;
+  request();
+};
+const stepBy = by => {
+  pause();
+  const k = Math.max(0, Math.min(evTime.length - 1, state.cursor + by));
+  if (!evTime.length) return;
+  if (by < 0 && k === state.cursor) return;
+  seek(evTime[k], k);
+  const what = evWhat[k], i = evIndex[k];
+  if (what <= DROP) { pickMessage(i); } else if (what === ASK || what === REPLY) pickClient(i);
+};
+const play = () => { if (state.t >= END) seek(0); state.playing = true; lastFrame = 0; $('play').textContent = 'Pause'; $('event').setAttribute('aria-live', 'off'); request(); };
+const pause = () => { state.playing = false; $('play').textContent = 'Play'; $('event').setAttribute('aria-live', 'polite'); words = 0; dirty = true; request(); };
+let requested = false;
+const request = () => { if (!requested) { requested = true; requestAnimationFrame(frame); } };
+const frame = now => {
+  requested = false;
+  if (state.playing) {
+    const passed = lastFrame ? Math.min(250, now - lastFrame) : 0;
+    lastFrame = now; held0 += passed;
+    // Who asked for little motion gets still pictures, two a second.
+    if (!still.matches || held0 >= 500) {
+      state.t = Math.min(END, state.t + (still.matches ? held0 : passed) * 1000 * state.speed); held0 = 0; dirty = true;
+      state.cursor = above(evTime, state.t) - 1;
+    }
+    if (state.t >= END) pause();
+  }
+  if (dirty) {
+    dirty = false; state.frames++;
+    $('clock').textContent = sec(state.t);
+    const scrub = $('scrub');
+    if (document.activeElement !== scrub || state.playing) scrub.value = state.t / END * 1000; else if (Math.abs(scrub.value / 1000 * END - state.t) > 2) scrub.value = state.t / END * 1000;
+    drawTree();
+    if (lamportSeen || !state.playing) drawLamport();
+    charts.forEach(each => each.move());
+    // Words change six times a second at most: they are to be read, and clicked.
+    if (!state.playing || now - words > 160) { words = now; tell(); }
+  }
+  if (state.playing) request();
+};
+const tell = () => {
+  const t = state.t, k = state.cursor;
+  $('scrub').setAttribute('aria-valuetext', sec(t));
+  const said = k >= 0 ? eventText(k) + ' (at ' + sec(evTime[k]) + ')' : 'Nothing has happened yet.';
+  if ($('event').textContent !== said) $('event').textContent = said;
+  const now = [];
+  for (let f = above(flightStart, t - longest - 1), to = above(flightStart, t); f < to; f++) { const i = flights[f][0]; if (until(flights[f]) > t && (state.value === null || carries(i, state.value))) now.push(f); }
+  $('underwayhead').textContent = 'Under way: ' + plural(now.length, 'message') + (state.value === null ? '' : ' with value ' + state.value);
+  const focused = document.activeElement && document.activeElement.dataset.message;
+  const rows = now.slice(0, 5).map(f => {
+    const i = flights[f][0], left = until(flights[f]) - t;
+    const button = el('button', {type: 'button', className: 'text', textContent: name(M.src[i]) + ' \u2192 ' + name(M.dest[i]) + ', ' + messageText(i)});
+    button.dataset.message = i; button.onclick = () => { pause(); pickMessage(i); };
+    const mark = el('span', {className: 'mark', textContent: ['\u25CF', '\u25CB', '\u25C6', '\u25CF'][M.kind[i]]});
+    mark.style.color = 'var(--' + INKS[M.kind[i]] + ')'; mark.setAttribute('aria-hidden', 'true');
+    return el('li', {}, mark, button, el('span', {className: 'soft small num', textContent: left < Infinity ? ms(Math.round(left / 1000) * 1000) : ''}));
+  });
+  if (now.length > 5) rows.push(el('li', {className: 'soft small', textContent: 'and ' + (now.length - 5) + ' more'}));
+  $('underway').replaceChildren(...rows);
+  if (focused !== undefined) { const again = $('underway').querySelector('[data-message="' + focused + '"]'); if (again) again.focus({preventScroll: true}); }
+  const kind = last || shownKind();
+  if (kind === 'node' || (kind === 'value' && !state.playing)) showPicked();
+  const cut = cutAt(t);
+  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), 'value') + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + '.');
+  lamport.setAttribute('aria-label', 'Space-time diagram of ' + sec(windowTime, 1) + ' around ' + sec(t) + '. The list "Under way" names its messages.');
+};
+
+// ---- The verdict, and the wiring.
+const verdict = () => {
+  $('subtitle').textContent = document.title.replace('hubcast: ', '');
+  $('badge').textContent = D.passes ? 'PASS' : 'FAIL';
+  $('badge').classList.toggle('bad', !D.passes);
+  const text = D.verdict.split('\n').pop().replace(/^(PASS|FAIL): /, '');
+  $('verdict').textContent = text[0].toUpperCase() + text.slice(1) + '.';
+  $('problems').append(...results.problems.map(problem => el('p', {className: 'note bad', textContent: problem})));
+  const figures = [['Messages between nodes per operation', results.msgs_per_op, 2, '', 1], ['Stable latency, median', quant && quant.p50, 0, 'ms', 2], ['Stable latency, maximum', quant && quant.p100, 0, 'ms', 3]];
+  for (const [label, value, digits, unit, column] of figures) {
+    const box = el('div', {className: 'figure'}, el('div', {className: 'soft small', textContent: label}));
+    const big = el('b', {textContent: value === null || value === undefined ? '\u2013' : fmt(value, digits) + (unit ? '\u00A0' : '')});
+    if (unit) big.append(el('span', {textContent: unit}));
+    box.append(big);
+    if (D.limits_apply && value !== null) for (const limit of D.limits) {
+      const part = value / limit[column], bar = el('i'); bar.style.width = Math.min(100, part * 100) + '%'; if (part >= 1) bar.className = 'over';
+      box.append(el('div', {className: 'bar', ariaHidden: 'true'}, bar), el('div', {className: 'limit'}, el('span', {textContent: limit[0] + ' allows < ' + fmt(limit[column]) + (unit ? ' ' + unit : '')}), el('span', {className: 'num', textContent: part < 1 ? Math.round((1 - part) * 100) + ' % headroom' : 'over'})));
+    }
+    $('figures').append(box);
+  }
+  $('command').textContent = D.command;
+  $('copy').onclick = async () => {
+    let done = false;
+    try { await navigator.clipboard.writeText(D.command); done = true; } catch {
+      const range = document.createRange(); range.selectNodeContents($('command'));
+      getSelection().removeAllRanges(); getSelection().addRange(range);
+    }
+    $('copy').textContent = done ? 'Copied' : 'Selected'; setTimeout(() => { $('copy').textContent = 'Copy'; }, 1500);
+  };
+  const facts = (id, rows) => $(id).append(...rows.map(([term, text]) => el('div', {}, el('dt', {textContent: term}), el('dd', {textContent: text}))));
+  const server = results.server_messages;
+  facts('counts', [['Operations', fmt(results.ops) + ', of these ' + plural(results.broadcasts, 'broadcast')], ['Messages between nodes', fmt(server.total)], ['Deltas, acks alone', fmt(server.delta) + ', ' + fmt(server.ack)],
+    ['Retransmitted', fmt(server.retransmitted)], ['Dropped', fmt(server.dropped)], ...(server.duplicated ? [['Duplicated', fmt(server.duplicated)]] : []), ['Values lost', fmt(results.lost.length)], ['Timeouts', fmt(results.timeouts)],
+    ...(results.quiet_after_ms !== null && results.quiet_after_ms !== undefined ? [['Silent after', (results.quiet_after_ms / 1000).toFixed(2) + ' s without work']] : [])]);
+  facts('settings', D.settings.map(([term, text]) => [term[0].toUpperCase() + term.slice(1), text]));
+  if (results.partitions.length) {
+    const rows = results.partitions.map((each, k) => {
+      const go = el('td'); const start = el('button', {type: 'button', className: 'text', textContent: 'the cut'}), end = el('button', {type: 'button', className: 'text', textContent: 'the heal'});
+      const there = t => { if ($('replay').getBoundingClientRect) $('replay').scrollIntoView(); seek(t); };
+      start.onclick = () => there(each.start_s * 1e6); end.onclick = () => there((each.end_s ?? each.start_s) * 1e6);
+      start.setAttribute('aria-label', 'Watch cut ' + (k + 1)); end.setAttribute('aria-label', 'Watch heal ' + (k + 1));
+      go.append(start, ' ', end);
+      return el('tr', {}, el('td', {textContent: each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms'].map(text => el('td', {className: 'n', textContent: text})), go);
+    });
+    $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: 'Partition', scope: 'col'}), ...['cut', 'healed', 'recovery'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
+    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the heal until every node holds every value accepted before it.'}));
+    $('partitions').lastChild.style.margin = '6px 0 0';
+  }
+  if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));
+  $('foot').textContent = 'Made by hubcast\u2019s testbed from results.json and messages.jsonl beside this file. ' + fmt(evTime.length) + ' events. Links and backlog are worked out from the messages; a client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
+};
+const wire = () => {
+  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut']] : []), ['node', 'holds this share']];
+  if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
+  $('legend').append(...legend.map(([what, text]) => key(what, text)));
+  const speeds = [.01, .02, .05, .1, .25, .5, 1, 2, 5];
+  $('speed').append(...speeds.map(speed => el('option', {value: speed, textContent: speed < 1 ? '1/' + Math.round(1 / speed) : speed + '\u00D7', selected: speed === state.speed})));
+  $('speed').onchange = () => { state.speed = +$('speed').value; };
+  $('node').append(el('option', {value: -1, textContent: 'any'}), ...Array.from({length: N}, (_, node) => el('option', {value: node, textContent: name(node)})));
+  $('node').onchange = () => { const node = +$('node').value; if (node >= 0) pickNode(node); else { state.node = -1; last = ''; showPicked(); dirty = true; } request(); };
+  const value = () => { const text = $('value').value; if (text === '') { state.value = null; pickValue(null); last = ''; showPicked(); } else { const wanted = Math.trunc(+text); pickValue(wanted); const list = spread.get(wanted); if (list) { pause(); seek(list[0][1]); } } request(); };
+  $('value').onchange = value;
+  $('clear').onclick = () => { clear(); request(); };
+  const jumps = [['', 'a moment\u2026'], [0, 'the start']];
+  if (known.length) jumps.push([Math.max(0, known[0] - 1000), 'the first value']);
+  cuts.forEach((cut, k) => { jumps.push([Math.max(0, cut.start - 100000), 'cut ' + (k + 1) + ', ' + cut.kind]); if (cut.end < Infinity) jumps.push([Math.max(0, cut.end - 100000), 'heal ' + (k + 1)]); });
+  $('jump').append(...jumps.map(([at, text]) => el('option', {value: at, textContent: text})));
+  $('jump').onchange = () => { if ($('jump').value !== '') seek(+$('jump').value); $('jump').value = ''; };
+  $('play').onclick = () => state.playing ? pause() : play();
+  $('back').onclick = () => stepBy(-1);
+  $('step').onclick = () => stepBy(1);
+  $('scrub').addEventListener('input', () => seek($('scrub').value / 1000 * END));
+  $('window').append(...[[5e5, '0.5 s'], [1e6, '1 s'], [2e6, '2 s'], [5e6, '5 s']].map(([span, text]) => el('option', {value: span, textContent: text, selected: span === windowTime})));
+  $('window').onchange = () => { windowTime = +$('window').value; dirty = true; request(); };
+  $('tree').addEventListener('click', event => {
+    const box = $('tree').getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    let best = null, least = 15 ** 2;
+    for (const mark of marks) { const d = (mark.x - x) ** 2 + (mark.y - y) ** 2; if (d < least) { least = d; best = mark; } }
+    if (best) { pause(); if (best.message >= 0) pickMessage(best.message); else pickClient(best.client); return request(); }
+    const g = treeGeometry;
+    for (let node = 0; node < N; node++) { const d = (g.cx + place[2 * node] * g.scale - x) ** 2 + (g.cy + place[2 * node + 1] * g.scale - y) ** 2; if (d < Math.max(g.radius * 1.4, 10) ** 2) { pickNode(node); return request(); } }
+    clear(); request();
+  });
+  // In the diagram a drag moves time, a click picks.
+  let drag = null;
+  lamport.addEventListener('pointerdown', event => { drag = {x: event.clientX, t: state.t, moved: false}; });
+  lamport.addEventListener('pointermove', event => {
+    if (!drag || !(event.buttons & 1)) return;
+    const by = event.clientX - drag.x;
+    if (Math.abs(by) > 4) { drag.moved = true; lamport.setPointerCapture(event.pointerId); }
+    if (drag.moved) seek(drag.t - by / (lamport.view.right - lamport.view.left) * windowTime);
+  });
+  lamport.addEventListener('pointerup', event => {
+    const moved = drag && drag.moved; drag = null;
+    if (moved) return;
+    const box = lamport.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    let best = null, least = 9;
+    for (const m of lamportMarks) {
+      const dx = m.x2 - m.x1, dy = m.y2 - m.y1, length = dx * dx + dy * dy;
+      const along = length ? Math.max(0, Math.min(1, ((x - m.x1) * dx + (y - m.y1) * dy) / length)) : 0;
+      const d = Math.hypot(m.x1 + along * dx - x, m.y1 + along * dy - y) + (m.back ? 5 : 0);
+      if (d < least) { least = d; best = m; }
+    }
+    if (!best) return;
+    pause(); if (best.message >= 0) pickMessage(best.message); else pickClient(best.client); request();
+  });
+  addEventListener('keydown', event => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.target, typing = target.matches('input[type=number], select'), scrubbing = target === $('scrub');
+    const at = event.key;
+    if (at === 'Escape') { clear(); request(); return; }
+    if (typing) return;
+    if (at === ' ' && !target.matches('button, summary')) { event.preventDefault(); if (state.playing) pause(); else play(); }
+    else if (at === 'ArrowRight' || at === 'ArrowLeft') {
+      const by = at === 'ArrowRight' ? 1 : -1;
+      event.preventDefault();
+      if (event.shiftKey || scrubbing) seek(state.t + by * (event.shiftKey ? 1e6 : 1e5)); else stepBy(by);
+    } else if (at === '[' || at === ']') { const select = $('speed'); select.selectedIndex = Math.max(0, Math.min(speeds.length - 1, select.selectedIndex + (at === ']' ? 1 : -1))); state.speed = +select.value; }
+    else if (at === 'p' || at === 'P') { const next = cuts.find(cut => cut.start - 1e5 > state.t + 1) || cuts[0]; if (next) seek(Math.max(0, next.start - 1e5)); }
+  });
+  const themes = ['system', 'light', 'dark'];
+  let theme = 'system';
+  try { theme = localStorage.getItem('hubcast-colours') || 'system'; } catch { /* A browser may forbid it. */ }
+  const setTheme = () => {
+    if (theme === 'system') delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = theme;
+    $('themes').textContent = 'Colours: ' + theme; $('themes').setAttribute('aria-label', 'Colours: ' + theme + '. Press to change.');
+    redraw();
+  };
+  $('themes').onclick = () => { theme = themes[(themes.indexOf(theme) + 1) % 3]; try { localStorage.setItem('hubcast-colours', theme); } catch { /* As above. */ } setTheme(); };
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => redraw());
+  new ResizeObserver(() => redraw()).observe(document.documentElement);
+  new IntersectionObserver(entries => { lamportSeen = entries[entries.length - 1].isIntersecting; if (lamportSeen) { dirty = true; request(); } }, {rootMargin: '80px'}).observe(lamport);
+  if (lanes.length > LANES) { $('lanenote').hidden = false; $('lanenote').textContent = 'It shows the first ' + LANES + ' of ' + lanes.length + ' nodes.'; }
+  if (!themes.includes(theme)) theme = 'system';
+  setTheme();
+};
+const redraw = () => { readInks(); drawOverview(); charts.forEach(each => each.draw()); dirty = true; request(); };
+verdict();
+buildCharts();
+showPicked();
+// Open at a moment where there is something to see.
+{
+  // When the hub has just sent to all its leaves, a second after the first value or the first cut.
+  const from = cuts.length ? cuts[0].start + 250000 : (known[0] || 0) + 1e6;
+  let best = from, most = 0;
+  for (let i = above(sent, from), k = i; i < COUNT && sent[i] < from + 5e5; i++) {
+    while (sent[k] < sent[i] - 5000) k++;
+    if (i - k > most) { most = i - k; best = sent[i]; }
+  }
+  seek(Math.min(best + D.latency * .45, END));
+}
+wire();
+// For ./run.sh test-page: what is where, without reading pixels.
+window.hubcast = {
+  get time() { return state.t; }, get frames() { return state.frames; }, get playing() { return state.playing; }, get end() { return END; },
+  get picked() { return {message: state.message, client: state.client, node: state.node, value: state.value}; },
+  get cuts() { return cuts.map(cut => [cut.start, cut.end]); },
+  seek, marks: () => marks, messages: COUNT,
+  nodeAt: node => [treeGeometry.cx + place[2 * node] * treeGeometry.scale, treeGeometry.cy + place[2 * node + 1] * treeGeometry.scale],
+};
+})();

@@ -1,0 +1,643 @@
+//! The report page in a real browser: `./run.sh test-page`.
+//!
+//! It makes fresh pages with virtual runs, opens them in a headless Chromium and
+//! does what a person would do: play, scrub, step, pick a value, a message and a
+//! node, in light and in dark, in a wide and in a narrow window. It needs a browser,
+//! so it is none of the tests that run by default.
+//!
+//! The browser is asked over a pipe (`--remote-debugging-pipe`): JSON both ways, a
+//! zero byte behind each message. No port, no handshake, and when the pipe closes,
+//! however this process ended, the browser ends with all its helpers.
+//!
+//! ```text
+//! test                                             chromium
+//!  |--- {"id":1,"method":"Runtime.evaluate",...} 0 -->|  descriptor 3
+//!  |<-- {"method":"Runtime.exceptionThrown",...} 0 ---|  descriptor 4; an event: noted
+//!  |<-- {"id":1,"result":{...}} 0 --------------------|
+//! ```
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hubcast::json::{self, Json};
+
+/// Where pages and screenshots go.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/runs/test-page");
+
+/// Starts the first browser there is; the pipe's two ends become its descriptors 3 and 4.
+const START: &str = r#"
+browser=${CHROMIUM:-$(command -v chromium || command -v chromium-browser ||
+    command -v google-chrome || command -v google-chrome-stable || command -v chrome)}
+: "${browser:?"needs a Chromium browser (Debian's package chromium) on the PATH or in CHROMIUM"}"
+exec "$browser" "$@" 3<&0 4>&1 </dev/null >/dev/null"#;
+
+/// Without a sandbox, because containers and root have none and the page is our
+/// own; without whatever would call home.
+const ARGUMENTS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+    --disable-background-networking --disable-component-update --disable-sync \
+    --hide-scrollbars --remote-debugging-pipe";
+
+/// How long the browser may take to start, and to answer. Unit: time. A busy
+/// machine with a cold disk needs some seconds for the first.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The largest page that passes. Unit: megabytes. Beyond it a browser makes people wait.
+const MAX_PAGE: f64 = 5.0;
+
+/// The latest first paint that passes. Unit: milliseconds. Later feels slow.
+const MAX_FIRST_PAINT: f64 = 1000.0;
+
+/// The least pictures a second that pass while playing. The aim is the browser's
+/// 60; on a shared machine without a graphics card half of it will do.
+const LEAST_FRAMES: f64 = 30.0;
+
+/// How often a playing page is looked at until it moves smoothly. Unit: looks of two
+/// seconds. What else the machine does slows some of them; a slow page fails all.
+const LOOKS: usize = 5;
+
+/// A window on a desk.
+const WIDE: &str = r#"{"width":1280,"height":900,"deviceScaleFactor":1,"mobile":false}"#;
+
+/// A telephone, with its two dots a pixel.
+const NARROW: &str = r#"{"width":390,"height":844,"deviceScaleFactor":2,"mobile":true}"#;
+
+/// What the expressions below may use. `drawn` waits for two frames: one to draw
+/// what was changed, one to be sure. `watch` looks on for two seconds.
+const HELPERS: &str = r"
+const $ = id => document.getElementById(id);
+const all = selector => [...document.querySelectorAll(selector)];
+const sleep = ms => new Promise(done => setTimeout(done, ms));
+const frame = () => new Promise(done => requestAnimationFrame(done));
+const drawn = () => frame().then(frame);
+const until = async test => { while (!test()) await sleep(20); return test(); };
+const choose = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Event('change')); };
+const watch = async () => {
+  const {frames, time} = hubcast, start = performance.now();
+  await sleep(2000);
+  const seconds = (performance.now() - start) / 1000;
+  window.seen = {frames: (hubcast.frames - frames) / seconds,
+    speed: (hubcast.time - time) / 1e6 / seconds};
+};";
+
+#[test]
+#[ignore = "needs a browser: ./run.sh test-page"]
+fn the_report_page_does_what_a_person_expects() {
+    let _ = fs::remove_dir_all(FOLDER);
+    fs::create_dir_all(FOLDER).expect("a folder for pages and screenshots");
+    let mut page = Page::start();
+    page.eval("console.error('heard')");
+    page.check("the console is heard", page.problems.len() == 1, "");
+
+    page.open("efficient", "efficient --virtual --seed 1");
+    page.shot("efficient-light");
+    playing(&mut page);
+    stepping(&mut page);
+    picking_a_value(&mut page);
+    picking_a_message(&mut page);
+    picking_a_node(&mut page);
+    reading_without_eyes(&mut page);
+    dark_and_still(&mut page);
+    narrow(&mut page, "efficient");
+
+    page.open("partition", "partition --virtual --seed 1");
+    a_cut_network(&mut page);
+    narrow(&mut page, "partition");
+
+    page.open("long", "efficient --virtual --seed 1 --time-limit 60");
+    ten_thousand_messages(&mut page);
+
+    page.open("hubs", "partition --virtual --node-count 60 --seed 2");
+    page.shot("hubs-light");
+    narrow(&mut page, "hubs");
+
+    let (checks, failed) = (page.checks, page.failed);
+    println!("\n{checks} checks; screenshots: target/runs/test-page/*.png");
+    assert!(failed == 0, "{failed} of {checks} checks failed");
+}
+
+fn playing(page: &mut Page) {
+    page.eval("choose('speed', '1')");
+    page.click("play");
+    page.holds("play plays", "hubcast.playing");
+    page.moves_smoothly("it moves smoothly");
+    let speed = page.number("seen.speed");
+    page.within("the chosen speed is kept", speed, 0.5..1.1, "s a second");
+    page.click("play");
+    page.holds("pause pauses", "!hubcast.playing");
+}
+
+fn stepping(page: &mut Page) {
+    page.click("scrub");
+    page.holds(
+        "a click in the middle of the timeline goes there",
+        "Math.abs(hubcast.time / hubcast.end - .5) < .02 || hubcast.time / hubcast.end",
+    );
+    page.eval("document.activeElement.blur()");
+    page.seek("5e6");
+    page.eval("window.before = $('event').textContent");
+    page.key("ArrowRight");
+    page.holds(
+        "the right arrow steps to the next event",
+        "$('event').textContent !== before",
+    );
+    page.holds("and shows the message or request", "!!$('json')");
+    page.click("back");
+    page.holds(
+        "the button steps back",
+        "$('event').textContent === before || [before, $('event').textContent]",
+    );
+}
+
+fn picking_a_value(page: &mut Page) {
+    page.eval("$('value').focus()");
+    for key in ["4", "2", "Enter"] {
+        page.key(key);
+    }
+    page.holds(
+        "a value can be picked",
+        "hubcast.picked.value === 42 || hubcast.picked",
+    );
+    page.holds(
+        "its way to all nodes is listed",
+        "all('#spread tr').length === 25 || all('#spread tr').length",
+    );
+    page.seek("hubcast.time + 290000");
+    page.shot("efficient-value");
+    page.key("Escape");
+    page.holds("Escape lets it go", "hubcast.picked.value === null");
+}
+
+fn picking_a_message(page: &mut Page) {
+    // A message with no other within 20 pixels, so that the click can mean no other.
+    page.eval(
+        "(async () => {
+           for (let t = 6e6; !window.mark; t += 2e4) {
+             hubcast.seek(t);
+             await drawn();
+             const marks = hubcast.marks(), alone = mark => marks.every(other =>
+               other === mark || Math.hypot(other.x - mark.x, other.y - mark.y) > 20);
+             window.mark = marks.find(mark => mark.message >= 0 && alone(mark));
+           }
+         })()",
+    );
+    page.click_at("tree", "[mark.x, mark.y]");
+    page.holds(
+        "a message can be picked in the picture",
+        "hubcast.picked.message === mark.message || hubcast.picked",
+    );
+    page.eval("window.json = JSON.parse($('json').textContent)");
+    page.holds(
+        "its JSON is shown",
+        "!!json.src && !!json.dest && ['delta', 'ack'].includes(json.body.type) || json",
+    );
+    page.holds(
+        "and each of its fields explained",
+        "['src', 'dest', ...Object.keys(json.body)].filter(name => !all('.fields dt').some(term =>
+           term.textContent.startsWith(name + ':') && term.nextSibling.textContent.length > 8))",
+    );
+    page.shot("efficient-message");
+    page.eval(
+        "const first = all('#underway button')[0];
+         first.scrollIntoView({block: 'center', behavior: 'instant'}); first.focus()",
+    );
+    page.key("Enter");
+    page.holds(
+        "a message can be picked in the list, by keyboard",
+        "String(hubcast.picked.message) === all('#underway button')[0].dataset.message",
+    );
+}
+
+fn picking_a_node(page: &mut Page) {
+    page.seek("6.34e6");
+    page.click_at("tree", "hubcast.nodeAt(5)");
+    page.holds(
+        "a node can be picked",
+        "hubcast.picked.node === 5 || hubcast.picked",
+    );
+    page.holds(
+        "its one link is shown with its streams and its state",
+        "const heads = all('#links th').map(head => head.textContent).join();
+         heads === 'to,unacked,acked,sent,received,state' 
+           && all('#links tbody tr').length === 1 || heads",
+    );
+    page.eval("choose('node', '0')");
+    page.holds(
+        "the hub has a link to each leaf",
+        "all('#links tbody tr').length === 24 || all('#links tbody tr').length",
+    );
+    page.shot("efficient-node");
+    page.key("Escape");
+}
+
+fn reading_without_eyes(page: &mut Page) {
+    page.holds(
+        "every control and picture has a name",
+        "all('button, select, input, canvas:not([aria-hidden])').filter(each =>
+           !each.getAttribute('aria-label') && !(each.tagName === 'BUTTON' && each.textContent.trim())
+           && !(each.labels && each.labels.length)).map(each => each.outerHTML.slice(0, 80))",
+    );
+    page.holds(
+        "the charts have tables",
+        "all('#charts details').filter(each => {
+           each.open = true;
+           each.dispatchEvent(new Event('toggle'));
+           const rows = each.querySelectorAll('tbody tr').length;
+           each.open = false;
+           return rows <= 10;
+         }).map(each => each.textContent.slice(0, 80))",
+    );
+}
+
+fn dark_and_still(page: &mut Page) {
+    page.media("dark", "no-preference");
+    page.holds(
+        "dark is dark",
+        "const colour = getComputedStyle(document.body).backgroundColor;
+         Math.max(...colour.match(/\\d+/g).map(Number)) < 60 || colour",
+    );
+    page.seek("6.05e6");
+    page.shot("efficient-dark");
+    page.media("light", "reduce");
+    page.click("play");
+    page.eval("watch()");
+    page.click("play");
+    let frames = page.number("seen.frames");
+    page.within(
+        "little motion: still pictures",
+        frames,
+        0.0..4.0,
+        "a second",
+    );
+    page.quiet_console();
+}
+
+fn narrow(page: &mut Page, name: &str) {
+    page.media("light", "no-preference");
+    page.call("Emulation.setDeviceMetricsOverride", NARROW);
+    page.eval("sleep(300)");
+    page.holds(
+        "a window of 390 pixels needs no sideways scrolling",
+        "document.documentElement.scrollWidth <= 390 || all('body *').filter(each =>
+           each.getBoundingClientRect().right > 391).slice(0, 5).map(each => each.outerHTML.slice(0, 60))",
+    );
+    page.shot(&format!("{name}-narrow"));
+    page.quiet_console();
+}
+
+fn a_cut_network(page: &mut Page) {
+    page.holds("the run has a partition", "hubcast.cuts.length > 0");
+    page.eval(
+        "const jumps = [...$('jump').options];
+         choose('jump', jumps.find(each => each.textContent.startsWith('cut 1')).value)",
+    );
+    page.holds(
+        "a jump goes to the partition",
+        "Math.abs(hubcast.time - hubcast.cuts[0][0]) < 200000 || hubcast.time",
+    );
+    playing(page);
+    page.seek("hubcast.cuts[0][0] + 1750000");
+    page.holds(
+        "the picture says that the network is cut",
+        "const label = $('tree').getAttribute('aria-label');
+         /partition [a-z ]+ with/.test(label) || label",
+    );
+    page.shot("partition-light");
+    page.media("dark", "no-preference");
+    page.eval("choose('node', '0')");
+    page.holds(
+        "the hub's links show the suspects",
+        "all('#links td').some(cell => cell.textContent === 'suspect')",
+    );
+    page.shot("partition-cut-dark");
+    page.seek("hubcast.cuts[0][1] + 300000");
+    page.shot("partition-heal-dark");
+    page.quiet_console();
+    page.seek("hubcast.cuts[0][0] + 1750000");
+}
+
+fn ten_thousand_messages(page: &mut Page) {
+    page.holds(
+        "a run of 60 s has 10 000 messages",
+        "hubcast.messages >= 10000 || hubcast.messages",
+    );
+    page.seek("30e6");
+    playing(page);
+    page.eval(
+        "$('lamport').scrollIntoView({block: 'center', behavior: 'instant'});
+         document.activeElement.blur()",
+    );
+    page.key(" ");
+    page.holds("the space bar plays", "hubcast.playing");
+    page.moves_smoothly("the space-time diagram moves smoothly, too");
+    page.key(" ");
+    page.quiet_console();
+}
+
+/// A running browser with one page open, and what was found on it.
+struct Page {
+    child: Child,
+    answers: Receiver<Vec<u8>>,
+    /// The page's name at the browser, as a member of a request.
+    session: String,
+    last_id: i64,
+    /// What the page's console said that it should not.
+    problems: Vec<String>,
+    checks: usize,
+    failed: usize,
+}
+
+/// What is checked.
+impl Page {
+    fn check(&mut self, what: &str, passed: bool, detail: &str) {
+        self.checks += 1;
+        self.failed += usize::from(!passed);
+        let mark = if passed { "ok  " } else { "FAIL" };
+        let colon = if detail.is_empty() { "" } else { ": " };
+        println!("{mark}  {what}{colon}{detail}");
+    }
+
+    /// Checks that an expression is true, or an empty list of what is wrong.
+    fn holds(&mut self, what: &str, expression: &str) {
+        let value = self.eval(expression);
+        let passed = value == Json::Bool(true) || value == Json::Array(Vec::new());
+        let detail = if passed {
+            String::new()
+        } else {
+            value.to_string()
+        };
+        self.check(what, passed, &detail);
+    }
+
+    fn within(&mut self, what: &str, figure: f64, range: Range<f64>, unit: &str) {
+        let detail = format!("{figure:.2} {unit}");
+        self.check(what, range.contains(&figure), &detail);
+    }
+
+    fn moves_smoothly(&mut self, what: &str) {
+        let mut frames = 0.0;
+        for _ in 0..LOOKS {
+            self.eval("watch()");
+            frames = self.number("seen.frames");
+            if frames >= LEAST_FRAMES {
+                break;
+            }
+        }
+        self.within(what, frames, LEAST_FRAMES..f64::INFINITY, "a second");
+    }
+
+    fn quiet_console(&mut self) {
+        let problems = std::mem::take(&mut self.problems).join("; ");
+        let what = "no error, warning or exception in the console";
+        self.check(what, problems.is_empty(), &problems);
+    }
+
+    /// Makes a run's page, opens it in a wide, light window, and checks how it opens.
+    fn open(&mut self, name: &str, command: &str) {
+        println!("\n{name}: {command}");
+        let path = make_page(name, command);
+        self.problems.clear();
+        self.call("Emulation.setDeviceMetricsOverride", WIDE);
+        self.media("light", "no-preference");
+        let megabytes = fs::metadata(&path).expect("the page is a file").len() as f64 / 1e6;
+        self.within("the page is small", megabytes, 0.0..MAX_PAGE, "MB");
+        let url = quote(&format!("file://{}", path.display()));
+        self.call("Page.navigate", &format!(r#"{{"url":{url}}}"#));
+        self.eval("until(() => document.readyState === 'complete' && typeof hubcast === 'object')");
+        let paint = self.number(
+            "until(() => performance.getEntriesByName('first-contentful-paint')[0])
+               .then(paint => paint.startTime)",
+        );
+        self.within("it is there soon", paint, 0.0..MAX_FIRST_PAINT, "ms");
+        self.holds(
+            "it loads nothing else",
+            "performance.getEntriesByType('resource').map(each => each.name)",
+        );
+    }
+}
+
+/// What a person does, and sees.
+impl Page {
+    /// Goes to a moment, an expression in microseconds.
+    fn seek(&mut self, moment: &str) {
+        self.eval(&format!("hubcast.seek({moment}); drawn()"));
+    }
+
+    fn click(&mut self, id: &str) {
+        self.click_at(id, "[box.width / 2, box.height / 2]");
+    }
+
+    /// Clicks into an element; `place`, an expression, is how far from its corner.
+    fn click_at(&mut self, id: &str, place: &str) {
+        let point = self.eval(&format!(
+            "$('{id}').scrollIntoView({{block: 'center', behavior: 'instant'}});
+             const box = $('{id}').getBoundingClientRect(), [x, y] = {place};
+             [box.left + x, box.top + y]"
+        ));
+        let Some([x, y]) = point.as_array() else {
+            panic!("the page has no {id}");
+        };
+        for kind in ["mousePressed", "mouseReleased"] {
+            let params = format!(
+                r#"{{"type":"{kind}","x":{x},"y":{y},"button":"left","buttons":1,"clickCount":1}}"#
+            );
+            self.call("Input.dispatchMouseEvent", &params);
+        }
+        self.eval("drawn()");
+    }
+
+    /// Presses a key, by its name in the DOM.
+    fn key(&mut self, key: &str) {
+        let (number, text) = match key {
+            "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "ArrowRight" => (39, ""),
+            one => (one.as_bytes()[0], one),
+        };
+        let (key, text) = (quote(key), quote(text));
+        for (kind, text) in [("keyDown", text.as_str()), ("keyUp", r#""""#)] {
+            let params = format!(
+                r#"{{"type":"{kind}","key":{key},"windowsVirtualKeyCode":{number},"text":{text}}}"#
+            );
+            self.call("Input.dispatchKeyEvent", &params);
+        }
+        self.eval("drawn()");
+    }
+
+    /// What the reader's system asks for: light or dark, and how much motion.
+    fn media(&mut self, scheme: &str, motion: &str) {
+        let wishes = [("color-scheme", scheme), ("reduced-motion", motion)]
+            .map(|(name, value)| format!(r#"{{"name":"prefers-{name}","value":"{value}"}}"#));
+        let params = format!(r#"{{"features":[{}]}}"#, wishes.join(","));
+        self.call("Emulation.setEmulatedMedia", &params);
+    }
+
+    /// Leaves a picture of the whole page.
+    fn shot(&mut self, name: &str) {
+        self.eval("drawn()");
+        let clip = self.eval(
+            "const {clientWidth: width, scrollHeight: height} = document.documentElement;
+             ({x: 0, y: 0, width, height, scale: 1})",
+        );
+        let params = format!(r#"{{"captureBeyondViewport":true,"clip":{clip}}}"#);
+        let shot = self.call("Page.captureScreenshot", &params);
+        let png = from_base64(text(&shot, "data"));
+        assert!(png.starts_with(b"\x89PNG"), "the screenshot is a PNG");
+        fs::write(Path::new(FOLDER).join(format!("{name}.png")), png).expect("a file");
+    }
+}
+
+/// How it is asked: <https://chromedevtools.github.io/devtools-protocol/>.
+impl Page {
+    fn start() -> Page {
+        let log = File::create(Path::new(FOLDER).join("chromium.log")).expect("a log");
+        let mut child = Command::new("sh")
+            .args(["-c", START, "test-page"])
+            .args(ARGUMENTS.split_whitespace())
+            .arg(format!("--user-data-dir={FOLDER}/profile"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("a shell starts");
+        let pipe = child.stdout.take().expect("it was piped");
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
+            let messages = BufReader::new(pipe).split(0);
+            messages
+                .map_while(Result::ok)
+                .try_for_each(|message| sender.send(message))
+        });
+        let mut page = Page {
+            child,
+            answers,
+            session: String::new(),
+            last_id: 0,
+            problems: Vec::new(),
+            checks: 0,
+            failed: 0,
+        };
+        let target = page.call("Target.createTarget", r#"{"url":"about:blank"}"#);
+        let target = quote(text(&target, "targetId"));
+        let params = format!(r#"{{"targetId":{target},"flatten":true}}"#);
+        let attached = page.call("Target.attachToTarget", &params);
+        page.session = format!(r#","sessionId":{}"#, quote(text(&attached, "sessionId")));
+        page.call("Runtime.enable", "{}");
+        page.call("Log.enable", "{}");
+        page
+    }
+
+    /// Calls a method and waits for its result. `params` is JSON.
+    fn call(&mut self, method: &str, params: &str) -> Json<'static> {
+        self.last_id += 1;
+        let (id, session) = (self.last_id, &self.session);
+        let request = format!(r#"{{"id":{id},"method":"{method}","params":{params}{session}}}"#);
+        let pipe = self.child.stdin.as_mut().expect("it was piped");
+        // A browser that is gone shows below, with what it said.
+        let _ = pipe.write_all(format!("{request}\0").as_bytes());
+        let begun = Instant::now();
+        loop {
+            let left = PATIENCE.saturating_sub(begun.elapsed());
+            let message = self.answers.recv_timeout(left).unwrap_or_else(|error| {
+                let log = fs::read_to_string(format!("{FOLDER}/chromium.log"));
+                let console = self.problems.join("; ");
+                panic!("no answer to {method}: {error}\nconsole: {console}\nbrowser: {log:?}")
+            });
+            let json = Json::parse(&message).expect("the browser speaks JSON");
+            if json.get("id").and_then(Json::as_int) == Some(id) {
+                let result = json.get("result").map(Json::to_static);
+                return result.unwrap_or_else(|| panic!("{request}: {json}"));
+            }
+            self.problems.extend(problem(&json));
+        }
+    }
+
+    /// The value of an expression in the page, awaited if it is a promise.
+    fn eval(&mut self, expression: &str) -> Json<'static> {
+        // In a block, so that a `const` of one does not disturb the next.
+        let block = quote(&format!("{{ {HELPERS} {expression} }}"));
+        let params =
+            format!(r#"{{"expression":{block},"returnByValue":true,"awaitPromise":true}}"#);
+        let answer = self.call("Runtime.evaluate", &params);
+        if let Some(details) = answer.get("exceptionDetails") {
+            panic!("{expression}: {details}");
+        }
+        let value = answer.get("result").and_then(|result| result.get("value"));
+        value.map_or(Json::Null, Json::to_static)
+    }
+
+    fn number(&mut self, expression: &str) -> f64 {
+        let value = self.eval(expression).to_string();
+        value.parse().unwrap_or(f64::NAN)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // It ends when the pipe closes, and then hangs up; if it does not, it is killed.
+        drop(self.child.stdin.take());
+        while self.answers.recv_timeout(PATIENCE).is_ok() {}
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(Path::new(FOLDER).join("profile"));
+    }
+}
+
+/// Runs the testbed in a folder of its own, so that the last real run's files stay.
+fn make_page(name: &str, command: &str) -> PathBuf {
+    let folder = Path::new(FOLDER).join(name);
+    fs::create_dir_all(&folder).expect("a folder for the run");
+    let output = Command::new(env!("CARGO_BIN_EXE_testbed"))
+        .args(command.split_whitespace())
+        .current_dir(&folder)
+        .output()
+        .expect("the testbed starts");
+    assert!(output.status.success(), "{command}: {output:?}");
+    let job = command.split_whitespace().next().unwrap_or_default();
+    folder.join("target/runs").join(job).join("report.html")
+}
+
+/// What an event says that a good page does not make the browser say.
+fn problem(event: &Json<'_>) -> Option<String> {
+    let params = event.get("params")?;
+    let (told, level) = match event.get("method")?.as_str()? {
+        "Runtime.exceptionThrown" => (params.get("exceptionDetails")?, "error"),
+        "Runtime.consoleAPICalled" => (params.get("args")?, text(params, "type")),
+        "Log.entryAdded" => (params.get("entry")?, text(params.get("entry")?, "level")),
+        _ => return None,
+    };
+    let is_bad = ["error", "warning", "assert"].contains(&level);
+    is_bad.then(|| told.to_string().chars().take(400).collect())
+}
+
+fn quote(text: &str) -> String {
+    let mut out = Vec::new();
+    json::encode_str(text, &mut out);
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
+fn text<'a>(json: &'a Json<'_>, name: &str) -> &'a str {
+    let text = json.get(name).and_then(Json::as_str);
+    text.unwrap_or_else(|| panic!("no {name} in {json}"))
+}
+
+/// RFC 4648, section 4.
+fn from_base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut out, mut bits, mut count) = (Vec::new(), 0, 0);
+    for byte in text.trim_end_matches('=').bytes() {
+        let digit = DIGITS.iter().position(|&digit| digit == byte);
+        bits = bits << 6 | digit.expect("base64") as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+        }
+    }
+    out
+}
