@@ -297,7 +297,7 @@ mod tests {
             args,
             "test -w broadcast --bin /x/hubcast --node-count 25 --time-limit 20 --rate 100 \
              --latency 100 --latency-dist constant --topology grid --nemesis partition \
-             --nemesis-interval 10 -- --down-ms 300"
+             --nemesis-interval 2 -- --down-ms 300"
         );
         options.loss = 0.1;
         assert!(
