@@ -22,16 +22,15 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::engine::Failure;
 use super::rng::Rng;
 use crate::json::{self, Json};
-use crate::stdio;
+use crate::stdio::{self, Group};
 
 /// Where pages and screenshots go.
 const FOLDER: &str = "target/runs/test-page";
@@ -487,7 +486,7 @@ fn number(json: &Json<'_>) -> f64 {
 
 /// A running browser with one page open. Dropping it ends it.
 struct Browser {
-    child: Child,
+    process: Group,
     profile: PathBuf,
     socket: Option<WebSocket<TcpStream>>,
     session: String,
@@ -498,8 +497,8 @@ struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        stdio::kill_group(&self.child);
-        let _ = self.child.wait();
+        // Before its profile goes: it still writes there.
+        let _ = self.process.end();
         let _ = fs::remove_dir_all(&self.profile);
     }
 }
@@ -509,7 +508,8 @@ impl Browser {
         let profile = std::env::temp_dir().join(format!("hubcast-page-{}", std::process::id()));
         let _ = fs::remove_dir_all(&profile);
         fs::create_dir_all(&profile)?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args([
                 "--headless",
                 // Containers, and root, have no sandbox; the page is our own.
@@ -527,15 +527,13 @@ impl Browser {
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| {
-                Failure::new(format!("cannot start {}: {error}", program.display()))
-            })?;
+            .stderr(Stdio::null());
+        let process = Group::start(&mut command).map_err(|error| {
+            Failure::new(format!("cannot start {}: {error}", program.display()))
+        })?;
         // From here on dropping it ends the browser, whatever fails.
         let mut browser = Browser {
-            child,
+            process,
             profile,
             socket: None,
             session: String::new(),
@@ -573,7 +571,7 @@ impl Browser {
             {
                 return Ok((port, path.trim().to_owned()));
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.process.ended()? {
                 return Err(Failure::new(format!(
                     "the browser ended at its start: {status}"
                 )));

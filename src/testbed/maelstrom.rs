@@ -141,6 +141,8 @@ pub fn read_results(edn: &str) -> Option<Measured> {
     Some(Measured {
         valid: map.word(":valid?")? == "true",
         messages_per_op: servers.word(":msgs-per-op")?.parse().ok()?,
+        // Its own judgement of it is in `:valid?` already.
+        availability: None,
         stable_latency: all.then(|| stable.map(Option::unwrap_or_default)),
     })
 }
@@ -266,6 +268,7 @@ mod tests {
         let expected = Measured {
             valid: true,
             messages_per_op: 1.7200606,
+            availability: None,
             stable_latency: Some([0, 768, 976, 1080, 1099]),
         };
         assert_eq!(read_results(RESULTS), Some(expected));
