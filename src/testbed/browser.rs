@@ -421,7 +421,7 @@ impl Test<'_> {
         self.play("1")?;
         self.holds(
             "the picture says that the network is cut",
-            "/partition [a-z ]+ with/.test(document.getElementById('tree').getAttribute('aria-label')) || document.getElementById('tree').getAttribute('aria-label')",
+            "/partition [a-z -]+ with/.test(document.getElementById('tree').getAttribute('aria-label')) || document.getElementById('tree').getAttribute('aria-label')",
         )?;
         self.seek("hubcast.cuts[0][0] + 1750000")?;
         self.shot("partition-light", true)?;
