@@ -305,7 +305,7 @@ fn a_cut_network(page: &mut Page) {
     page.holds(
         "the picture says that the network is cut",
         "const label = $('tree').getAttribute('aria-label');
-         /partition [a-z ]+ with/.test(label) || label",
+         /partition [a-z -]+ with/.test(label) || label",
     );
     page.shot("partition-light");
     page.media("dark", "no-preference");

@@ -1,8 +1,11 @@
 //! The testbed as a user calls it: good runs, bad nodes, wrong options.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use hubcast::stdio::Group;
 
 /// A folder of its own for a test, since each run leaves files.
 fn folder(name: &str) -> PathBuf {
@@ -42,9 +45,13 @@ fn text(bytes: &[u8]) -> String {
 /// A small run, fast enough for a test.
 const SMALL: &str = "--node-count 5 --time-limit 1 --latency 1 --quiet 0.5";
 
+/// The same with losses: a lost message at the very end is sent again after 1.5 s,
+/// and once more if need be.
+const LOSSY: &str = "--node-count 5 --time-limit 1 --latency 1 --quiet 5 --loss 0.02";
+
 #[test]
 fn a_small_run_passes_and_leaves_its_files() {
-    let output = run("small", &format!("efficient {SMALL} --loss 0.02"));
+    let output = run("small", &format!("efficient {LOSSY}"));
     let stdout = text(&output.stdout);
     assert_eq!(
         output.status.code(),
@@ -53,6 +60,11 @@ fn a_small_run_passes_and_leaves_its_files() {
         text(&output.stderr)
     );
     assert!(stdout.contains("PASS: valid"), "{stdout}");
+    let last = stdout.lines().next_back();
+    assert_eq!(
+        last,
+        Some("to watch it, open target/runs/efficient/report.html")
+    );
     let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("small/target/runs/efficient");
     let read = |name: &str| std::fs::read_to_string(files.join(name)).expect(name);
     assert!(read("results.json").starts_with(r#"{"valid":true,"command":"efficient","seed":1,"#));
@@ -74,6 +86,131 @@ fn the_same_seed_gives_the_same_bytes_in_virtual_time_and_another_seed_does_not(
     assert!(first.len() > 100_000);
     assert_eq!(first, messages("virtual-2", 5));
     assert_ne!(first, messages("virtual-3", 6));
+}
+
+#[test]
+fn partition_shows_several_kinds_with_their_recoveries_and_the_median() {
+    let output = run("several", "partition --virtual");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let rows = stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("partition  "));
+    let rows: Vec<&str> = rows.skip(1).take_while(|line| !line.is_empty()).collect();
+    let (median, rows) = rows.split_last().expect("a table");
+    assert!(
+        median.starts_with("median ") && median.ends_with(" ms"),
+        "{stdout}"
+    );
+    let mut kinds: Vec<_> = rows
+        .iter()
+        .filter_map(|row| row.split(' ').next())
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert!(kinds.len() >= 3 && kinds.len() == rows.len(), "{stdout}");
+    assert!(rows.iter().all(|row| row.ends_with(" ms")), "{stdout}");
+}
+
+#[test]
+fn a_second_run_at_the_same_time_is_refused_and_a_killed_one_leaves_no_lock() {
+    let mut first = testbed("twice", "efficient --node-count 3");
+    let mut first = first
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("twice");
+    let started = Instant::now();
+    while !files
+        .join("target/runs/efficient/node-logs/n2.log")
+        .exists()
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "it did not start"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let again = |args: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
+        let args = args.split_whitespace();
+        let command = command
+            .args(args)
+            .current_dir(&files)
+            .env_remove("MAELSTROM");
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let second = again("efficient --virtual");
+    assert_eq!(second.status.code(), Some(1));
+    let stderr = text(&second.stderr);
+    assert!(
+        stderr.contains("'efficient' is running here already"),
+        "{stderr}"
+    );
+    let other = again("partition --virtual --time-limit 1");
+    assert_eq!(
+        other.status.code(),
+        Some(0),
+        "another command has its own files"
+    );
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let third = again("efficient --virtual");
+    assert_eq!(third.status.code(), Some(0), "{}", text(&third.stderr));
+}
+
+/// A group whose leader ends at once and leaves a child that sleeps; both hold
+/// its stdout, so that ends when the last of them does.
+fn left_behind(seconds: u32) -> (Group, std::process::ChildStdout) {
+    let script = format!("sleep {seconds} & exit 7");
+    let mut group = Group::start(
+        Command::new("sh")
+            .args(["-c", &script])
+            .stdout(Stdio::piped()),
+    )
+    .expect("sh starts");
+    let (_, stdout, _) = group.pipes();
+    (group, stdout.expect("a pipe"))
+}
+
+#[test]
+fn the_group_of_a_leader_that_has_exited_is_killed_before_the_leader_is_reaped() {
+    let (mut group, mut stdout) = left_behind(30);
+    let started = Instant::now();
+    std::thread::sleep(Duration::from_millis(200));
+    let status = group.end().expect("a status");
+    assert_eq!(
+        status.code(),
+        Some(7),
+        "it ended by itself, and that is told"
+    );
+    stdout.read_to_end(&mut Vec::new()).expect("its end");
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "the child was not killed"
+    );
+    assert_eq!(
+        group.end().expect("a status"),
+        status,
+        "a second call only tells"
+    );
+}
+
+#[test]
+fn once_a_leader_is_reaped_nothing_is_sent_to_its_group() {
+    let (mut group, mut stdout) = left_behind(2);
+    let started = Instant::now();
+    while group.ended().expect("a status").is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(group.end().expect("a status").code(), Some(7));
+    drop(group);
+    stdout.read_to_end(&mut Vec::new()).expect("its end");
+    assert!(
+        started.elapsed() > Duration::from_millis(1500),
+        "somebody killed the child"
+    );
 }
 
 #[test]
@@ -200,6 +337,10 @@ fn with_maelstrom_its_verdict_stands_in_the_same_table() {
         Some(0),
         "{stdout}{}",
         text(&output.stderr)
+    );
+    assert!(
+        stdout.contains("for 20 s, on Maelstrom\n") && !stdout.contains("seed"),
+        "Maelstrom has no seed: {stdout}"
     );
     assert!(
         stdout.contains("1.72") && stdout.contains("268 ms") && stdout.contains("371 ms"),

@@ -8,7 +8,7 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engine::Failure;
@@ -17,7 +17,7 @@ use hubcast::interval_set::IntervalSet;
 use hubcast::json::{Json, Object, encode_str};
 use hubcast::link::Segment;
 use hubcast::message::{self, Message};
-use hubcast::stdio;
+use hubcast::stdio::{self, Group};
 
 /// How often each thing is measured.
 const ROUNDS: usize = 5;
@@ -40,26 +40,30 @@ const DELTA_VALUES: usize = 8;
 /// Values far apart that a read shows: what costs most to spell out.
 const SPARSE_VALUES: usize = 300_000;
 
-/// A node that is killed when the measurement ends, however that is.
-struct Node(Child);
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        stdio::kill_group(&self.0);
-        let _ = self.0.wait();
-    }
+/// A node, and its input and output. It is killed when the measurement ends,
+/// however that is.
+struct Node {
+    process: Group,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
 }
 
 impl Node {
     fn start(program: &Path) -> Result<Node, Failure> {
-        use std::os::unix::process::CommandExt;
-        let child = Command::new(program)
-            .args(["--log", "error"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
-        Ok(Node(child))
+        let mut process = Group::start(
+            Command::new(program)
+                .args(["--log", "error"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped()),
+        )?;
+        let (Some(stdin), Some(stdout), _) = process.pipes() else {
+            return Err(Failure::new("a pipe is missing"));
+        };
+        Ok(Node {
+            process,
+            stdin,
+            stdout,
+        })
     }
 
     /// Writes `input` and reads until `enough` says so of what it is shown, piece
@@ -69,12 +73,10 @@ impl Node {
         input: &[u8],
         mut enough: impl FnMut(&[u8]) -> bool,
     ) -> Result<(Duration, usize), Failure> {
-        let missing = || Failure::new("a pipe is missing");
-        let mut stdin = self.0.stdin.take().ok_or_else(missing)?;
-        let mut stdout = self.0.stdout.take().ok_or_else(missing)?;
+        let Node { stdin, stdout, .. } = self;
         let started = Instant::now();
         let bytes = std::thread::scope(|scope| {
-            scope.spawn(|| stdin.write_all(input));
+            scope.spawn(move || stdin.write_all(input));
             let mut buffer = vec![0; 1 << 20];
             let mut bytes = 0;
             loop {
@@ -90,8 +92,6 @@ impl Node {
             }
         });
         let time = started.elapsed();
-        self.0.stdin = Some(stdin);
-        self.0.stdout = Some(stdout);
         let bytes = bytes.ok_or_else(|| Failure::new("the node ended before its last answer"))?;
         Ok((time, bytes))
     }
@@ -107,7 +107,7 @@ impl Node {
 
     /// The most memory it ever had, in KiB; `None` where the system does not say.
     fn peak_memory(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
         line.split_whitespace().nth(1)?.parse().ok()
     }

@@ -12,6 +12,13 @@
 //!   that and after the last read that showed it.
 //! - Otherwise nobody ever read it.
 //!
+//! Two rules are stricter than Jepsen's. Every known value must be in *every*
+//! node's final read: Jepsen asks only for the last of all reads, and a node that
+//! drops what it should keep passes as long as another one reads after it. And a
+//! value whose broadcast was refused with a *definite* error must not appear:
+//! "definitely not done" was the answer. An *indefinite* error or a timeout
+//! promises nothing; such a value may appear, and once it does it is known.
+//!
 //! # Chapter 10: what the figures mean, and how they fool people
 //!
 //! *Messages per operation* divides the messages between nodes by all operations, and
@@ -28,9 +35,10 @@
 //! Reads count where they begin, since that is when the node was asked; two
 //! operations that overlap prove nothing against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use hubcast::interval_set::IntervalSet;
 use hubcast::time::Instant;
 
 /// When an operation was begun or answered: its place in the history (which
@@ -49,15 +57,22 @@ struct Element {
     last_present: Option<Mark>,
     /// The beginning of the last read that missed it.
     last_absent: Option<Mark>,
+    /// The code of the definite error that answered its broadcast.
+    refused: Option<i64>,
 }
 
 /// The most problems that are spelled out; beyond it they are only counted.
 const MAX_PROBLEMS: usize = 20;
 
+/// The most values of a problem that are spelled out; beyond it they are only counted.
+pub const MAX_NAMED: usize = 5;
+
 /// Takes a history in, in the order in which it happens.
 #[derive(Debug, Default)]
 pub struct Checker {
     elements: BTreeMap<i64, Element>,
+    /// What each node showed in its final read, by its name, in their order.
+    final_reads: Vec<(String, IntervalSet)>,
     marks: u64,
     problems: Vec<String>,
     more_problems: u64,
@@ -66,7 +81,8 @@ pub struct Checker {
 /// What the checker found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// Values that were known and then forgotten, ascending.
+    /// Values that were known and then forgotten, or missing from some node's
+    /// final read, ascending.
     pub lost: Vec<i64>,
     /// How many values were stable only some time after they were known.
     pub stale: usize,
@@ -100,6 +116,21 @@ impl Checker {
         let mark = self.mark(now);
         let element = self.elements.entry(value).or_default();
         element.known.get_or_insert(mark);
+    }
+
+    /// The broadcast of `value` was answered with a definite error.
+    pub fn broadcast_refused(&mut self, value: i64, code: i64) {
+        self.elements.entry(value).or_default().refused = Some(code);
+    }
+
+    /// The last read of a node, after everything else: what it shows is what it
+    /// holds. Its values also go to [`Checker::read_ok`], like any read's.
+    pub fn final_read(&mut self, node: &str, values: &[i64]) {
+        let mut shown = IntervalSet::new();
+        for &value in values {
+            shown.insert(value);
+        }
+        self.final_reads.push((node.to_owned(), shown));
     }
 
     /// A client begins to read; give the mark back with the answer.
@@ -145,37 +176,90 @@ impl Checker {
 
     /// The verdict over everything so far.
     pub fn verdict(&self) -> Verdict {
-        let mut verdict = Verdict {
-            problems: self.problems.clone(),
-            ..Verdict::default()
-        };
-        if self.more_problems > 0 {
-            verdict
-                .problems
-                .push(format!("and {} more like these", self.more_problems));
+        let mut verdict = Verdict::default();
+        let (mut problems, mut more) = (self.problems.clone(), self.more_problems);
+        let mut lost = BTreeSet::new();
+        for (node, shown) in &self.final_reads {
+            let known = (self.elements.iter()).filter(|(_, element)| element.is_demanded());
+            let lacks: Vec<i64> = known
+                .map(|(&value, _)| value)
+                .filter(|&value| !shown.contains(value))
+                .collect();
+            if !lacks.is_empty() {
+                let text = format!(
+                    "{node} lacks {} that {} known: {}",
+                    plural(lacks.len(), "value"),
+                    if lacks.len() == 1 { "was" } else { "were" },
+                    name_some(&lacks)
+                );
+                note(&mut problems, &mut more, text);
+            }
+            lost.extend(lacks);
         }
         for (&value, element) in &self.elements {
-            let Element {
-                known,
-                last_present,
-                last_absent,
-            } = *element;
-            if last_present.is_some() && last_present > last_absent {
-                // Shown by a read, so it is known.
-                let Some(known) = known else { continue };
-                let latency = last_absent.map_or(Duration::ZERO, |absent| absent.time - known.time);
-                verdict.stable_latencies.push(latency.as_millis() as u64);
-                verdict.stale += usize::from(latency.as_millis() > 0);
-                verdict.by_value.push((value, known.time, latency));
-            } else if known.is_some() && last_absent.is_some() && last_absent > known {
-                verdict.lost.push(value);
-            } else {
-                verdict.never_read += 1;
+            if let (Some(code), Some(_)) = (element.refused, element.last_present) {
+                let text = format!(
+                    "{value} is in a read, though its broadcast was refused with the definite error {code}"
+                );
+                note(&mut problems, &mut more, text);
+            }
+            if element.refused.is_none() && element.judge(value, &mut verdict) {
+                lost.insert(value);
             }
         }
+        if more > 0 {
+            problems.push(format!("and {more} more like these"));
+        }
+        verdict.problems = problems;
+        verdict.lost = lost.into_iter().collect();
         verdict.stable_latencies.sort_unstable();
         verdict
     }
+}
+
+impl Element {
+    /// Whether every node must hold it in the end.
+    fn is_demanded(&self) -> bool {
+        self.known.is_some() && self.refused.is_none()
+    }
+
+    /// Adds what its reads say to the verdict; gives whether it is lost.
+    fn judge(&self, value: i64, verdict: &mut Verdict) -> bool {
+        if self.last_present.is_some() && self.last_present > self.last_absent {
+            // Shown by a read, so it is known.
+            let Some(known) = self.known else {
+                return false;
+            };
+            let latency =
+                (self.last_absent).map_or(Duration::ZERO, |absent| absent.time - known.time);
+            verdict.stable_latencies.push(latency.as_millis() as u64);
+            verdict.stale += usize::from(latency.as_millis() > 0);
+            verdict.by_value.push((value, known.time, latency));
+            return false;
+        }
+        let lost =
+            self.known.is_some() && self.last_absent.is_some() && self.last_absent > self.known;
+        verdict.never_read += usize::from(!lost);
+        lost
+    }
+}
+
+/// The first few of some values, and how many more there are.
+pub fn name_some(values: &[i64]) -> String {
+    let named: Vec<String> = (values.iter().take(MAX_NAMED))
+        .map(i64::to_string)
+        .collect();
+    let named = named.join(", ");
+    match values.len().saturating_sub(MAX_NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// "1 value", "2 values".
+pub fn plural(count: usize, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
 }
 
 fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
@@ -248,6 +332,48 @@ mod tests {
         let mut checker = known_at_100();
         read(&mut checker, 200, &[]);
         assert_eq!(checker.verdict().lost, [7]);
+    }
+
+    #[test]
+    fn a_value_that_one_nodes_final_read_lacks_is_lost_whoever_reads_last() {
+        let mut checker = Checker::default();
+        for value in 0..9 {
+            checker.broadcast_begins(value);
+            checker.broadcast_ok(ms(100), value);
+        }
+        let everything: Vec<i64> = (0..9).collect();
+        read(&mut checker, 200, &[0, 8]);
+        read(&mut checker, 300, &everything);
+        assert_eq!(checker.verdict().lost, []);
+        checker.final_read("n1", &[0, 8]);
+        checker.final_read("n2", &everything[..8]);
+        checker.final_read("n3", &everything);
+        let verdict = checker.verdict();
+        assert_eq!(verdict.lost, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(
+            verdict.problems,
+            [
+                "n1 lacks 7 values that were known: 1, 2, 3, 4, 5 and 2 more",
+                "n2 lacks 1 value that was known: 8"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refused_value_is_not_demanded_and_must_not_appear() {
+        let mut checker = known_at_100();
+        checker.broadcast_begins(8);
+        checker.broadcast_refused(8, 11);
+        read(&mut checker, 200, &[7]);
+        checker.final_read("n1", &[7]);
+        let verdict = checker.verdict();
+        assert_eq!(verdict.problems, Vec::<String>::new());
+        assert_eq!((verdict.lost.len(), verdict.never_read), (0, 0));
+        read(&mut checker, 300, &[7, 8]);
+        assert_eq!(
+            checker.verdict().problems,
+            ["8 is in a read, though its broadcast was refused with the definite error 11"]
+        );
     }
 
     #[test]

@@ -7,9 +7,11 @@
 //! with the waiting left out.
 //!
 //! A run has phases: `init` to all, answered by all; `topology` likewise; load
-//! for the time limit; heal; quiet; one final read a client.
+//! for the time limit; heal; quiet; one final read a client. Then everything that
+//! is judged is there, and the nodes are asked for their links' counters, which
+//! only the report shows: whatever they do with that question is no fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -19,9 +21,9 @@ use crate::cluster;
 use crate::journal::Journal;
 use crate::nemesis::Nemesis;
 use crate::network::Network;
+use crate::observer::Observer;
 use crate::options::Options;
 use crate::rng::Rng;
-use hubcast::interval_set::IntervalSet;
 use hubcast::json::{Json, Object, encode_str};
 use hubcast::time::Instant;
 
@@ -47,6 +49,15 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The most problems that are kept; whoever has this many has made the point.
 const MAX_PROBLEMS: usize = 20;
+
+/// The longest sentence on a problem that is kept whole. Unit: characters.
+const MAX_PROBLEM: usize = 300;
+
+/// Maelstrom's error codes that say "definitely not done". The others are
+/// indefinite: 0 (timeout) and 13 (crash) by their meaning, and those from 1000 on,
+/// which nodes make up, since nobody says otherwise.
+/// <https://github.com/jepsen-io/maelstrom/blob/main/resources/errors.edn>
+const DEFINITE_ERRORS: [i64; 9] = [1, 10, 11, 12, 14, 20, 21, 22, 30];
 
 /// Owns the nodes and the clock.
 pub trait Host {
@@ -138,11 +149,30 @@ pub struct Partition {
     pub start: Instant,
     /// When it was healed.
     pub end: Option<Instant>,
-    /// From the heal until every node held every value that had been accepted
-    /// before the heal; `None` if that did not happen.
+    /// From the heal until every node showed, asked for it, every value that had
+    /// been accepted before the heal; `None` if that did not happen.
     pub recovery: Option<Duration>,
     /// It did not happen since the next partition began before.
     pub interrupted: bool,
+}
+
+/// How the operations of one kind ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Answered as asked.
+    pub ok: u64,
+    /// Refused with a definite error: not done, for certain.
+    pub failed: u64,
+    /// Anything else: no answer in time, an indefinite error, an answer that is
+    /// none. Done or not, nobody knows.
+    pub indeterminate: u64,
+}
+
+impl Outcomes {
+    /// All operations that ended.
+    pub fn all(&self) -> u64 {
+        self.ok + self.failed + self.indeterminate
+    }
 }
 
 /// What was counted and measured in a run.
@@ -154,6 +184,10 @@ pub struct Counts {
     pub broadcasts: u64,
     /// Operations that nobody answered in time.
     pub timeouts: u64,
+    /// How the broadcasts ended.
+    pub broadcast_outcomes: Outcomes,
+    /// How the reads ended, final reads included.
+    pub read_outcomes: Outcomes,
     /// Messages between servers.
     pub server: ServerMessages,
     /// How long each answered broadcast took.
@@ -189,8 +223,15 @@ pub struct Finished {
 enum Event {
     Deliver(Packet),
     NextOperation,
-    ClientTimeout { client: usize, msg_id: i64 },
+    ClientTimeout {
+        client: usize,
+        msg_id: i64,
+    },
     Nemesis,
+    /// Reads of the observer's, after the heal of this partition.
+    Observe {
+        partition: usize,
+    },
     EndOfLoad,
     FinalReads,
     Progress,
@@ -203,7 +244,6 @@ struct Packet {
     src: usize,
     dest: usize,
     line: Vec<u8>,
-    values: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -261,11 +301,9 @@ pub struct Engine<'a, H> {
     streams: BTreeMap<(usize, usize), u64>,
     /// For each node, the messages between servers that it sent and was sent.
     loads: Vec<u64>,
-    /// For each node, the values that were delivered to it.
-    holds: Vec<IntervalSet>,
+    /// The values that were answered with `broadcast_ok`.
     accepted: Vec<i64>,
-    /// What the nodes still miss of what was accepted before the last heal.
-    missing: BTreeSet<(i64, usize)>,
+    observer: Observer,
     counts: Counts,
     show_progress: bool,
 }
@@ -301,9 +339,8 @@ impl<'a, H: Host> Engine<'a, H> {
             under_way: 0,
             streams: BTreeMap::new(),
             loads: vec![0; options.nodes],
-            holds: vec![IntervalSet::new(); options.nodes],
             accepted: Vec::new(),
-            missing: BTreeSet::new(),
+            observer: Observer::new(options.nodes),
             counts: Counts::default(),
             show_progress,
         }
@@ -327,10 +364,11 @@ impl<'a, H: Host> Engine<'a, H> {
                 return Err(failure);
             };
             let end = self.host.post_mortem(node);
-            return Err(Failure::of(
-                node,
-                format!("{} {}; {end}", self.node_ids[node], failure.text),
-            ));
+            let mut text = format!("{} {}; {end}", self.node_ids[node], failure.text);
+            if let Some(first) = self.counts.problems.first() {
+                text += &format!("\nthe first problem before that: {first}");
+            }
+            return Err(Failure::of(node, text));
         }
         let finished = Finished {
             counts: self.counts,
@@ -345,11 +383,8 @@ impl<'a, H: Host> Engine<'a, H> {
         }
         self.all_clients(|_| Operation::Init)?;
         loop {
-            while let Some(entry) = self.queue.first_entry()
-                && entry.key().0 <= self.host.now()
-            {
-                let event = entry.remove();
-                self.handle(event)?;
+            if let Err(failure) = self.work_off_queue() {
+                self.forgive(failure)?;
             }
             if self.all_idle() {
                 match self.phase {
@@ -358,10 +393,7 @@ impl<'a, H: Host> Engine<'a, H> {
                         self.all_clients(|_| Operation::Topology)?;
                     }
                     Phase::Topology => self.begin_load(),
-                    Phase::Final => {
-                        self.phase = Phase::Stats;
-                        self.all_clients(|_| Operation::Stats)?;
-                    }
+                    Phase::Final => self.begin_stats()?,
                     Phase::Stats => return Ok(()),
                     Phase::Load | Phase::Quiet => {}
                 }
@@ -369,9 +401,47 @@ impl<'a, H: Host> Engine<'a, H> {
             // While a client waits its timeout is in the queue, and in every
             // other phase the next phase is, so the queue is never empty.
             let until = self.queue.keys().next().map_or(Instant::ZERO, |key| key.0);
-            if let Some((node, line)) = self.host.wait(until)? {
-                self.handle_line(node, line)?;
+            let heard = self.host.wait(until).and_then(|said| match said {
+                Some((node, line)) => self.handle_line(node, line),
+                None => Ok(()),
+            });
+            if let Err(failure) = heard {
+                self.forgive(failure)?;
             }
+        }
+    }
+
+    /// Does what is due.
+    fn work_off_queue(&mut self) -> Result<(), Failure> {
+        while let Some(entry) = self.queue.first_entry()
+            && entry.key().0 <= self.host.now()
+        {
+            let event = entry.remove();
+            self.handle(event)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the links' counters. The verdict's data is complete.
+    fn begin_stats(&mut self) -> Result<(), Failure> {
+        self.phase = Phase::Stats;
+        for client in 0..self.clients.len() {
+            if let Err(failure) = self.begin(client, Operation::Stats) {
+                self.forgive(failure)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A failure of a node ends the run, unless all that is judged is over.
+    fn forgive(&mut self, failure: Failure) -> Result<(), Failure> {
+        match failure.node {
+            Some(node) if self.phase == Phase::Stats => {
+                // It need not answer any more.
+                self.clients[node].waiting = None;
+                Ok(())
+            }
+            _ => Err(failure),
         }
     }
 
@@ -424,6 +494,7 @@ impl<'a, H: Host> Engine<'a, H> {
                     }
                 }
             }
+            Event::Observe { partition } => self.observe(now, partition)?,
             Event::EndOfLoad => {
                 self.phase = Phase::Quiet;
                 self.backlog = 0;
@@ -435,6 +506,7 @@ impl<'a, H: Host> Engine<'a, H> {
                 // or do as soon as their time has come.
                 if self.all_idle() {
                     self.phase = Phase::Final;
+                    self.observer.stop();
                     self.all_clients(|checker: &mut Checker| {
                         Operation::Read(checker.read_begins(now))
                     })?;
@@ -515,7 +587,6 @@ impl<'a, H: Host> Engine<'a, H> {
                 self.journal.operation(now, &name, &what)?;
                 self.counts.ops += 1;
                 self.counts.broadcasts += 1;
-                self.holds(now, index, value);
                 CLIENT_TIMEOUT
             }
             Operation::Read(_) => {
@@ -574,7 +645,6 @@ impl<'a, H: Host> Engine<'a, H> {
         let Some((_, operation, _)) = client.waiting.take_if(|(id, ..)| *id == msg_id) else {
             return Ok(());
         };
-        let node = &self.node_ids[index];
         match operation {
             Operation::Init | Operation::Topology => {
                 let what = if matches!(operation, Operation::Init) {
@@ -587,10 +657,13 @@ impl<'a, H: Host> Engine<'a, H> {
             }
             // Another node than ours need not know the request.
             Operation::Stats => return Ok(()),
-            Operation::Broadcast(_) | Operation::Read(_) => self.counts.timeouts += 1,
+            Operation::Broadcast(_) | Operation::Read(_) => {
+                self.counts.timeouts += 1;
+                self.outcomes(operation).indeterminate += 1;
+            }
         }
         if self.phase == Phase::Final {
-            let time = CLIENT_TIMEOUT.as_secs();
+            let (node, time) = (&self.node_ids[index], CLIENT_TIMEOUT.as_secs());
             self.problem(format!(
                 "{node} did not answer its final read within {time} s"
             ));
@@ -600,44 +673,115 @@ impl<'a, H: Host> Engine<'a, H> {
         self.begin_waiting_operations()
     }
 
-    /// An answer for client `index`.
-    fn answer(&mut self, now: Instant, index: usize, body: &Json<'_>) -> Result<(), Failure> {
-        let reply = body.get("in_reply_to").and_then(Json::as_int);
-        let client = &mut self.clients[index];
-        let Some((_, operation, begun)) = client.waiting.take_if(|(id, ..)| Some(*id) == reply)
-        else {
-            // Too late: the client has given up.
+    /// The counters for operations of this kind.
+    fn outcomes(&mut self, operation: Operation) -> &mut Outcomes {
+        match operation {
+            Operation::Broadcast(_) => &mut self.counts.broadcast_outcomes,
+            _ => &mut self.counts.read_outcomes,
+        }
+    }
+
+    /// What node `src` says to a client.
+    fn handle_reply(
+        &mut self,
+        now: Instant,
+        src: usize,
+        client: usize,
+        body: &Json<'_>,
+    ) -> Result<(), Failure> {
+        if self.phase == Phase::Stats {
+            self.take_stats(src, body);
+            return Ok(());
+        }
+        let (nodes, name) = (self.clients.len(), &self.node_ids[src]);
+        let Some(reply) = body.get("in_reply_to") else {
+            self.problem(format!("{name} told c{client} {body}, in reply to nothing"));
             return Ok(());
         };
-        let (node, name) = (&self.node_ids[index], format!("c{index}"));
+        let Some(reply) = reply.as_int() else {
+            self.problem(format!(
+                "{name} answered with in_reply_to {reply}, which is no integer"
+            ));
+            return Ok(());
+        };
+        if client == src + nodes {
+            self.observed(now, src, reply, body);
+            return Ok(());
+        }
+        if client != src {
+            self.problem(format!("{name} answered c{client}, which asked it nothing"));
+            return Ok(());
+        }
+        if !(1..=self.clients[src].last_msg_id).contains(&reply) {
+            self.problem(format!(
+                "{name} answered with in_reply_to {reply}, which was never asked"
+            ));
+            return Ok(());
+        }
+        match self.clients[src].waiting.take_if(|(id, ..)| *id == reply) {
+            Some((_, operation, begun)) => self.answer(now, src, operation, begun, body),
+            // Too late: the client has given up. Or twice, which tells nothing new.
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what the links say of themselves, if that is what the node says.
+    fn take_stats(&mut self, src: usize, body: &Json<'_>) {
+        let Some(waiting) = &self.clients[src].waiting else {
+            return;
+        };
+        if body.get("in_reply_to").and_then(Json::as_int) != Some(waiting.0) {
+            return;
+        }
+        self.clients[src].waiting = None;
+        if let Some(Json::Object(totals)) = body.get("totals") {
+            for (field, count) in totals {
+                let sum = self.counts.links.entry(field.to_string()).or_default();
+                *sum = sum.saturating_add(count.as_int().unwrap_or(0));
+            }
+        }
+    }
+
+    /// The answer to an operation.
+    fn answer(
+        &mut self,
+        now: Instant,
+        index: usize,
+        operation: Operation,
+        begun: Instant,
+        body: &Json<'_>,
+    ) -> Result<(), Failure> {
         let kind = body.get("type").and_then(Json::as_str).unwrap_or("");
         let expected = match operation {
             Operation::Init => "init_ok",
             Operation::Topology => "topology_ok",
             Operation::Broadcast(_) => "broadcast_ok",
-            Operation::Read(_) => "read_ok",
-            Operation::Stats => {
-                if let Some(Json::Object(totals)) = body.get("totals") {
-                    for (field, count) in totals {
-                        let sum = self.counts.links.entry(field.to_string()).or_default();
-                        *sum += count.as_int().unwrap_or(0);
-                    }
-                }
-                return Ok(());
-            }
+            Operation::Read(_) | Operation::Stats => "read_ok",
         };
-        if kind != expected {
+        if kind == expected {
+            self.succeeded(now, index, operation, begun, body)?;
+        } else if matches!(operation, Operation::Init | Operation::Topology) {
             let text = format!("answered {body} where {expected} was expected");
-            if matches!(operation, Operation::Init | Operation::Topology) {
-                return Err(Failure::of(index, text));
-            }
-            self.problem(format!("{} {text}", self.node_ids[index]));
-            self.journal.operation(now, &name, r#""event":"error""#)?;
-            return self.begin_waiting_operations();
+            return Err(Failure::of(index, text));
+        } else {
+            self.not_done(now, index, operation, expected, body)?;
         }
+        self.begin_waiting_operations()
+    }
+
+    fn succeeded(
+        &mut self,
+        now: Instant,
+        index: usize,
+        operation: Operation,
+        begun: Instant,
+        body: &Json<'_>,
+    ) -> Result<(), Failure> {
+        let (node, name) = (&self.node_ids[index], format!("c{index}"));
         match operation {
             Operation::Init | Operation::Topology | Operation::Stats => {}
             Operation::Broadcast(value) => {
+                self.counts.broadcast_outcomes.ok += 1;
                 self.counts.broadcast_latency.push(now - begun);
                 self.checker.broadcast_ok(now, value);
                 self.accepted.push(value);
@@ -645,24 +789,70 @@ impl<'a, H: Host> Engine<'a, H> {
                 self.journal.operation(now, &name, &what)?;
             }
             Operation::Read(mark) => {
-                let messages = body.get("messages").and_then(Json::as_array).unwrap_or(&[]);
-                let values: Vec<i64> = messages.iter().filter_map(Json::as_int).collect();
-                if values.len() < messages.len() || body.get("messages").is_none() {
+                let Some(values) = shown(body) else {
                     return Err(Failure::of(
                         index,
                         "answered a read without a list of integers called messages",
                     ));
-                }
+                };
+                self.counts.read_outcomes.ok += 1;
                 self.counts.read_latency.push(now - begun);
                 self.journal.read_ok(now, &name, &values)?;
+                if self.phase == Phase::Final {
+                    self.checker.final_read(node, &values);
+                }
                 self.checker.read_ok(now, mark, node, values);
             }
         }
-        self.begin_waiting_operations()
+        Ok(())
+    }
+
+    /// An operation was answered with an error, or with something else.
+    fn not_done(
+        &mut self,
+        now: Instant,
+        index: usize,
+        operation: Operation,
+        expected: &str,
+        body: &Json<'_>,
+    ) -> Result<(), Failure> {
+        let name = self.node_ids[index].clone();
+        let is_error = body.get("type").and_then(Json::as_str) == Some("error");
+        let code = body.get("code").and_then(Json::as_int);
+        let definite = code.filter(|code| is_error && DEFINITE_ERRORS.contains(code));
+        let outcomes = self.outcomes(operation);
+        if definite.is_some() {
+            outcomes.failed += 1;
+        } else {
+            outcomes.indeterminate += 1;
+        }
+        if !is_error {
+            self.problem(format!(
+                "{name} answered {body} where {expected} was expected"
+            ));
+        } else if code.is_none() {
+            self.problem(format!("{name} answered an error without a code: {body}"));
+        } else if self.phase == Phase::Final {
+            self.problem(format!("{name} answered its final read with {body}"));
+        }
+        if let (Operation::Broadcast(value), Some(code)) = (operation, definite) {
+            self.checker.broadcast_refused(value, code);
+        }
+        let what = match (definite, code) {
+            (Some(code), _) => format!(r#""event":"fail","code":{code}"#),
+            (None, Some(code)) => format!(r#""event":"info","code":{code}"#),
+            (None, None) => r#""event":"info""#.into(),
+        };
+        Ok(self.journal.operation(now, &format!("c{index}"), &what)?)
     }
 
     /// Notes what makes the run invalid, up to a limit.
     fn problem(&mut self, text: String) {
+        // A node's answer may be as long as a line may be.
+        let text = match text.char_indices().nth(MAX_PROBLEM) {
+            Some((end, _)) => format!("{}...", &text[..end]),
+            None => text,
+        };
         if self.counts.problems.len() < MAX_PROBLEMS {
             self.counts.problems.push(text);
         }
@@ -688,57 +878,68 @@ impl<'a, H: Host> Engine<'a, H> {
         let Some(dest) = json.get("dest").and_then(Json::as_str) else {
             return Err(malformed("dest must be a string"));
         };
-        self.message_ids += 1;
-        let id = self.message_ids;
         if let Some(&dest) = self.node_index.get(dest) {
-            self.journal.send(now, id, &line)?;
-            let values = self.count(now, src, dest, body);
-            let copies = self.network.send();
-            self.counts.server.duplicated += u64::from(copies[1].is_some());
-            if copies[0].is_none() {
-                self.counts.server.dropped += 1;
-                self.journal.dropped(now, id, "loss")?;
-            }
-            self.under_way += line.len() * copies.iter().flatten().count();
-            if self.under_way > MAX_UNDER_WAY {
-                let text = format!("sent too much: more than {MAX_UNDER_WAY} bytes are under way");
-                return Err(Failure::of(src, text));
-            }
-            let packet = Packet {
-                id,
-                src,
-                dest,
-                line,
-                values,
-            };
-            for delay in copies.into_iter().flatten() {
-                self.at(now + delay, Event::Deliver(packet.clone()));
-            }
-            return Ok(());
+            self.count(now, src, dest, body);
+            return self.transmit(now, src, dest, line);
         }
         let client = dest.strip_prefix('c').and_then(|index| index.parse().ok());
-        let Some(client) = client.filter(|&index: &usize| index < self.clients.len()) else {
+        // Each node has a client and, with the numbers behind, an observer's.
+        let Some(client) = client.filter(|&index: &usize| index < 2 * self.clients.len()) else {
             return Err(malformed("dest is neither a node nor a client"));
         };
-        if let Some(Json::Array(values)) = body.get("messages") {
-            // A read shows everything each time; `history.jsonl` has it as ranges.
-            let count = values.len();
-            let short = format!(
-                r#"{{"src":"{name}","dest":"c{client}","body":{{"type":"read_ok","count":{count}}}}}"#
-            );
-            self.journal.send(now, id, short.as_bytes())?;
-        } else {
-            self.journal.send(now, id, &line)?;
+        if client < self.clients.len() {
+            self.message_ids += 1;
+            let id = self.message_ids;
+            if let Some(Json::Array(values)) = body.get("messages") {
+                // A read shows everything each time; `history.jsonl` has it as ranges.
+                let count = values.len();
+                let short = format!(
+                    r#"{{"src":"{name}","dest":"c{client}","body":{{"type":"read_ok","count":{count}}}}}"#
+                );
+                self.journal.send(now, id, short.as_bytes())?;
+            } else {
+                self.journal.send(now, id, &line)?;
+            }
         }
-        // A node may only answer its own client: another one has asked it nothing.
-        if client == src {
-            self.answer(now, client, body)?;
+        self.handle_reply(now, src, client, body)
+    }
+
+    /// A message between servers sets out.
+    fn transmit(
+        &mut self,
+        now: Instant,
+        src: usize,
+        dest: usize,
+        line: Vec<u8>,
+    ) -> Result<(), Failure> {
+        self.message_ids += 1;
+        let id = self.message_ids;
+        self.journal.send(now, id, &line)?;
+        let copies = self.network.send();
+        self.counts.server.duplicated += u64::from(copies[1].is_some());
+        if copies[0].is_none() {
+            self.counts.server.dropped += 1;
+            self.journal.dropped(now, id, "loss")?;
+        }
+        self.under_way += line.len() * copies.iter().flatten().count();
+        if self.under_way > MAX_UNDER_WAY {
+            let text = format!("sent too much: more than {MAX_UNDER_WAY} bytes are under way");
+            return Err(Failure::of(src, text));
+        }
+        let packet = Packet {
+            id,
+            src,
+            dest,
+            line,
+        };
+        for delay in copies.into_iter().flatten() {
+            self.at(now + delay, Event::Deliver(packet.clone()));
         }
         Ok(())
     }
 
-    /// Counts a message between servers; gives the values that it carries.
-    fn count(&mut self, now: Instant, src: usize, dest: usize, body: &Json<'_>) -> Vec<i64> {
+    /// Counts a message between servers.
+    fn count(&mut self, now: Instant, src: usize, dest: usize, body: &Json<'_>) {
         for node in [src, dest] {
             self.loads[node] += 1;
             self.counts.busiest_node = self.counts.busiest_node.max(self.loads[node]);
@@ -747,14 +948,10 @@ impl<'a, H: Host> Engine<'a, H> {
         server.total += 1;
         self.counts.last_message = Some(now);
         match body.get("type").and_then(Json::as_str) {
-            Some("ack") => {
-                server.ack += 1;
-                Vec::new()
-            }
+            Some("ack") => server.ack += 1,
             Some("delta") => {
                 server.delta += 1;
                 let values = body.get("values").and_then(Json::as_array).unwrap_or(&[]);
-                let values: Vec<i64> = values.iter().filter_map(Json::as_int).collect();
                 // Another node's deltas may be something else altogether.
                 let offset = body.get("offset").and_then(Json::as_int);
                 if let Some(Ok(offset)) = offset.map(u64::try_from) {
@@ -762,10 +959,9 @@ impl<'a, H: Host> Engine<'a, H> {
                     server.retransmitted += u64::from(offset < *high);
                     *high = (*high).max(offset.saturating_add(values.len() as u64));
                 }
-                values
             }
             // Another node's own messages: they count, and that is all we know.
-            _ => Vec::new(),
+            _ => {}
         }
     }
 
@@ -776,16 +972,30 @@ impl<'a, H: Host> Engine<'a, H> {
             return Ok(self.journal.dropped(now, packet.id, "partition")?);
         }
         self.journal.recv(now, packet.id)?;
-        for value in packet.values {
-            self.holds(now, packet.dest, value);
-        }
         self.host.send(packet.dest, &packet.line)
     }
 
-    /// A value was delivered to a node, so from now on the node holds it.
-    fn holds(&mut self, now: Instant, node: usize, value: i64) {
-        self.holds[node].insert(value);
-        if self.missing.remove(&(value, node)) && self.missing.is_empty() {
+    /// Asks those nodes that have not shown everything since the last heal.
+    fn observe(&mut self, now: Instant, partition: usize) -> Result<(), Failure> {
+        // The next partition has its own questions.
+        if partition != self.counts.partitions.len() || !self.observer.is_open() {
+            return Ok(());
+        }
+        for (node, id) in self.observer.ask() {
+            let observer = format!("c{}", self.clients.len() + node);
+            let line = cluster::line(&observer, &self.node_ids[node], |body| {
+                body.word("type", "read");
+                body.int("msg_id", id);
+            });
+            self.host.send(node, &line)?;
+        }
+        self.at(self.observer.next(now), Event::Observe { partition });
+        Ok(())
+    }
+
+    /// A node has answered the observer. An error shows nothing.
+    fn observed(&mut self, now: Instant, node: usize, reply: i64, body: &Json<'_>) {
+        if self.observer.answered(node, reply, shown(body)) {
             self.recovered(now);
         }
     }
@@ -800,12 +1010,12 @@ impl<'a, H: Host> Engine<'a, H> {
 
     fn partition(&mut self, now: Instant) -> Result<(), Failure> {
         // Whoever has not recovered by now does not before the next heal.
-        if !self.missing.is_empty()
+        if self.observer.is_open()
             && let Some(last) = self.counts.partitions.last_mut()
         {
             last.interrupted = true;
         }
-        self.missing.clear();
+        self.observer.stop();
         let (kind, directions) = self.nemesis.partition(self.options.nodes);
         self.journal.cut(now, kind.name(), &directions)?;
         self.network.cut(&directions);
@@ -829,16 +1039,15 @@ impl<'a, H: Host> Engine<'a, H> {
         if let Some(partition) = self.counts.partitions.last_mut() {
             partition.end = Some(now);
         }
-        for (node, holds) in self.holds.iter().enumerate() {
-            let missing = self
-                .accepted
-                .iter()
-                .filter(|&&value| !holds.contains(value));
-            self.missing.extend(missing.map(|&value| (value, node)));
-        }
-        if self.missing.is_empty() {
-            self.recovered(now);
-        }
+        self.observer.begin(self.accepted.clone());
+        let partition = self.counts.partitions.len();
+        self.at(now, Event::Observe { partition });
         Ok(())
     }
+}
+
+/// What a `read_ok` shows; `None` if it is none, or not a list of integers.
+fn shown(body: &Json<'_>) -> Option<Vec<i64>> {
+    let messages = body.get("messages")?.as_array()?;
+    messages.iter().map(Json::as_int).collect()
 }

@@ -10,6 +10,7 @@
 //! | [`engine`] | the event loop: phases, clients, deliveries |
 //! | [`network`] | latency, loss, duplication, cuts |
 //! | [`nemesis`] | kinds of partitions and when they strike |
+//! | [`observer`] | what the nodes hold after a partition |
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
 //! | [`cluster`] | what the nodes in memory have in common |
@@ -28,7 +29,11 @@
 //! a delayed message before it hands over the client's request behind it. That
 //! slows the clients of a busy hub and makes the median look better by some tens
 //! of milliseconds. Ours does not.
+//!
+//! The judge is held against nodes that misbehave, each in a way of its own:
+//! `tests/misbehaving/`.
 
+use std::fs::{File, TryLockError};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +46,7 @@ mod journal;
 mod maelstrom;
 mod nemesis;
 mod network;
+mod observer;
 mod options;
 mod page;
 mod processes;
@@ -96,11 +102,15 @@ fn follow(args: &[String]) -> u8 {
         }
         Ok(Command::Frontier) => return status(frontier()),
         Ok(Command::Scale) => {
-            return status(sweep::scale(&Path::new(RUNS).join("scale")).map(|text| (text, true)));
+            let folder = Path::new(RUNS).join("scale");
+            let report = lock("scale").and_then(|_lock| sweep::scale(&folder));
+            return status(report.map(|text| (text, true)));
         }
         Ok(Command::Agreement) => {
             let folder = Path::new(RUNS).join("agreement");
-            return status(own_program().and_then(|node| sweep::agreement(&node, &folder)));
+            let report =
+                lock("agreement").and_then(|_lock| sweep::agreement(&own_program()?, &folder));
+            return status(report);
         }
         Ok(Command::Bench) => {
             let report = own_program().and_then(|node| bench::run(&node));
@@ -135,6 +145,7 @@ fn status(report: Result<(String, bool), Failure>) -> u8 {
 /// The frontier's table; its plot goes to a file.
 fn frontier() -> Result<(String, bool), Failure> {
     let folder = Path::new(RUNS).join("frontier");
+    let _lock = lock("frontier")?;
     let (text, svg) = sweep::frontier(&folder)?;
     let path = folder.join("frontier.svg");
     std::fs::write(&path, svg)?;
@@ -146,12 +157,33 @@ fn own_program() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?.with_file_name("hubcast"))
 }
 
+/// Makes sure that no other run of the command writes to the same folder while
+/// the result lives. The lock is the system's, on an open file: it ends with the
+/// process, however that ends, and nodes do not inherit it.
+fn lock(command: &str) -> Result<File, Failure> {
+    std::fs::create_dir_all(RUNS)?;
+    // Beside the command's folder, which each run makes anew.
+    let file = File::create(Path::new(RUNS).join(format!("{command}.lock")))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
+            "'{command}' is running here already, and both would write to {RUNS}/{command}/: \
+             wait until it has ended"
+        ))),
+        // A file system without locks: then it is as it was before there were any.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+        Ok(()) => Ok(file),
+    }
+}
+
 /// Runs a job and prints its report; says whether it passed.
 fn run(options: &Options) -> Result<bool, Failure> {
-    say(&headline(options));
     let maelstrom = std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty());
-    if options.maelstrom || maelstrom && !options.virtual_time {
+    let maelstrom = options.maelstrom || maelstrom && !options.virtual_time;
+    say(&headline(options, maelstrom));
+    if maelstrom {
         let folder = Path::new(RUNS).join("maelstrom");
+        let _lock = lock("maelstrom")?;
         let measured = maelstrom::run(options, &program(options)?, &folder)?;
         say(&report::table(&measured, options));
         say("\n");
@@ -163,6 +195,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
         return Ok(measured.passes(options));
     }
     let folder = Path::new(RUNS).join(options.job.name());
+    let _lock = lock(options.job.name())?;
     let journal = Journal::create(&folder)?;
     let (finished, journal) = if options.virtual_time {
         simulation::run(options, journal, Some(&folder))?
@@ -170,9 +203,9 @@ fn run(options: &Options) -> Result<bool, Failure> {
         stdio::remember_signals();
         let nodes = Processes::start(options, &program(options)?, &folder)?;
         let show_progress = io::stderr().is_terminal();
-        let (mut finished, journal, nodes) =
+        let (finished, journal, nodes) =
             Engine::new(options, nodes, journal, show_progress).run()?;
-        finished.counts.problems.extend(nodes.stop());
+        nodes.stop();
         (finished, journal)
     };
     let outcome = Outcome {
@@ -183,7 +216,8 @@ fn run(options: &Options) -> Result<bool, Failure> {
     journal.write("results.json", &format!("{}\n", outcome.to_json()))?;
     page::write(&outcome, &folder)?;
     say(&outcome.text());
-    say(&format!("files: {}/\n", folder.display()));
+    let page = folder.join("report.html");
+    say(&format!("to watch it, open {}\n", page.display()));
     Ok(outcome.measured().passes(options))
 }
 
@@ -197,16 +231,20 @@ fn program(options: &Options) -> Result<PathBuf, Failure> {
     found.map_err(|error| Failure::new(format!("no node program at {}: {error}", path.display())))
 }
 
-fn headline(options: &Options) -> String {
+fn headline(options: &Options, maelstrom: bool) -> String {
+    let last = match maelstrom {
+        // Maelstrom draws without a seed: no two runs are the same.
+        true => "on Maelstrom".into(),
+        false => format!("seed {}", options.seed),
+    };
     let mut text = format!(
-        "{}: {} nodes, {} ms {} latency, {} operations a second for {} s, seed {}",
+        "{}: {} nodes, {} ms {} latency, {} operations a second for {} s, {last}",
         options.job.name(),
         options.nodes,
         options.latency.as_millis(),
         options.latency_dist.name(),
         options.rate,
         options.time_limit.as_secs_f64(),
-        options.seed,
     );
     if options.loss > 0.0 || options.duplicate > 0.0 {
         text += &format!(

@@ -1,8 +1,12 @@
 //! The nemesis: who is cut off from whom, and when.
 //!
-//! Starts and stops alternate at gaps drawn evenly from 0 to twice the interval,
-//! as in Jepsen. Four of the five kinds are Jepsen's; the fifth, the hub alone,
-//! is the worst that can happen to a hub tree.
+//! Starts and stops alternate at gaps drawn evenly from half the interval to one
+//! and a half. (Jepsen draws from 0 to two: the same mean, but there some
+//! partitions end before anybody notices, and some begin before the last one is
+//! got over.) Kinds come in a drawn order, each once before any comes again, so
+//! that a short run shows many. Four of the six are Jepsen's. The hub alone is
+//! the worst that can happen to a hub tree; one direction only is what a
+//! half-broken cable or a wrong firewall rule does.
 
 use std::time::Duration;
 
@@ -21,11 +25,25 @@ pub enum Kind {
     MajoritiesRing,
     /// The root hub alone.
     Hub,
+    /// A random half, the hub in it or not, is not heard by the others, and
+    /// hears them.
+    OneWay,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
+        Kind::One,
+        Kind::MinorityThird,
+        Kind::Majority,
+        Kind::MajoritiesRing,
+        Kind::Hub,
+        Kind::OneWay,
+    ];
+
+    /// The kinds with a structure. The torture draws from these; its one-way cuts
+    /// have none.
+    pub const STRUCTURED: [Kind; 5] = [
         Kind::One,
         Kind::MinorityThird,
         Kind::Majority,
@@ -41,6 +59,7 @@ impl Kind {
             Kind::Majority => "majority",
             Kind::MajoritiesRing => "majorities-ring",
             Kind::Hub => "hub",
+            Kind::OneWay => "one-way",
         }
     }
 
@@ -54,6 +73,13 @@ impl Kind {
             Kind::MinorityThird => split(&order, (nodes.saturating_sub(1) / 3).max(1)),
             Kind::Majority => split(&order, nodes / 2),
             Kind::Hub => split(&(0..nodes).collect::<Vec<_>>(), 1),
+            Kind::OneWay => {
+                let (mute, others) = order.split_at(nodes / 2);
+                let pairs = mute
+                    .iter()
+                    .flat_map(|&a| others.iter().map(move |&b| (a, b)));
+                pairs.collect()
+            }
             Kind::MajoritiesRing => {
                 // Around a ring, each node sees itself and its nearest ones on
                 // both sides, a majority together.
@@ -84,6 +110,9 @@ fn split(order: &[usize], count: usize) -> Vec<(usize, usize)> {
 pub struct Nemesis {
     interval: Duration,
     rng: Rng,
+    /// The kinds that come next, the last one first.
+    deck: Vec<Kind>,
+    last: Option<Kind>,
 }
 
 impl Nemesis {
@@ -92,18 +121,40 @@ impl Nemesis {
         Nemesis {
             interval,
             rng: Rng::new(seed, "nemesis"),
+            deck: Vec::new(),
+            last: None,
         }
     }
 
     /// The time until the next start or stop.
     pub fn gap(&mut self) -> Duration {
-        self.interval.mul_f64(2.0 * self.rng.fraction())
+        self.interval.mul_f64(0.5 + self.rng.fraction())
     }
 
     /// The next partition: its kind and the directions that it forbids.
     pub fn partition(&mut self, nodes: usize) -> (Kind, Vec<(usize, usize)>) {
-        let kind = Kind::ALL[self.rng.below(Kind::ALL.len() as u64) as usize];
+        let kind = self.kind();
         (kind, kind.directions(nodes, &mut self.rng))
+    }
+}
+
+impl Nemesis {
+    /// The next kind: never the same one twice in a row.
+    fn kind(&mut self) -> Kind {
+        loop {
+            if self.deck.is_empty() {
+                self.deck = Kind::ALL.to_vec();
+                self.rng.shuffle(&mut self.deck);
+            }
+            match self.deck.pop() {
+                Some(kind) if self.last != Some(kind) => {
+                    self.last = Some(kind);
+                    return kind;
+                }
+                // A new deck that begins with the last one's end: shuffle again.
+                _ => self.deck.clear(),
+            }
+        }
     }
 }
 
@@ -153,6 +204,35 @@ mod tests {
             .map(|dest| (0..25).filter(|&src| !cut.contains(&(src, dest))).collect())
             .collect();
         assert_eq!(views.len(), 25);
+    }
+
+    #[test]
+    fn one_way_is_one_way() {
+        let cut = Kind::OneWay.directions(25, &mut Rng::new(7, "test"));
+        assert_eq!(cut.len(), 12 * 13);
+        assert!(cut.iter().all(|&(src, dest)| !cut.contains(&(dest, src))));
+    }
+
+    #[test]
+    fn all_kinds_come_before_any_comes_again_and_none_twice_in_a_row() {
+        for seed in 0..100 {
+            let mut nemesis = Nemesis::new(Duration::from_secs(2), seed);
+            let kinds: Vec<Kind> = (0..60).map(|_| nemesis.partition(25).0).collect();
+            for round in kinds.chunks(Kind::ALL.len()) {
+                let names: BTreeSet<_> = round.iter().map(|kind| kind.name()).collect();
+                assert_eq!(names.len(), Kind::ALL.len(), "seed {seed}: {round:?}");
+            }
+            assert!(kinds.windows(2).all(|pair| pair[0] != pair[1]));
+        }
+    }
+
+    #[test]
+    fn gaps_have_the_mean_that_was_asked_for_and_are_never_very_short() {
+        let mut nemesis = Nemesis::new(Duration::from_secs(2), 1);
+        let gaps: Vec<f64> = (0..10_000).map(|_| nemesis.gap().as_secs_f64()).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        assert!((1.95..2.05).contains(&mean), "{mean}");
+        assert!(gaps.iter().all(|gap| (1.0..3.0).contains(gap)));
     }
 
     #[test]

@@ -42,7 +42,8 @@ options of efficient and partition
   --topology T             the advice given to nodes: grid, line, tree2, tree3,
                            tree4 or total (grid); hubcast does not take it
   --nemesis partition      cut and heal the network (on in `partition`)
-  --nemesis-interval S     mean seconds from one cut or heal to the next (10)
+  --nemesis-interval S     mean seconds from one cut or heal to the next (2 in
+                           `partition`, otherwise 10, Maelstrom's default)
   --quiet S                seconds of quiet before the final reads (10)
   --virtual                nodes in memory on a virtual clock: the same run without
                            the waiting, the same bytes for the same seed
@@ -55,7 +56,8 @@ node options, behind --
   --up-ms --down-ms --ack-ms --retry-ms --hubs --log; see hubcast --help
 
 exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
-A run leaves its files in target/runs/COMMAND/; report.html shows it.
+A run leaves its files in target/runs/COMMAND/; report.html shows it. A second run
+of the same command at the same time is refused.
 ";
 
 /// The most nodes of one run with real processes: three pipes and three threads each.
@@ -63,6 +65,15 @@ const MAX_PROCESSES: usize = 500;
 
 /// The most nodes of one run in memory. The network keeps a byte for each pair.
 const MAX_NODES: u64 = 10_000;
+
+/// Mean time from one cut or heal to the next in `partition`.
+///
+/// Five partitions of its 20 s, each long enough for most links to turn suspect
+/// (`--retry-ms` is 1.5 s) and followed by time enough to get over it (0.6 s).
+const PARTITION_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The same elsewhere: Maelstrom's default.
+const NEMESIS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Which job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +222,10 @@ impl Options {
             duplicate: 0.0,
             topology: Topology::Grid,
             nemesis: job == Job::Partition,
-            nemesis_interval: Duration::from_secs(10),
+            nemesis_interval: match job {
+                Job::Efficient => NEMESIS_INTERVAL,
+                Job::Partition => PARTITION_INTERVAL,
+            },
             quiet: Duration::from_secs(10),
             seed: 1,
             bin: None,

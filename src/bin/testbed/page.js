@@ -799,7 +799,7 @@ const verdict = () => {
   const facts = (id, rows) => $(id).append(...rows.map(([term, text]) => el('div', {}, el('dt', {textContent: term}), el('dd', {textContent: text}))));
   const server = results.server_messages;
   facts('counts', [['Operations', fmt(results.ops) + ', of these ' + plural(results.broadcasts, 'broadcast')], ['Messages between nodes', fmt(server.total)], ['Deltas, acks alone', fmt(server.delta) + ', ' + fmt(server.ack)],
-    ['Retransmitted', fmt(server.retransmitted)], ['Dropped', fmt(server.dropped)], ...(server.duplicated ? [['Duplicated', fmt(server.duplicated)]] : []), ['Values lost', fmt(results.lost.length)], ['Timeouts', fmt(results.timeouts)],
+    ['Retransmitted', fmt(server.retransmitted)], ['Dropped', fmt(server.dropped)], ...(server.duplicated ? [['Duplicated', fmt(server.duplicated)]] : []), ['Values lost', fmt(results.lost.length)], ['Availability', results.availability === null ? '\u2013' : Math.floor(results.availability * 1e4) / 100 + ' %'], ['Timeouts', fmt(results.timeouts)],
     ...(results.quiet_after_ms !== null && results.quiet_after_ms !== undefined ? [['Silent after', (results.quiet_after_ms / 1000).toFixed(2) + ' s without work']] : [])]);
   facts('settings', D.settings.map(([term, text]) => [term[0].toUpperCase() + term.slice(1), text]));
   if (results.partitions.length) {
@@ -812,7 +812,7 @@ const verdict = () => {
       return el('tr', {}, el('td', {textContent: each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms'].map(text => el('td', {className: 'n', textContent: text})), go);
     });
     $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: 'Partition', scope: 'col'}), ...['cut', 'healed', 'recovery'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
-    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the heal until every node holds every value accepted before it.'}));
+    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the heal until every node, asked for it, shows every value accepted before it.'}));
     $('partitions').lastChild.style.margin = '6px 0 0';
   }
   if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));

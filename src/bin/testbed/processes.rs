@@ -19,10 +19,10 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -31,7 +31,7 @@ use std::time::Duration;
 use crate::engine::{Failure, Host};
 use crate::journal::Journal;
 use crate::options::Options;
-use hubcast::stdio::{self, Line, Lines};
+use hubcast::stdio::{self, Group, Line, Lines};
 use hubcast::time::Instant;
 
 /// The most lines of all nodes that wait for the engine. Unit: lines.
@@ -54,6 +54,16 @@ const EXIT_TIME: Duration = Duration::from_secs(2);
 /// How long a node that made the run fail may take to exit and be heard.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(200);
 
+/// How long a node that has closed its outputs may take to exit: enough for the
+/// system to end a process, which closes its files first.
+const EXITING_TIME: Duration = Duration::from_millis(20);
+
+/// How often a testbed that waits for a node's end looks whether it has come.
+const END_INTERVAL: Duration = Duration::from_millis(2);
+
+/// SIGKILL, the same on every Unix.
+const KILL: i32 = 9;
+
 /// How often a waiting testbed looks whether a signal came.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -67,12 +77,29 @@ pub struct Processes {
 
 #[derive(Debug)]
 struct Process {
-    name: String,
-    child: Child,
+    group: Group,
     /// Lines for its stdin; `None` once its input has been ended.
     input: Option<Sender<Vec<u8>>>,
     unread: Arc<AtomicUsize>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// Which of its outputs are open: none, once it has exited and nothing that
+    /// it has started holds on to them.
+    outputs: Arc<Outputs>,
+    /// Whether its stderr was open when it was killed; `Some` once it was.
+    was_running: Option<bool>,
+}
+
+/// Whether somebody may still write to a node's stdout and stderr.
+#[derive(Debug)]
+struct Outputs {
+    stdout: AtomicBool,
+    stderr: AtomicBool,
+}
+
+impl Outputs {
+    fn is_any_open(&self) -> bool {
+        self.stdout.load(Ordering::Relaxed) || self.stderr.load(Ordering::Relaxed)
+    }
 }
 
 enum Event {
@@ -99,65 +126,34 @@ impl Processes {
             let log = Journal::node_log(folder, &name);
             let log = File::create(&log)
                 .map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
-            let node = Process::start(
-                index,
-                name,
-                program,
-                &options.node_args,
-                log,
-                sender.clone(),
-            )
-            .map_err(|error| {
-                Failure::new(format!(
-                    "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
-                    program.display()
-                ))
-            })?;
+            let node = Process::start(index, program, &options.node_args, log, sender.clone())
+                .map_err(|error| {
+                    Failure::new(format!(
+                        "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
+                        program.display()
+                    ))
+                })?;
             processes.nodes.push(node);
         }
         Ok(processes)
     }
 
     /// Ends the nodes' input and waits for them to exit; kills those that do
-    /// not. Gives a sentence for each node that hubcast's users would not expect.
-    pub fn stop(mut self) -> Vec<String> {
+    /// not. How a node ends now says nothing about it: its work is done.
+    pub fn stop(mut self) {
         for node in &mut self.nodes {
             node.input = None;
         }
         let deadline = std::time::Instant::now() + EXIT_TIME;
-        let mut problems = Vec::new();
-        for node in &mut self.nodes {
-            loop {
-                // What it still says would fill its pipe if nobody took it.
-                while self.events.try_recv().is_ok() {}
-                match node.child.try_wait() {
-                    Ok(Some(status)) if status.success() => {}
-                    Ok(Some(status)) => problems.push(format!(
-                        "{} ended with {status} at the end of its input{}",
-                        node.name,
-                        node.last_words()
-                    )),
-                    _ if std::time::Instant::now() < deadline => {
-                        thread::sleep(Duration::from_millis(2));
-                        continue;
-                    }
-                    // Other nodes than ours may wait for more. `drop` kills it.
-                    _ => {}
-                }
-                break;
-            }
+        while self.nodes.iter().any(|node| node.outputs.is_any_open())
+            && std::time::Instant::now() < deadline
+        {
+            // What they still say would fill their pipes if nobody took it.
+            while self.events.try_recv().is_ok() {}
+            thread::sleep(END_INTERVAL);
         }
-        problems
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // With all that it has started. The rest fails only for a process that
-        // is gone already.
-        stdio::kill_group(&self.child);
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Those that closed everything may be exiting, the others get no more time.
+        thread::sleep(EXITING_TIME);
     }
 }
 
@@ -196,7 +192,14 @@ impl Host for Processes {
                     );
                     return Err(Failure::of(index, text));
                 }
-                Ok(Event::Closed(index)) => return Err(Failure::of(index, "died")),
+                Ok(Event::Closed(index)) => {
+                    let node = &mut self.nodes[index];
+                    let text = match node.end() {
+                        End::Itself(_) => "died",
+                        End::Killed => "closed its stdout",
+                    };
+                    return Err(Failure::of(index, text));
+                }
                 Err(RecvTimeoutError::Timeout) if self.now() >= until => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -208,42 +211,50 @@ impl Host for Processes {
 
     fn post_mortem(&mut self, index: usize) -> String {
         let node = &mut self.nodes[index];
-        // A node that just closed its stdout may still be exiting, and its last
-        // words may still be in the pipe: give both a moment.
-        thread::sleep(LAST_WORDS_TIME);
-        let status = match node.child.try_wait() {
-            Ok(Some(status)) => status.to_string(),
-            _ => "it still runs".into(),
+        let end = match node.end() {
+            End::Itself(status) => status,
+            End::Killed => "it still runs".into(),
         };
-        status + &node.last_words()
+        end + &node.last_words()
     }
+}
+
+/// How a node that is at fault came to its end.
+enum End {
+    /// By itself, before we killed it.
+    Itself(String),
+    /// It ran until we killed it.
+    Killed,
 }
 
 impl Process {
     fn start(
         index: usize,
-        name: String,
         program: &Path,
         args: &[String],
         log: File,
         events: SyncSender<Event>,
     ) -> io::Result<Process> {
-        let mut child = Command::new(program)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        // From here on dropping the group ends the process, whatever fails.
+        let mut group = Group::start(
+            Command::new(program)
+                .args(args)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )?;
+        let pipes = group.pipes();
         let (input, lines) = mpsc::channel();
-        // From here on dropping the node ends the process, whatever fails.
         let node = Process {
-            name,
-            child,
+            group,
             input: Some(input),
             unread: Arc::default(),
             last_lines: Arc::default(),
+            outputs: Arc::new(Outputs {
+                stdout: AtomicBool::new(true),
+                stderr: AtomicBool::new(true),
+            }),
+            was_running: None,
         };
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(io::Error::other("a pipe is missing"));
@@ -252,10 +263,43 @@ impl Process {
         let thread = thread::Builder::new;
         let unread = Arc::clone(&node.unread);
         thread().spawn(move || write_lines(stdin, &lines, &unread))?;
-        thread().spawn(move || read_lines(index, stdout, &events))?;
+        let outputs = Arc::clone(&node.outputs);
+        thread().spawn(move || {
+            read_lines(index, stdout, &events);
+            outputs.stdout.store(false, Ordering::Relaxed);
+            // Only now: whoever hears of it looks at the line above.
+            let _ = events.send(Event::Closed(index));
+        })?;
         let last_lines = Arc::clone(&node.last_lines);
-        thread().spawn(move || keep_log(stderr, log, &last_lines))?;
+        let outputs = Arc::clone(&node.outputs);
+        thread().spawn(move || {
+            keep_log(stderr, log, &last_lines);
+            outputs.stderr.store(false, Ordering::Relaxed);
+        })?;
         Ok(node)
+    }
+
+    /// Ends a node that is at fault, and gives how it ended.
+    ///
+    /// Whether it still runs cannot be asked without reaping it, and it must not
+    /// be reaped before its group is killed. So it is killed first, after some
+    /// time to exit and to have its last words read, and its status tells: of a
+    /// process that had exited it is still the old one. A status of SIGKILL is
+    /// ours if its stderr was open until then; otherwise somebody else was first.
+    fn end(&mut self) -> End {
+        let deadline = std::time::Instant::now() + LAST_WORDS_TIME;
+        while self.outputs.is_any_open() && std::time::Instant::now() < deadline {
+            thread::sleep(END_INTERVAL);
+        }
+        thread::sleep(EXITING_TIME);
+        let ran = self
+            .was_running
+            .get_or_insert(self.outputs.stderr.load(Ordering::Relaxed));
+        match self.group.end() {
+            Ok(status) if *ran && status.signal() == Some(KILL) => End::Killed,
+            Ok(status) => End::Itself(status.to_string()),
+            Err(error) => End::Itself(format!("its end is not known: {error}")),
+        }
     }
 
     /// The last stderr lines, for the end of a sentence.
@@ -281,10 +325,16 @@ fn write_lines(mut stdin: impl Write, lines: &Receiver<Vec<u8>>, unread: &Atomic
     }
 }
 
+/// Gives the lines to the engine until there are no more, or nobody takes them.
 fn read_lines(index: usize, mut stdout: impl io::Read, events: &SyncSender<Event>) {
     let mut lines = Lines::new();
-    while !matches!(lines.read_from(&mut stdout), Ok(0) | Err(_)) {
+    // Bytes since the last line: one without an end is told as it grows too long,
+    // not when its end comes.
+    let mut open = 0;
+    while let Ok(count @ 1..) = lines.read_from(&mut stdout) {
+        open += count;
         while let Some(line) = lines.next_line() {
+            open = 0;
             let event = match line {
                 Line::Complete(line) => Event::Line(index, line.to_vec()),
                 Line::TooLong => Event::TooLong(index),
@@ -293,8 +343,13 @@ fn read_lines(index: usize, mut stdout: impl io::Read, events: &SyncSender<Event
                 return;
             }
         }
+        if open > stdio::MAX_LINE {
+            open = 0;
+            if events.send(Event::TooLong(index)).is_err() {
+                return;
+            }
+        }
     }
-    let _ = events.send(Event::Closed(index));
 }
 
 fn keep_log(stderr: impl io::Read, mut log: File, last_lines: &Mutex<VecDeque<String>>) {

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::checker::{Verdict, quantile};
-use crate::engine::{Counts, Partition};
-use crate::options::Options;
+use crate::checker::{Verdict, name_some, plural, quantile};
+use crate::engine::{Counts, Outcomes};
+use crate::options::{Job, Options};
 use hubcast::json::Json;
 
 /// What a challenge of Gossip Glomers allows.
@@ -47,6 +47,9 @@ pub struct Measured {
     /// Quantiles 0, 0.5, 0.95, 0.99 and 1 of the stable latency in
     /// milliseconds; `None` if no value became stable.
     pub stable_latency: Option<[u64; 5]>,
+    /// Which part of all operations succeeded; `None` where it is judged by
+    /// somebody else.
+    pub availability: Option<f64>,
 }
 
 /// The quantiles in [`Measured::stable_latency`].
@@ -67,11 +70,18 @@ impl Measured {
             })
     }
 
-    /// Whether the run passes: valid, and within the limits that count for it.
+    /// Whether every operation succeeded, where that is demanded: `efficient` cuts
+    /// nobody off, so there is no excuse.
+    pub fn is_available(&self, options: &Options) -> bool {
+        options.job != Job::Efficient || self.availability.is_none_or(|part| part >= 1.0)
+    }
+
+    /// Whether the run passes: valid, available, and within the limits that count for it.
     /// In the challenges' own setting these are both; with other settings of
     /// node or load 3e's; in another network none.
     pub fn passes(&self, options: &Options) -> bool {
         self.valid
+            && self.is_available(options)
             && (options.is_other_network()
                 || self.meets(&LIMITS_3E) && (options.is_tuned() || self.meets(&LIMITS_3D)))
     }
@@ -92,9 +102,11 @@ impl Outcome<'_> {
     /// The figures that count.
     pub fn measured(&self) -> Measured {
         let sorted = &self.verdict.stable_latencies;
-        let problems = self.problems();
+        let (broadcasts, reads) = (self.counts.broadcast_outcomes, self.counts.read_outcomes);
+        let all = broadcasts.all() + reads.all();
         Measured {
-            valid: problems.is_empty(),
+            valid: self.problems().is_empty(),
+            availability: (all > 0).then(|| (broadcasts.ok + reads.ok) as f64 / all as f64),
             messages_per_op: self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
             stable_latency: (!sorted.is_empty())
                 .then(|| QUANTILES.map(|(_, p)| quantile(sorted, p).unwrap_or_default())),
@@ -104,36 +116,39 @@ impl Outcome<'_> {
     /// Everything that makes the run invalid, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if !self.verdict.lost.is_empty() {
-            let first: Vec<_> = self
-                .verdict
-                .lost
-                .iter()
-                .take(10)
-                .map(i64::to_string)
-                .collect();
-            problems.push(format!(
-                "{} values were lost, among them {}",
-                self.verdict.lost.len(),
-                first.join(", ")
-            ));
+        for (kind, outcomes) in self.kinds() {
+            if outcomes.ok == 0 && outcomes.all() > 0 {
+                problems.push(format!("no {kind} succeeded, of {}", outcomes.all()));
+            }
+        }
+        let lost = &self.verdict.lost;
+        if !lost.is_empty() {
+            let (values, were) = (plural(lost.len(), "value"), ["were", "was"]);
+            let were = were[usize::from(lost.len() == 1)];
+            problems.push(format!("{values} {were} lost: {}", name_some(lost)));
         }
         if self.verdict.stable_latencies.is_empty() {
             problems.push("no value was both acknowledged and read".into());
         }
-        // Of another node's protocol we cannot tell what its nodes hold.
-        let unhealed = |partition: &&Partition| {
-            partition.recovery.is_none() && !partition.interrupted && self.options.bin.is_none()
-        };
-        for partition in self.counts.partitions.iter().filter(unhealed) {
-            problems.push(format!(
-                "after the partition '{}' that began at {} s some node never got everything",
-                partition.kind, partition.start
-            ));
-        }
         problems.extend_from_slice(&self.verdict.problems);
         problems.extend_from_slice(&self.counts.problems);
         problems
+    }
+
+    /// How the operations ended, by kind.
+    fn kinds(&self) -> [(&'static str, Outcomes); 2] {
+        [
+            ("broadcast", self.counts.broadcast_outcomes),
+            ("read", self.counts.read_outcomes),
+        ]
+    }
+
+    /// The median of the recoveries that were seen.
+    fn median_recovery(&self) -> Option<Duration> {
+        let partitions = self.counts.partitions.iter();
+        let mut times: Vec<Duration> = partitions.filter_map(|each| each.recovery).collect();
+        times.sort_unstable();
+        quantile(&times, 0.5)
     }
 
     /// From the last operation before the quiet to the last message between nodes.
@@ -144,40 +159,19 @@ impl Outcome<'_> {
     /// `results.json`.
     pub fn to_json(&self) -> Json<'static> {
         let (counts, options, measured) = (self.counts, self.options, self.measured());
-        let int = |count: u64| Json::Int(count as i64);
-        let float = |number: f64| Json::Number(format!("{number:.3}").into());
-        let ms = |time: Duration| float(time.as_secs_f64() * 1000.0);
-        let latency = |times: &[Duration]| {
-            let mut sorted = times.to_vec();
-            sorted.sort_unstable();
-            let part = |p| quantile(&sorted, p).map_or(Json::Null, ms);
-            object([("p50", part(0.5)), ("p100", part(1.0))])
-        };
-        let strings = |texts: Vec<String>| {
-            Json::Array(
-                texts
-                    .into_iter()
-                    .map(|text| Json::String(text.into()))
-                    .collect(),
-            )
-        };
-        let partitions = counts.partitions.iter().map(|partition| {
-            object([
-                ("kind", Json::String(partition.kind.into())),
-                ("start_s", float(partition.start.as_secs_f64())),
-                (
-                    "end_s",
-                    partition
-                        .end
-                        .map_or(Json::Null, |end| float(end.as_secs_f64())),
-                ),
-                ("recovery_ms", partition.recovery.map_or(Json::Null, ms)),
-            ])
-        });
-        let stable = measured.stable_latency.map_or(Json::Null, |values| {
+        let stable = measured.stable_latency.map(|values| {
             let names = QUANTILES.iter().map(|(name, _)| *name);
             object(names.zip(values.map(int)))
         });
+        let availability = measured
+            .availability
+            .map(|part| Json::Number(format!("{:.5}", floor(part, 5)).into()));
+        let links = (counts.links.iter())
+            .map(|(name, count)| (name.clone().into(), Json::Int(*count)))
+            .collect();
+        let lost = self.verdict.lost.iter().map(|&value| Json::Int(value));
+        let limits =
+            [LIMITS_3D, LIMITS_3E].map(|each| (each.name, Json::Bool(measured.meets(&each))));
         object([
             ("valid", Json::Bool(measured.valid)),
             ("command", Json::String(options.job.name().into())),
@@ -188,28 +182,13 @@ impl Outcome<'_> {
             ("ops", int(counts.ops)),
             ("broadcasts", int(counts.broadcasts)),
             ("timeouts", int(counts.timeouts)),
+            ("operations", self.operations_json()),
+            ("availability", or_null(availability)),
             ("msgs_per_op", float(measured.messages_per_op)),
-            (
-                "server_messages",
-                object([
-                    ("total", int(counts.server.total)),
-                    ("delta", int(counts.server.delta)),
-                    ("ack", int(counts.server.ack)),
-                    ("retransmitted", int(counts.server.retransmitted)),
-                    ("dropped", int(counts.server.dropped)),
-                    ("duplicated", int(counts.server.duplicated)),
-                ]),
-            ),
-            (
-                "links",
-                Json::Object(
-                    (counts.links.iter())
-                        .map(|(name, count)| (name.clone().into(), Json::Int(*count)))
-                        .collect(),
-                ),
-            ),
-            ("quiet_after_ms", self.quiet_after().map_or(Json::Null, ms)),
-            ("stable_latency_ms", stable),
+            ("server_messages", self.server_json()),
+            ("links", Json::Object(links)),
+            ("quiet_after_ms", or_null(self.quiet_after().map(ms))),
+            ("stable_latency_ms", or_null(stable)),
             (
                 "client_latency_ms",
                 object([
@@ -217,28 +196,53 @@ impl Outcome<'_> {
                     ("read", latency(&counts.read_latency)),
                 ]),
             ),
-            (
-                "lost",
-                Json::Array(
-                    self.verdict
-                        .lost
-                        .iter()
-                        .map(|&value| Json::Int(value))
-                        .collect(),
-                ),
-            ),
+            ("lost", Json::Array(lost.collect())),
             ("stale", int(self.verdict.stale as u64)),
             ("never_read", int(self.verdict.never_read as u64)),
-            ("partitions", Json::Array(partitions.collect())),
+            ("partitions", self.partitions_json()),
             (
-                "limits",
-                object(
-                    [LIMITS_3D, LIMITS_3E]
-                        .map(|limits| (limits.name, Json::Bool(measured.meets(&limits)))),
-                ),
+                "median_recovery_ms",
+                or_null(self.median_recovery().map(ms)),
             ),
+            ("limits", object(limits)),
             ("problems", strings(self.problems())),
         ])
+    }
+
+    fn operations_json(&self) -> Json<'static> {
+        object(self.kinds().map(|(kind, outcomes)| {
+            let counts = [
+                ("ok", int(outcomes.ok)),
+                ("failed", int(outcomes.failed)),
+                ("indeterminate", int(outcomes.indeterminate)),
+            ];
+            (kind, object(counts))
+        }))
+    }
+
+    fn server_json(&self) -> Json<'static> {
+        let server = self.counts.server;
+        object([
+            ("total", int(server.total)),
+            ("delta", int(server.delta)),
+            ("ack", int(server.ack)),
+            ("retransmitted", int(server.retransmitted)),
+            ("dropped", int(server.dropped)),
+            ("duplicated", int(server.duplicated)),
+        ])
+    }
+
+    fn partitions_json(&self) -> Json<'static> {
+        let partitions = self.counts.partitions.iter().map(|partition| {
+            let end = partition.end.map(|end| float(end.as_secs_f64()));
+            object([
+                ("kind", Json::String(partition.kind.into())),
+                ("start_s", float(partition.start.as_secs_f64())),
+                ("end_s", or_null(end)),
+                ("recovery_ms", or_null(partition.recovery.map(ms))),
+            ])
+        });
+        Json::Array(partitions.collect())
     }
 
     /// The report for people.
@@ -259,15 +263,12 @@ impl Outcome<'_> {
                 }
             }
         }
+        text += &self.operations_text();
         let server = counts.server;
         let _ = write!(
             text,
-            "\n{} operations ({} broadcasts, {} timeouts)\n\
-             {} messages between nodes: {} deltas, {} acks alone; {} retransmitted, {} dropped, {} duplicated\n\
+            "{} messages between nodes: {} deltas, {} acks alone; {} retransmitted, {} dropped, {} duplicated\n\
              {} values lost, {} stale, {} never read\n",
-            counts.ops,
-            counts.broadcasts,
-            counts.timeouts,
             server.total,
             server.delta,
             server.ack,
@@ -293,32 +294,72 @@ impl Outcome<'_> {
             );
         }
         if self.options.nemesis {
-            let _ = writeln!(
-                text,
-                "\n{:<18}{:>10}{:>10}{:>12}",
-                "partition", "start", "end", "recovery"
-            );
-            for partition in &counts.partitions {
-                let recovery = match partition.recovery {
-                    Some(time) => format!("{} ms", time.as_millis()),
-                    None if partition.interrupted => "interrupted".into(),
-                    None => "not seen".into(),
-                };
-                let time =
-                    |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
-                let _ = writeln!(
-                    text,
-                    "{:<18}{:>10}{:>10}{:>12}",
-                    partition.kind,
-                    time(Some(partition.start.as_secs_f64())),
-                    time(partition.end.map(|end| end.as_secs_f64())),
-                    recovery,
-                );
-            }
+            text += &self.partitions_text();
         }
         text.push('\n');
         text + &verdict_text(&measured, self.options, &self.problems())
     }
+
+    /// How the operations ended.
+    fn operations_text(&self) -> String {
+        let mut text = format!(
+            "\n{:<18}{:>10}{:>10}{:>16}{:>14}\n",
+            "operations", "ok", "failed", "indeterminate", "availability"
+        );
+        for (kind, outcomes) in self.kinds() {
+            let available = outcomes.ok as f64 / outcomes.all().max(1) as f64;
+            let _ = writeln!(
+                text,
+                "{:<18}{:>10}{:>10}{:>16}{:>14}",
+                format!("{kind}s"),
+                outcomes.ok,
+                outcomes.failed,
+                outcomes.indeterminate,
+                percent(available),
+            );
+        }
+        text.push('\n');
+        text
+    }
+
+    /// The partitions and what it took to get over them.
+    fn partitions_text(&self) -> String {
+        let row = |name: &str, start: &str, end: &str, recovery: &str| {
+            format!("{name:<18}{start:>10}{end:>10}{recovery:>12}\n")
+        };
+        let mut text = String::from("\n") + &row("partition", "start", "end", "recovery");
+        for partition in &self.counts.partitions {
+            let recovery = match partition.recovery {
+                Some(time) => format!("{} ms", time.as_millis()),
+                None if partition.interrupted => "interrupted".into(),
+                None => "not seen".into(),
+            };
+            let time = |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
+            text += &row(
+                partition.kind,
+                &time(Some(partition.start.as_secs_f64())),
+                &time(partition.end.map(|end| end.as_secs_f64())),
+                &recovery,
+            );
+        }
+        if let Some(median) = self.median_recovery() {
+            text += &row("median", "", "", &format!("{} ms", median.as_millis()));
+        }
+        text
+    }
+}
+
+/// Rounds down to so many decimals: what is not everything must not look like it.
+fn floor(part: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (part * scale).floor() / scale
+}
+
+fn percent(part: f64) -> String {
+    if part >= 1.0 {
+        return "100 %".into();
+    }
+    format!("{:.2} %", floor(part, 4) * 100.0)
 }
 
 /// The table of figures, and of the limits where they apply.
@@ -391,16 +432,16 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
     } else {
         format!("{limits}; judged by both")
     };
-    let _ = writeln!(
-        text,
-        "{}: {}; {judged}",
-        if measured.passes(options) {
-            "PASS"
-        } else {
-            "FAIL"
-        },
-        if measured.valid { "valid" } else { "not valid" },
-    );
+    let pass = ["FAIL", "PASS"][usize::from(measured.passes(options))];
+    let valid = ["not valid", "valid"][usize::from(measured.valid)];
+    let available = match measured.availability {
+        Some(part) if !measured.is_available(options) => format!(
+            "; {} of the operations succeeded, and efficient demands 100 %",
+            percent(part)
+        ),
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "{pass}: {valid}{available}; {judged}");
     text
 }
 
@@ -410,6 +451,36 @@ fn line(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Ite
         let _ = write!(text, "{cell:>12}");
     }
     text.push('\n');
+}
+
+fn int(count: u64) -> Json<'static> {
+    Json::Int(count as i64)
+}
+
+fn float(number: f64) -> Json<'static> {
+    Json::Number(format!("{number:.3}").into())
+}
+
+/// Milliseconds.
+fn ms(time: Duration) -> Json<'static> {
+    float(time.as_secs_f64() * 1000.0)
+}
+
+fn or_null(value: Option<Json<'static>>) -> Json<'static> {
+    value.unwrap_or(Json::Null)
+}
+
+fn strings(texts: Vec<String>) -> Json<'static> {
+    let texts = texts.into_iter().map(|text| Json::String(text.into()));
+    Json::Array(texts.collect())
+}
+
+/// The median and the maximum of what clients waited.
+fn latency(times: &[Duration]) -> Json<'static> {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let part = |p| or_null(quantile(&sorted, p).map(ms));
+    object([("p50", part(0.5)), ("p100", part(1.0))])
 }
 
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json<'static>)>) -> Json<'static> {

@@ -110,3 +110,82 @@ impl<W: Workload> Host for Simulation<W> {
         "it runs in memory; its log is in the run's folder".into()
     }
 }
+
+#[cfg(test)]
+#[path = "../../../tests/misbehaving/node.rs"]
+#[allow(dead_code, unsafe_code)] // Most of it is a process; here only the liar counts.
+mod misbehaving;
+
+#[cfg(test)]
+mod tests {
+    use super::misbehaving::{Fate, Liar};
+    use super::*;
+    use crate::options::Job;
+    use crate::report::Outcome;
+    use std::time::Duration;
+
+    /// Nodes in memory, one of them behind a liar.
+    struct Lying {
+        nodes: Simulation<Broadcast>,
+        at: usize,
+        liar: Liar,
+    }
+
+    impl Host for Lying {
+        fn now(&self) -> Instant {
+            self.nodes.now()
+        }
+
+        fn send(&mut self, node: usize, line: &[u8]) -> Result<(), Failure> {
+            if node != self.at {
+                return self.nodes.send(node, line);
+            }
+            match self.liar.hears(Duration::ZERO, line.to_vec()) {
+                Fate::Pass(line) => self.nodes.send(node, &line),
+                _ => Ok(()),
+            }
+        }
+
+        fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure> {
+            self.nodes.wait(until)
+        }
+
+        fn post_mortem(&mut self, node: usize) -> String {
+            self.nodes.post_mortem(node)
+        }
+    }
+
+    /// What is reported of a run in which node `at` loses one value in a hundred.
+    fn report(job: Job, at: usize) -> (bool, String) {
+        let options = Options {
+            // As it was found: one message in a hundred is lost, too.
+            loss: if job == Job::Efficient { 0.01 } else { 0.0 },
+            virtual_time: true,
+            ..Options::new(job)
+        };
+        let name = format!("hubcast-lying-{}-{}-{at}", std::process::id(), job.name());
+        let folder = std::env::temp_dir().join(name);
+        let journal = Journal::create(&folder).expect("a folder for the run");
+        let nodes = Simulation::new(&options, &Default::default(), None).expect("nodes");
+        let liar = Liar::new("loses");
+        let engine = Engine::new(&options, Lying { nodes, at, liar }, journal, false);
+        let (finished, _) = finish(engine).expect("a run");
+        let _ = std::fs::remove_dir_all(&folder);
+        let outcome = Outcome {
+            options: &options,
+            counts: &finished.counts,
+            verdict: &finished.verdict,
+        };
+        (outcome.measured().passes(&options), outcome.text())
+    }
+
+    #[test]
+    fn a_node_that_loses_values_does_not_pass_wherever_it_stands() {
+        for job in [Job::Efficient, Job::Partition] {
+            for (at, says) in [(0, " lacks "), (3, "n3 lacks "), (24, "n24 lacks ")] {
+                let (passed, text) = report(job, at);
+                assert!(!passed && text.contains(says), "{text}");
+            }
+        }
+    }
+}

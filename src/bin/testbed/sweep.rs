@@ -266,7 +266,7 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
         let journal = Journal::create(folder)?;
         let nodes = Processes::start(&options, program, folder)?;
         let (finished, _, nodes) = Engine::new(&options, nodes, journal, false).run()?;
-        agrees &= nodes.stop().is_empty();
+        nodes.stop();
         let real = measured(&options, &finished);
         let simulated = measured(&options, &run_virtual(&options, folder)?);
         for (time, measured) in [("real", &real), ("virtual", &simulated)] {

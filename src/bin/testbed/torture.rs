@@ -250,7 +250,7 @@ impl Plan {
     fn draw_faults(&mut self, rng: &mut Rng) {
         if rng.chance(0.05) {
             // A cut so long that a backoff without end would show.
-            let kind = Kind::ALL[rng.below(Kind::ALL.len() as u64) as usize];
+            let kind = Kind::STRUCTURED[rng.below(Kind::STRUCTURED.len() as u64) as usize];
             let start = Instant::from_micros(rng.below(self.heal.as_micros()));
             let what = What::Cut(kind.name(), kind.directions(self.nodes, rng));
             self.heal = self.heal + LONG_CUT;
@@ -273,7 +273,7 @@ impl Plan {
                     What::Cut("one-way", directions)
                 }
                 kind => {
-                    let kind = Kind::ALL[kind as usize - 3];
+                    let kind = Kind::STRUCTURED[kind as usize - 3];
                     What::Cut(kind.name(), kind.directions(self.nodes, rng))
                 }
             };
