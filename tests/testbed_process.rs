@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use hubcast::stdio::Group;
+#[path = "../src/bin/testbed/signals.rs"]
+#[allow(dead_code)] // The testbed uses all of it.
+mod signals;
+use signals::Group;
 
 /// A folder of its own for a test, since each run leaves files.
 fn folder(name: &str) -> PathBuf {

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Failure;
 use crate::rng::Rng;
+use crate::signals::Group;
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::{Json, Object, encode_str};
 use hubcast::link::Segment;
 use hubcast::message::{self, Message};
-use hubcast::stdio::{self, Group};
+use hubcast::stdio;
 
 /// How often each thing is measured.
 const ROUNDS: usize = 5;

@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use crate::checker::{Checker, Mark, Verdict};
 use crate::cluster;
-use crate::journal::Journal;
 use crate::nemesis::Nemesis;
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::options::Options;
+use crate::recording::Recording;
 use crate::rng::Rng;
 use hubcast::json::{Json, Object, encode_str};
 use hubcast::time::Instant;
@@ -278,7 +278,7 @@ enum Phase {
 pub struct Engine<'a, H> {
     options: &'a Options,
     host: H,
-    journal: Journal,
+    recording: Recording,
     node_ids: Vec<String>,
     node_index: BTreeMap<String, usize>,
     queue: BTreeMap<(Instant, u64), Event>,
@@ -313,7 +313,7 @@ impl<'a, H: Host> Engine<'a, H> {
     pub fn new(
         options: &'a Options,
         host: H,
-        journal: Journal,
+        recording: Recording,
         show_progress: bool,
     ) -> Engine<'a, H> {
         let node_ids = options.node_ids();
@@ -321,7 +321,7 @@ impl<'a, H: Host> Engine<'a, H> {
         Engine {
             options,
             host,
-            journal,
+            recording,
             node_ids,
             node_index,
             queue: BTreeMap::new(),
@@ -352,13 +352,13 @@ impl<'a, H: Host> Engine<'a, H> {
     ///
     /// [`Failure`] if a node dies, says what is no message, or does not answer
     /// `init`; if files cannot be written; if a signal comes.
-    pub fn run(mut self) -> Result<(Finished, Journal, H), Failure> {
+    pub fn run(mut self) -> Result<(Finished, Recording, H), Failure> {
         let result = self.run_phases();
         if self.show_progress {
             // The progress line goes.
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
-        self.journal.flush()?;
+        self.recording.flush()?;
         if let Err(failure) = result {
             let Some(node) = failure.node else {
                 return Err(failure);
@@ -374,7 +374,7 @@ impl<'a, H: Host> Engine<'a, H> {
             counts: self.counts,
             verdict: self.checker.verdict(),
         };
-        Ok((finished, self.journal, self.host))
+        Ok((finished, self.recording, self.host))
     }
 
     fn run_phases(&mut self) -> Result<(), Failure> {
@@ -584,13 +584,13 @@ impl<'a, H: Host> Engine<'a, H> {
             Operation::Init | Operation::Topology => INIT_TIMEOUT,
             Operation::Broadcast(value) => {
                 let what = format!(r#""event":"invoke","op":"broadcast","value":{value}"#);
-                self.journal.operation(now, &name, &what)?;
+                self.recording.operation(now, &name, &what)?;
                 self.counts.ops += 1;
                 self.counts.broadcasts += 1;
                 CLIENT_TIMEOUT
             }
             Operation::Read(_) => {
-                self.journal
+                self.recording
                     .operation(now, &name, r#""event":"invoke","op":"read""#)?;
                 self.counts.ops += 1;
                 CLIENT_TIMEOUT
@@ -625,7 +625,7 @@ impl<'a, H: Host> Engine<'a, H> {
             }
         });
         self.message_ids += 1;
-        self.journal.send(now, self.message_ids, &line)?;
+        self.recording.send(now, self.message_ids, &line)?;
         self.host.send(index, &line)
     }
 
@@ -668,7 +668,7 @@ impl<'a, H: Host> Engine<'a, H> {
                 "{node} did not answer its final read within {time} s"
             ));
         }
-        self.journal
+        self.recording
             .operation(now, &format!("c{index}"), r#""event":"timeout""#)?;
         self.begin_waiting_operations()
     }
@@ -786,7 +786,7 @@ impl<'a, H: Host> Engine<'a, H> {
                 self.checker.broadcast_ok(now, value);
                 self.accepted.push(value);
                 let what = format!(r#""event":"ok","op":"broadcast","value":{value}"#);
-                self.journal.operation(now, &name, &what)?;
+                self.recording.operation(now, &name, &what)?;
             }
             Operation::Read(mark) => {
                 let Some(values) = shown(body) else {
@@ -797,7 +797,7 @@ impl<'a, H: Host> Engine<'a, H> {
                 };
                 self.counts.read_outcomes.ok += 1;
                 self.counts.read_latency.push(now - begun);
-                self.journal.read_ok(now, &name, &values)?;
+                self.recording.read_ok(now, &name, &values)?;
                 if self.phase == Phase::Final {
                     self.checker.final_read(node, &values);
                 }
@@ -843,7 +843,7 @@ impl<'a, H: Host> Engine<'a, H> {
             (None, Some(code)) => format!(r#""event":"info","code":{code}"#),
             (None, None) => r#""event":"info""#.into(),
         };
-        Ok(self.journal.operation(now, &format!("c{index}"), &what)?)
+        Ok(self.recording.operation(now, &format!("c{index}"), &what)?)
     }
 
     /// Notes what makes the run invalid, up to a limit.
@@ -896,9 +896,9 @@ impl<'a, H: Host> Engine<'a, H> {
                 let short = format!(
                     r#"{{"src":"{name}","dest":"c{client}","body":{{"type":"read_ok","count":{count}}}}}"#
                 );
-                self.journal.send(now, id, short.as_bytes())?;
+                self.recording.send(now, id, short.as_bytes())?;
             } else {
-                self.journal.send(now, id, &line)?;
+                self.recording.send(now, id, &line)?;
             }
         }
         self.handle_reply(now, src, client, body)
@@ -914,12 +914,12 @@ impl<'a, H: Host> Engine<'a, H> {
     ) -> Result<(), Failure> {
         self.message_ids += 1;
         let id = self.message_ids;
-        self.journal.send(now, id, &line)?;
+        self.recording.send(now, id, &line)?;
         let copies = self.network.send();
         self.counts.server.duplicated += u64::from(copies[1].is_some());
         if copies[0].is_none() {
             self.counts.server.dropped += 1;
-            self.journal.dropped(now, id, "loss")?;
+            self.recording.dropped(now, id, "loss")?;
         }
         self.under_way += line.len() * copies.iter().flatten().count();
         if self.under_way > MAX_UNDER_WAY {
@@ -969,9 +969,9 @@ impl<'a, H: Host> Engine<'a, H> {
         self.under_way -= packet.line.len();
         if self.network.is_cut(packet.src, packet.dest) {
             self.counts.server.dropped += 1;
-            return Ok(self.journal.dropped(now, packet.id, "partition")?);
+            return Ok(self.recording.dropped(now, packet.id, "partition")?);
         }
-        self.journal.recv(now, packet.id)?;
+        self.recording.recv(now, packet.id)?;
         self.host.send(packet.dest, &packet.line)
     }
 
@@ -1017,7 +1017,7 @@ impl<'a, H: Host> Engine<'a, H> {
         }
         self.observer.stop();
         let (kind, directions) = self.nemesis.partition(self.options.nodes);
-        self.journal.cut(now, kind.name(), &directions)?;
+        self.recording.cut(now, kind.name(), &directions)?;
         self.network.cut(&directions);
         self.cut = Some(directions);
         self.counts.partitions.push(Partition {
@@ -1034,7 +1034,7 @@ impl<'a, H: Host> Engine<'a, H> {
         let Some(directions) = self.cut.take() else {
             return Ok(());
         };
-        self.journal.heal(now)?;
+        self.recording.heal(now)?;
         self.network.heal(&directions);
         if let Some(partition) = self.counts.partitions.last_mut() {
             partition.end = Some(now);

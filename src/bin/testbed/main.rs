@@ -19,10 +19,11 @@
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
 //! | [`mod@bench`] | requests a second, memory |
 //! | [`checker`] | what a history says: stable, stale, lost |
-//! | [`journal`] | the files of a run |
+//! | [`recording`] | the files of a run |
 //! | [`page`] | `report.html` and `messages.svg`: the run to watch |
 //! | [`report`] | limits, table, `results.json` |
 //! | [`maelstrom`] | the same run on the real Maelstrom |
+//! | [`signals`] | signals and process groups |
 //! | [`rng`] | randomness from a seed |
 //!
 //! One known difference to Maelstrom: its one receiving thread a node sleeps out
@@ -32,6 +33,7 @@
 //!
 //! The judge is held against nodes that misbehave, each in a way of its own:
 //! `tests/misbehaving/`.
+#![deny(unsafe_code)]
 
 use std::fs::{File, TryLockError};
 use std::io::{self, IsTerminal, Write};
@@ -42,7 +44,7 @@ mod bench;
 mod checker;
 mod cluster;
 mod engine;
-mod journal;
+
 mod maelstrom;
 mod nemesis;
 mod network;
@@ -50,20 +52,20 @@ mod observer;
 mod options;
 mod page;
 mod processes;
+mod recording;
 mod report;
 mod rng;
+mod signals;
 mod simulation;
 mod sweep;
 mod torture;
 mod trace;
 
 use engine::{Engine, Failure};
-use journal::Journal;
 use options::{Command, Options};
 use processes::Processes;
+use recording::Recording;
 use report::Outcome;
-
-use hubcast::stdio;
 
 /// Exit status for a run that was valid and within its limits.
 const PASSED: u8 = 0;
@@ -196,24 +198,24 @@ fn run(options: &Options) -> Result<bool, Failure> {
     }
     let folder = Path::new(RUNS).join(options.job.name());
     let _lock = lock(options.job.name())?;
-    let journal = Journal::create(&folder)?;
-    let (finished, journal) = if options.virtual_time {
-        simulation::run(options, journal, Some(&folder))?
+    let recording = Recording::create(&folder)?;
+    let (finished, recording) = if options.virtual_time {
+        simulation::run(options, recording, Some(&folder))?
     } else {
-        stdio::remember_signals();
+        signals::remember_signals();
         let nodes = Processes::start(options, &program(options)?, &folder)?;
         let show_progress = io::stderr().is_terminal();
-        let (finished, journal, nodes) =
-            Engine::new(options, nodes, journal, show_progress).run()?;
+        let (finished, recording, nodes) =
+            Engine::new(options, nodes, recording, show_progress).run()?;
         nodes.stop();
-        (finished, journal)
+        (finished, recording)
     };
     let outcome = Outcome {
         options,
         counts: &finished.counts,
         verdict: &finished.verdict,
     };
-    journal.write("results.json", &format!("{}\n", outcome.to_json()))?;
+    recording.write("results.json", &format!("{}\n", outcome.to_json()))?;
     page::write(&outcome, &folder)?;
     say(&outcome.text());
     let page = folder.join("report.html");

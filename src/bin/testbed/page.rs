@@ -154,7 +154,7 @@ struct Trace {
     raw: usize,
     /// The moment from which on messages are left out.
     full_at: Option<u64>,
-    /// Journal id -> index in `messages`.
+    /// Recording id -> index in `messages`.
     by_id: BTreeMap<i64, usize>,
     /// Node and `msg_id` -> index in `requests`.
     waiting: BTreeMap<(usize, i64), usize>,
@@ -170,8 +170,8 @@ struct Trace {
 /// Whatever the file system says.
 pub fn write(outcome: &Outcome<'_>, folder: &Path) -> io::Result<()> {
     let parents = parents(outcome.options);
-    let journal = BufReader::new(File::open(folder.join("messages.jsonl"))?);
-    let trace = Trace::read(journal, &parents)?;
+    let recording = BufReader::new(File::open(folder.join("messages.jsonl"))?);
+    let trace = Trace::read(recording, &parents)?;
     fs::write(
         folder.join("report.html"),
         page(outcome, &trace, &parents).as_bytes(),
@@ -195,11 +195,11 @@ fn parents(options: &Options) -> Vec<i64> {
 }
 
 impl Trace {
-    fn read(journal: impl BufRead, parents: &[i64]) -> io::Result<Trace> {
+    fn read(recording: impl BufRead, parents: &[i64]) -> io::Result<Trace> {
         let mut trace = Trace::default();
-        for line in journal.split(b'\n') {
+        for line in recording.split(b'\n') {
             let line = line?;
-            // The journal's own lines are JSON; a last one that says "truncated" has no time.
+            // The recording's own lines are JSON; a last one that says "truncated" has no time.
             let Ok(json) = Json::parse(&line) else {
                 continue;
             };
@@ -1006,8 +1006,8 @@ mod tests {
 {"event":"truncated"}
 "#;
 
-    fn trace(journal: &str) -> Trace {
-        Trace::read(journal.as_bytes(), &STAR).expect("reading from memory")
+    fn trace(recording: &str) -> Trace {
+        Trace::read(recording.as_bytes(), &STAR).expect("reading from memory")
     }
 
     /// A finished run of which nothing is known, with three nodes.
@@ -1124,18 +1124,18 @@ mod tests {
 
     #[test]
     fn beyond_the_limit_messages_are_left_out_and_the_page_says_so() {
-        let mut journal = String::new();
+        let mut recording = String::new();
         for id in 0..=MAX_MESSAGES as u64 {
             let _ = writeln!(
-                journal,
+                recording,
                 r#"{{"t":{id},"event":"send","id":{id},"message":{{"src":"n1","dest":"n0","body":{{"type":"ack","offset":0,"ack":0}}}}}}"#
             );
         }
         let _ = write!(
-            journal,
+            recording,
             "{{\"t\":90000,\"event\":\"recv\",\"id\":0}}\n{{\"t\":90000,\"event\":\"recv\",\"id\":{MAX_MESSAGES}}}\n{{\"t\":9000000,\"event\":\"recv\",\"id\":1}}\n"
         );
-        let trace = trace(&journal);
+        let trace = trace(&recording);
         assert_eq!(trace.messages.len(), MAX_MESSAGES);
         assert_eq!(trace.full_at, Some(MAX_MESSAGES as u64));
         let arrivals = trace.events.iter().filter(|event| event.1 == What::Receive);

@@ -12,7 +12,7 @@
 //!
 //! However the testbed ends, it takes its nodes along: dropping [`Processes`]
 //! kills and reaps them, which covers errors and panics, and signals are
-//! remembered by [`hubcast::stdio`] and end the run as an error does. Nodes have a
+//! remembered by [`signals`] and end the run as an error does. Nodes have a
 //! process group of their own, so Ctrl-C reaches the testbed alone. If the
 //! testbed itself is killed outright, the nodes see the end of their input.
 
@@ -29,9 +29,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::engine::{Failure, Host};
-use crate::journal::Journal;
 use crate::options::Options;
-use hubcast::stdio::{self, Group, Line, Lines};
+use crate::recording::Recording;
+use crate::signals::{self, Group};
+use hubcast::stdio::{self, Line, Lines};
 use hubcast::time::Instant;
 
 /// The most lines of all nodes that wait for the engine. Unit: lines.
@@ -123,7 +124,7 @@ impl Processes {
             started: std::time::Instant::now(),
         };
         for (index, name) in options.node_ids().into_iter().enumerate() {
-            let log = Journal::node_log(folder, &name);
+            let log = Recording::node_log(folder, &name);
             let log = File::create(&log)
                 .map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
             let node = Process::start(index, program, &options.node_args, log, sender.clone())
@@ -179,7 +180,7 @@ impl Host for Processes {
 
     fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure> {
         loop {
-            if let Some(number) = stdio::signal_received() {
+            if let Some(number) = signals::signal_received() {
                 return Err(Failure::new(format!("interrupted by signal {number}")));
             }
             let time = (until - self.now()).min(SIGNAL_INTERVAL);

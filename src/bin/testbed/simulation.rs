@@ -15,8 +15,8 @@ use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
 
 use crate::cluster::{Cluster, Step};
 use crate::engine::{Engine, Failure, Finished, Host};
-use crate::journal::Journal;
 use crate::options::{self, Options};
+use crate::recording::Recording;
 
 /// Runs in virtual time. With a `folder` the nodes' logs go there.
 ///
@@ -26,26 +26,26 @@ use crate::options::{self, Options};
 /// would refuse, or if a log cannot be created.
 pub fn run(
     options: &Options,
-    journal: Journal,
+    recording: Recording,
     folder: Option<&Path>,
-) -> Result<(Finished, Journal), Failure> {
+) -> Result<(Finished, Recording), Failure> {
     let config = options::node_config(&options.node_args)
         .map_err(|error| Failure::new(error.to_string()))?;
     match config.workload {
         workload::Name::Broadcast => {
             let nodes = Simulation::<Broadcast>::new(options, &config, folder)?;
-            finish(Engine::new(options, nodes, journal, false))
+            finish(Engine::new(options, nodes, recording, false))
         }
         workload::Name::Echo => {
             let nodes = Simulation::<Echo>::new(options, &config, folder)?;
-            finish(Engine::new(options, nodes, journal, false))
+            finish(Engine::new(options, nodes, recording, false))
         }
     }
 }
 
-fn finish<H: Host>(engine: Engine<'_, H>) -> Result<(Finished, Journal), Failure> {
-    let (finished, journal, _) = engine.run()?;
-    Ok((finished, journal))
+fn finish<H: Host>(engine: Engine<'_, H>) -> Result<(Finished, Recording), Failure> {
+    let (finished, recording, _) = engine.run()?;
+    Ok((finished, recording))
 }
 
 /// A cluster without events of its own: the engine has the queue.
@@ -64,7 +64,7 @@ impl<W: Workload> Simulation<W> {
         let names = options.node_ids();
         let logs = names
             .iter()
-            .filter_map(|name| Some(Journal::node_log(folder?, name)));
+            .filter_map(|name| Some(Recording::node_log(folder?, name)));
         Ok(Simulation {
             cluster: Cluster::new(options.nodes, config),
             logs: logs
@@ -165,10 +165,10 @@ mod tests {
         };
         let name = format!("hubcast-lying-{}-{}-{at}", std::process::id(), job.name());
         let folder = std::env::temp_dir().join(name);
-        let journal = Journal::create(&folder).expect("a folder for the run");
+        let recording = Recording::create(&folder).expect("a folder for the run");
         let nodes = Simulation::new(&options, &Default::default(), None).expect("nodes");
         let liar = Liar::new("loses");
-        let engine = Engine::new(&options, Lying { nodes, at, liar }, journal, false);
+        let engine = Engine::new(&options, Lying { nodes, at, liar }, recording, false);
         let (finished, _) = finish(engine).expect("a run");
         let _ = std::fs::remove_dir_all(&folder);
         let outcome = Outcome {

@@ -6,16 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::engine::{Engine, Failure, Finished};
-use crate::journal::Journal;
 use crate::options::{Job, Options};
 use crate::processes::Processes;
+use crate::recording::Recording;
 use crate::report::{Measured, Outcome};
 use crate::simulation;
 use hubcast::tree;
 
 /// Runs in virtual time; the files go to `folder`, each run over the last one.
 fn run_virtual(options: &Options, folder: &Path) -> Result<Finished, Failure> {
-    let (finished, _) = simulation::run(options, Journal::create(folder)?, None)?;
+    let (finished, _) = simulation::run(options, Recording::create(folder)?, None)?;
     Ok(finished)
 }
 
@@ -263,9 +263,9 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
             quiet: Duration::from_secs(3),
             ..with_args(&args)
         };
-        let journal = Journal::create(folder)?;
+        let recording = Recording::create(folder)?;
         let nodes = Processes::start(&options, program, folder)?;
-        let (finished, _, nodes) = Engine::new(&options, nodes, journal, false).run()?;
+        let (finished, _, nodes) = Engine::new(&options, nodes, recording, false).run()?;
         nodes.stop();
         let real = measured(&options, &finished);
         let simulated = measured(&options, &run_virtual(&options, folder)?);

@@ -66,19 +66,19 @@ impl LineFile {
 
 /// The run's folder and its open files.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Recording {
     folder: PathBuf,
     messages: LineFile,
     history: LineFile,
 }
 
-impl Journal {
+impl Recording {
     /// Makes the folder anew: files of an earlier run of the command go.
     ///
     /// # Errors
     ///
     /// Whatever the file system says, with the folder's name.
-    pub fn create(folder: &Path) -> io::Result<Journal> {
+    pub fn create(folder: &Path) -> io::Result<Recording> {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
         };
@@ -87,7 +87,7 @@ impl Journal {
             _ => {}
         }
         fs::create_dir_all(folder.join("node-logs")).map_err(named)?;
-        Ok(Journal {
+        Ok(Recording {
             folder: folder.to_owned(),
             messages: LineFile::create(&folder.join("messages.jsonl")).map_err(named)?,
             history: LineFile::create(&folder.join("history.jsonl")).map_err(named)?,
