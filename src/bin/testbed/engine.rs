@@ -16,15 +16,16 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::checker::{Checker, Mark, Verdict};
+use crate::checker::Verdict;
 use crate::cluster;
+use crate::load::Load;
 use crate::nemesis::Nemesis;
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::rng::Rng;
-use hubcast::json::{Json, Object, encode_str};
+use hubcast::json::{self, Json, Object, encode_str};
 use hubcast::time::Instant;
 
 /// How long a client waits for an answer. Maelstrom's, too.
@@ -175,25 +176,30 @@ impl Outcomes {
     }
 }
 
+/// What became of the operations of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct KindCounts {
+    /// The kind's name.
+    pub name: &'static str,
+    /// How many were begun.
+    pub begun: u64,
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// How long each took that was answered as asked.
+    pub latency: Vec<Duration>,
+}
+
 /// What was counted and measured in a run.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Client operations begun, final reads included.
+    /// Client operations begun, the last questions included.
     pub ops: u64,
-    /// Of these, broadcasts.
-    pub broadcasts: u64,
     /// Operations that nobody answered in time.
     pub timeouts: u64,
-    /// How the broadcasts ended.
-    pub broadcast_outcomes: Outcomes,
-    /// How the reads ended, final reads included.
-    pub read_outcomes: Outcomes,
+    /// The operations by kind, in the load's order.
+    pub kinds: Vec<KindCounts>,
     /// Messages between servers.
     pub server: ServerMessages,
-    /// How long each answered broadcast took.
-    pub broadcast_latency: Vec<Duration>,
-    /// How long each answered read took.
-    pub read_latency: Vec<Duration>,
     /// Messages between servers that the busiest node sent and was sent.
     pub busiest_node: u64,
     /// What the nodes' links counted themselves (`stats`), summed by name; empty
@@ -246,21 +252,22 @@ struct Packet {
     line: Vec<u8>,
 }
 
+/// What a client asks.
 #[derive(Clone, Copy, Debug)]
-enum Operation {
+enum Operation<O> {
     Init,
     Topology,
-    Broadcast(i64),
-    Read(Mark),
+    /// The load's.
+    Load(O),
     /// For the report, after everything else. No operation of the workload.
     Stats,
 }
 
 /// One client, tied to one node. It does one thing after the other.
-#[derive(Debug, Default)]
-struct Client {
+#[derive(Debug)]
+struct Client<O> {
     last_msg_id: i64,
-    waiting: Option<(i64, Operation, Instant)>,
+    waiting: Option<(i64, Operation<O>, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,7 +282,7 @@ enum Phase {
 
 /// A run in progress.
 #[derive(Debug)]
-pub struct Engine<'a, H> {
+pub struct Engine<'a, H, L: Load> {
     options: &'a Options,
     host: H,
     recording: Recording,
@@ -288,12 +295,11 @@ pub struct Engine<'a, H> {
     nemesis: Nemesis,
     /// The directions that are cut now.
     cut: Option<Vec<(usize, usize)>>,
-    clients: Vec<Client>,
+    load: L,
+    clients: Vec<Client<L::Operation>>,
     client_rng: Rng,
-    next_value: i64,
     /// Operations that found every client busy.
     backlog: u64,
-    checker: Checker,
     message_ids: u64,
     /// Bytes of the packets in the queue.
     under_way: usize,
@@ -301,23 +307,29 @@ pub struct Engine<'a, H> {
     streams: BTreeMap<(usize, usize), u64>,
     /// For each node, the messages between servers that it sent and was sent.
     loads: Vec<u64>,
-    /// The values that were answered with `broadcast_ok`.
-    accepted: Vec<i64>,
     observer: Observer,
     counts: Counts,
     show_progress: bool,
 }
 
-impl<'a, H: Host> Engine<'a, H> {
+impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     /// A run that has not begun.
     pub fn new(
         options: &'a Options,
         host: H,
         recording: Recording,
         show_progress: bool,
-    ) -> Engine<'a, H> {
+    ) -> Engine<'a, H, L> {
         let node_ids = options.node_ids();
         let node_index = node_ids.iter().cloned().zip(0..).collect();
+        let client = |_| Client {
+            last_msg_id: 0,
+            waiting: None,
+        };
+        let kind = |&name: &&'static str| KindCounts {
+            name,
+            ..KindCounts::default()
+        };
         Engine {
             options,
             host,
@@ -330,18 +342,19 @@ impl<'a, H: Host> Engine<'a, H> {
             network: Network::new(options),
             nemesis: Nemesis::new(options.nemesis_interval, options.seed),
             cut: None,
-            clients: (0..options.nodes).map(|_| Client::default()).collect(),
+            load: L::default(),
+            clients: (0..options.nodes).map(client).collect(),
             client_rng: Rng::new(options.seed, "clients"),
-            next_value: 0,
             backlog: 0,
-            checker: Checker::default(),
             message_ids: 0,
             under_way: 0,
             streams: BTreeMap::new(),
             loads: vec![0; options.nodes],
-            accepted: Vec::new(),
             observer: Observer::new(options.nodes),
-            counts: Counts::default(),
+            counts: Counts {
+                kinds: L::KINDS.iter().map(kind).collect(),
+                ..Counts::default()
+            },
             show_progress,
         }
     }
@@ -372,7 +385,7 @@ impl<'a, H: Host> Engine<'a, H> {
         }
         let finished = Finished {
             counts: self.counts,
-            verdict: self.checker.verdict(),
+            verdict: self.load.verdict(),
         };
         Ok((finished, self.recording, self.host))
     }
@@ -388,11 +401,11 @@ impl<'a, H: Host> Engine<'a, H> {
             }
             if self.all_idle() {
                 match self.phase {
-                    Phase::Init => {
+                    Phase::Init if L::ADVISES => {
                         self.phase = Phase::Topology;
                         self.all_clients(|_| Operation::Topology)?;
                     }
-                    Phase::Topology => self.begin_load(),
+                    Phase::Init | Phase::Topology => self.begin_load(),
                     Phase::Final => self.begin_stats()?,
                     Phase::Stats => return Ok(()),
                     Phase::Load | Phase::Quiet => {}
@@ -457,16 +470,16 @@ impl<'a, H: Host> Engine<'a, H> {
     fn begin_load(&mut self) {
         let now = self.host.now();
         self.phase = Phase::Load;
-        let gap = self.operation_gap();
-        self.at(now + gap, Event::NextOperation);
+        let pause = self.operation_pause();
+        self.at(now + pause, Event::NextOperation);
         self.at(now + self.options.time_limit, Event::EndOfLoad);
         if self.options.nemesis {
-            let gap = self.nemesis.gap();
-            self.at(now + gap, Event::Nemesis);
+            let pause = self.nemesis.pause();
+            self.at(now + pause, Event::Nemesis);
         }
     }
 
-    fn operation_gap(&mut self) -> Duration {
+    fn operation_pause(&mut self) -> Duration {
         Duration::from_secs_f64(self.client_rng.fraction() * 2.0 / self.options.rate)
     }
 
@@ -476,8 +489,8 @@ impl<'a, H: Host> Engine<'a, H> {
             Event::Deliver(packet) => self.deliver(now, packet)?,
             Event::NextOperation => {
                 if self.phase == Phase::Load {
-                    let gap = self.operation_gap();
-                    self.at(now + gap, Event::NextOperation);
+                    let pause = self.operation_pause();
+                    self.at(now + pause, Event::NextOperation);
                     self.backlog += 1;
                     self.begin_waiting_operations()?;
                 }
@@ -485,8 +498,8 @@ impl<'a, H: Host> Engine<'a, H> {
             Event::ClientTimeout { client, msg_id } => self.client_timeout(now, client, msg_id)?,
             Event::Nemesis => {
                 if self.phase == Phase::Load {
-                    let gap = self.nemesis.gap();
-                    self.at(now + gap, Event::Nemesis);
+                    let pause = self.nemesis.pause();
+                    self.at(now + pause, Event::Nemesis);
                     if self.cut.is_some() {
                         self.heal(now)?;
                     } else {
@@ -507,9 +520,7 @@ impl<'a, H: Host> Engine<'a, H> {
                 if self.all_idle() {
                     self.phase = Phase::Final;
                     self.observer.stop();
-                    self.all_clients(|checker: &mut Checker| {
-                        Operation::Read(checker.read_begins(now))
-                    })?;
+                    self.all_clients(|load| Operation::Load(load.last(now)))?;
                 } else {
                     self.at(now + Duration::from_millis(100), Event::FinalReads);
                 }
@@ -538,10 +549,10 @@ impl<'a, H: Host> Engine<'a, H> {
 
     fn all_clients(
         &mut self,
-        operation: impl Fn(&mut Checker) -> Operation,
+        operation: impl Fn(&mut L) -> Operation<L::Operation>,
     ) -> Result<(), Failure> {
         for client in 0..self.clients.len() {
-            let operation = operation(&mut self.checker);
+            let operation = operation(&mut self.load);
             self.begin(client, operation)?;
         }
         Ok(())
@@ -560,68 +571,45 @@ impl<'a, H: Host> Engine<'a, H> {
             let client = free[self.client_rng.below(free.len() as u64) as usize];
             let now = self.host.now();
             self.counts.last_op = Some(now);
-            let operation = if self.client_rng.chance(0.5) {
-                let value = self.next_value;
-                self.next_value += 1;
-                self.checker.broadcast_begins(value);
-                Operation::Broadcast(value)
-            } else {
-                Operation::Read(self.checker.read_begins(now))
-            };
+            let operation = Operation::Load(self.load.next(now, &mut self.client_rng));
             self.begin(client, operation)?;
         }
         Ok(())
     }
 
-    fn begin(&mut self, index: usize, operation: Operation) -> Result<(), Failure> {
+    fn begin(&mut self, index: usize, operation: Operation<L::Operation>) -> Result<(), Failure> {
         let now = self.host.now();
         let client = &mut self.clients[index];
         client.last_msg_id += 1;
-        let id = client.last_msg_id;
-        client.waiting = Some((id, operation, now));
+        let msg_id = client.last_msg_id;
+        client.waiting = Some((msg_id, operation, now));
         let name = format!("c{index}");
         let timeout = match operation {
             Operation::Init | Operation::Topology => INIT_TIMEOUT,
-            Operation::Broadcast(value) => {
-                let what = format!(r#""event":"invoke","op":"broadcast","value":{value}"#);
-                self.recording.operation(now, &name, &what)?;
+            Operation::Load(asked) => {
+                self.recording.operation(now, &name, "invoke", |line| {
+                    line.word("op", operation.kind::<L>());
+                    L::describe(asked, line);
+                })?;
                 self.counts.ops += 1;
-                self.counts.broadcasts += 1;
-                CLIENT_TIMEOUT
-            }
-            Operation::Read(_) => {
-                self.recording
-                    .operation(now, &name, r#""event":"invoke","op":"read""#)?;
-                self.counts.ops += 1;
+                self.counts.kinds[L::kind(asked)].begun += 1;
                 CLIENT_TIMEOUT
             }
             Operation::Stats => STATS_TIMEOUT,
         };
-        self.at(
-            now + timeout,
-            Event::ClientTimeout {
-                client: index,
-                msg_id: id,
-            },
-        );
+        let client = index;
+        self.at(now + timeout, Event::ClientTimeout { client, msg_id });
         let line = cluster::line(&name, &self.node_ids[index], |body| {
-            let kind = match operation {
-                Operation::Init => "init",
-                Operation::Topology => "topology",
-                Operation::Broadcast(_) => "broadcast",
-                Operation::Read(_) => "read",
-                Operation::Stats => "stats",
-            };
-            body.word("type", kind);
-            body.int("msg_id", id);
+            body.word("type", operation.kind::<L>());
+            body.int("msg_id", msg_id);
             match operation {
                 Operation::Init => {
                     body.text("node_id", &self.node_ids[index]);
                     body.list("node_ids", &self.node_ids, |id, out| encode_str(id, out));
                 }
-                Operation::Broadcast(value) => body.int("message", value),
                 Operation::Topology => self.topology(body),
-                Operation::Read(_) | Operation::Stats => {}
+                Operation::Load(asked) => L::write(asked, body),
+                Operation::Stats => {}
             }
         });
         self.message_ids += 1;
@@ -645,40 +633,26 @@ impl<'a, H: Host> Engine<'a, H> {
         let Some((_, operation, _)) = client.waiting.take_if(|(id, ..)| *id == msg_id) else {
             return Ok(());
         };
-        match operation {
-            Operation::Init | Operation::Topology => {
-                let what = if matches!(operation, Operation::Init) {
-                    "init"
-                } else {
-                    "topology"
-                };
-                let text = format!("did not answer {what} within {} s", INIT_TIMEOUT.as_secs());
-                return Err(Failure::of(index, text));
+        let kind = operation.kind::<L>();
+        let Operation::Load(asked) = operation else {
+            if matches!(operation, Operation::Stats) {
+                // Another node than ours need not know the request.
+                return Ok(());
             }
-            // Another node than ours need not know the request.
-            Operation::Stats => return Ok(()),
-            Operation::Broadcast(_) | Operation::Read(_) => {
-                self.counts.timeouts += 1;
-                self.outcomes(operation).indeterminate += 1;
-            }
-        }
+            let text = format!("did not answer {kind} within {} s", INIT_TIMEOUT.as_secs());
+            return Err(Failure::of(index, text));
+        };
+        self.counts.timeouts += 1;
+        self.counts.kinds[L::kind(asked)].outcomes.indeterminate += 1;
         if self.phase == Phase::Final {
             let (node, time) = (&self.node_ids[index], CLIENT_TIMEOUT.as_secs());
             self.problem(format!(
-                "{node} did not answer its final read within {time} s"
+                "{node} did not answer its final {kind} within {time} s"
             ));
         }
         self.recording
-            .operation(now, &format!("c{index}"), r#""event":"timeout""#)?;
+            .operation(now, &format!("c{index}"), "timeout", |_| ())?;
         self.begin_waiting_operations()
-    }
-
-    /// The counters for operations of this kind.
-    fn outcomes(&mut self, operation: Operation) -> &mut Outcomes {
-        match operation {
-            Operation::Broadcast(_) => &mut self.counts.broadcast_outcomes,
-            _ => &mut self.counts.read_outcomes,
-        }
     }
 
     /// What node `src` says to a client.
@@ -747,24 +721,20 @@ impl<'a, H: Host> Engine<'a, H> {
         &mut self,
         now: Instant,
         index: usize,
-        operation: Operation,
+        operation: Operation<L::Operation>,
         begun: Instant,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
         let kind = body.get("type").and_then(Json::as_str).unwrap_or("");
-        let expected = match operation {
-            Operation::Init => "init_ok",
-            Operation::Topology => "topology_ok",
-            Operation::Broadcast(_) => "broadcast_ok",
-            Operation::Read(_) | Operation::Stats => "read_ok",
-        };
-        if kind == expected {
-            self.succeeded(now, index, operation, begun, body)?;
-        } else if matches!(operation, Operation::Init | Operation::Topology) {
-            let text = format!("answered {body} where {expected} was expected");
-            return Err(Failure::of(index, text));
-        } else {
-            self.not_done(now, index, operation, expected, body)?;
+        let is_ok = kind.strip_suffix("_ok") == Some(operation.kind::<L>());
+        match operation {
+            Operation::Load(asked) if is_ok => self.succeeded(now, index, asked, begun, body)?,
+            Operation::Load(asked) => self.not_done(now, index, asked, body)?,
+            _ if is_ok => {}
+            _ => {
+                let text = unexpected(body, operation.kind::<L>());
+                return Err(Failure::of(index, text));
+            }
         }
         self.begin_waiting_operations()
     }
@@ -773,37 +743,21 @@ impl<'a, H: Host> Engine<'a, H> {
         &mut self,
         now: Instant,
         index: usize,
-        operation: Operation,
+        asked: L::Operation,
         begun: Instant,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        let (node, name) = (&self.node_ids[index], format!("c{index}"));
-        match operation {
-            Operation::Init | Operation::Topology | Operation::Stats => {}
-            Operation::Broadcast(value) => {
-                self.counts.broadcast_outcomes.ok += 1;
-                self.counts.broadcast_latency.push(now - begun);
-                self.checker.broadcast_ok(now, value);
-                self.accepted.push(value);
-                let what = format!(r#""event":"ok","op":"broadcast","value":{value}"#);
-                self.recording.operation(now, &name, &what)?;
-            }
-            Operation::Read(mark) => {
-                let Some(values) = shown(body) else {
-                    return Err(Failure::of(
-                        index,
-                        "answered a read without a list of integers called messages",
-                    ));
-                };
-                self.counts.read_outcomes.ok += 1;
-                self.counts.read_latency.push(now - begun);
-                self.recording.read_ok(now, &name, &values)?;
-                if self.phase == Phase::Final {
-                    self.checker.final_read(node, &values);
-                }
-                self.checker.read_ok(now, mark, node, values);
-            }
-        }
+        let by = (self.node_ids[index].as_str(), self.phase == Phase::Final);
+        (self.load.ok(now, asked, by, body)).map_err(|text| Failure::of(index, text))?;
+        let counts = &mut self.counts.kinds[L::kind(asked)];
+        counts.outcomes.ok += 1;
+        counts.latency.push(now - begun);
+        let name = format!("c{index}");
+        self.recording.operation(now, &name, "ok", |line| {
+            line.word("op", counts.name);
+            L::describe(asked, line);
+            L::answer(body, line);
+        })?;
         Ok(())
     }
 
@@ -812,38 +766,35 @@ impl<'a, H: Host> Engine<'a, H> {
         &mut self,
         now: Instant,
         index: usize,
-        operation: Operation,
-        expected: &str,
+        asked: L::Operation,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        let name = self.node_ids[index].clone();
+        let (name, kind) = (self.node_ids[index].clone(), L::KINDS[L::kind(asked)]);
         let is_error = body.get("type").and_then(Json::as_str) == Some("error");
         let code = body.get("code").and_then(Json::as_int);
         let definite = code.filter(|code| is_error && DEFINITE_ERRORS.contains(code));
-        let outcomes = self.outcomes(operation);
-        if definite.is_some() {
+        let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
+        if let Some(code) = definite {
             outcomes.failed += 1;
+            self.load.failed(asked, code);
         } else {
             outcomes.indeterminate += 1;
         }
         if !is_error {
-            self.problem(format!(
-                "{name} answered {body} where {expected} was expected"
-            ));
+            self.problem(format!("{name} {}", unexpected(body, kind)));
         } else if code.is_none() {
             self.problem(format!("{name} answered an error without a code: {body}"));
         } else if self.phase == Phase::Final {
-            self.problem(format!("{name} answered its final read with {body}"));
+            self.problem(format!("{name} answered its final {kind} with {body}"));
         }
-        if let (Operation::Broadcast(value), Some(code)) = (operation, definite) {
-            self.checker.broadcast_refused(value, code);
-        }
-        let what = match (definite, code) {
-            (Some(code), _) => format!(r#""event":"fail","code":{code}"#),
-            (None, Some(code)) => format!(r#""event":"info","code":{code}"#),
-            (None, None) => r#""event":"info""#.into(),
-        };
-        Ok(self.recording.operation(now, &format!("c{index}"), &what)?)
+        let event = if definite.is_some() { "fail" } else { "info" };
+        let client = format!("c{index}");
+        self.recording.operation(now, &client, event, |line| {
+            if let Some(code) = code {
+                line.int("code", code);
+            }
+        })?;
+        Ok(())
     }
 
     /// Notes what makes the run invalid, up to a limit.
@@ -890,16 +841,17 @@ impl<'a, H: Host> Engine<'a, H> {
         if client < self.clients.len() {
             self.message_ids += 1;
             let id = self.message_ids;
-            if let Some(Json::Array(values)) = body.get("messages") {
-                // A read shows everything each time; `history.jsonl` has it as ranges.
-                let count = values.len();
-                let short = format!(
-                    r#"{{"src":"{name}","dest":"c{client}","body":{{"type":"read_ok","count":{count}}}}}"#
-                );
-                self.recording.send(now, id, short.as_bytes())?;
-            } else {
-                self.recording.send(now, id, &line)?;
-            }
+            let short = L::shortened(body).map(|body| {
+                let mut short = Vec::new();
+                json::object(&mut short, |message| {
+                    message.text("src", name);
+                    message.text("dest", dest);
+                    message.value("body", &body);
+                });
+                short
+            });
+            self.recording
+                .send(now, id, short.as_ref().unwrap_or(&line))?;
         }
         self.handle_reply(now, src, client, body)
     }
@@ -984,7 +936,7 @@ impl<'a, H: Host> Engine<'a, H> {
         for (node, id) in self.observer.ask() {
             let observer = format!("c{}", self.clients.len() + node);
             let line = cluster::line(&observer, &self.node_ids[node], |body| {
-                body.word("type", "read");
+                body.word("type", L::SHOW);
                 body.int("msg_id", id);
             });
             self.host.send(node, &line)?;
@@ -995,7 +947,7 @@ impl<'a, H: Host> Engine<'a, H> {
 
     /// A node has answered the observer. An error shows nothing.
     fn observed(&mut self, now: Instant, node: usize, reply: i64, body: &Json<'_>) {
-        if self.observer.answered(node, reply, shown(body)) {
+        if self.observer.answered(node, reply, L::shown(body)) {
             self.recovered(now);
         }
     }
@@ -1039,15 +991,25 @@ impl<'a, H: Host> Engine<'a, H> {
         if let Some(partition) = self.counts.partitions.last_mut() {
             partition.end = Some(now);
         }
-        self.observer.begin(self.accepted.clone());
+        self.observer.begin(self.load.accepted());
         let partition = self.counts.partitions.len();
         self.at(now, Event::Observe { partition });
         Ok(())
     }
 }
 
-/// What a `read_ok` shows; `None` if it is none, or not a list of integers.
-fn shown(body: &Json<'_>) -> Option<Vec<i64>> {
-    let messages = body.get("messages")?.as_array()?;
-    messages.iter().map(Json::as_int).collect()
+impl<O: Copy> Operation<O> {
+    /// The request's type.
+    fn kind<L: Load<Operation = O>>(self) -> &'static str {
+        match self {
+            Operation::Init => "init",
+            Operation::Topology => "topology",
+            Operation::Load(asked) => L::KINDS[L::kind(asked)],
+            Operation::Stats => "stats",
+        }
+    }
+}
+
+fn unexpected(body: &Json<'_>, kind: &str) -> String {
+    format!("answered {body} where {kind}_ok was expected")
 }

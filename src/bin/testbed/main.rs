@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`options`] | commands and options |
+//! | [`options`], [`arguments`] | commands and options; how rows of them are read |
 //! | [`engine`] | the event loop: phases, clients, deliveries |
 //! | [`network`] | latency, loss, duplication, cuts |
 //! | [`nemesis`] | kinds of partitions and when they strike |
@@ -18,6 +18,7 @@
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
 //! | [`mod@bench`] | requests a second, memory |
+//! | [`load`] | what clients ask, and what the answers mean: one file a workload |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`recording`] | the files of a run |
 //! | [`page`] | `report.html` and `messages.svg`: the run to watch |
@@ -40,11 +41,13 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod arguments;
 mod bench;
 mod checker;
 mod cluster;
 mod engine;
 
+mod load;
 mod maelstrom;
 mod nemesis;
 mod network;
@@ -62,6 +65,7 @@ mod torture;
 mod trace;
 
 use engine::{Engine, Failure};
+use load::broadcast::Broadcast;
 use options::{Command, Options};
 use processes::Processes;
 use recording::Recording;
@@ -89,8 +93,8 @@ fn main() -> ExitCode {
 fn follow(args: &[String]) -> u8 {
     let options = match options::parse(args) {
         Ok(Command::Run(options)) => options,
-        Ok(Command::Torture { runs, seed, shrink }) => {
-            return if torture::main(runs, seed, shrink) {
+        Ok(Command::Torture(torture)) => {
+            return if torture::main(torture.runs, torture.seed, torture.shrink) {
                 PASSED
             } else {
                 FAILED
@@ -119,7 +123,7 @@ fn follow(args: &[String]) -> u8 {
             return status(report.map(|text| (text, true)));
         }
         Ok(Command::Help) => {
-            say(options::HELP);
+            say(&options::help());
             return PASSED;
         }
         Err(error) => {
@@ -206,7 +210,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
         let nodes = Processes::start(options, &program(options)?, &folder)?;
         let show_progress = io::stderr().is_terminal();
         let (finished, recording, nodes) =
-            Engine::new(options, nodes, recording, show_progress).run()?;
+            Engine::<_, Broadcast>::new(options, nodes, recording, show_progress).run()?;
         nodes.stop();
         (finished, recording)
     };

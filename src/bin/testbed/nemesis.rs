@@ -1,6 +1,6 @@
 //! The nemesis: who is cut off from whom, and when.
 //!
-//! Starts and stops alternate at gaps drawn evenly from half the interval to one
+//! Starts and stops alternate at pauses drawn evenly from half the interval to one
 //! and a half. (Jepsen draws from 0 to two: the same mean, but there some
 //! partitions end before anybody notices, and some begin before the last one is
 //! got over.) Kinds come in a drawn order, each once before any comes again, so
@@ -105,7 +105,7 @@ fn split(order: &[usize], count: usize) -> Vec<(usize, usize)> {
     pairs.flat_map(|(a, b)| [(a, b), (b, a)]).collect()
 }
 
-/// The sequence of gaps and kinds of one run.
+/// The sequence of pauses and kinds of one run.
 #[derive(Debug)]
 pub struct Nemesis {
     interval: Duration,
@@ -127,7 +127,7 @@ impl Nemesis {
     }
 
     /// The time until the next start or stop.
-    pub fn gap(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         self.interval.mul_f64(0.5 + self.rng.fraction())
     }
 
@@ -227,12 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn gaps_have_the_mean_that_was_asked_for_and_are_never_very_short() {
+    fn pauses_have_the_mean_that_was_asked_for_and_are_never_very_short() {
         let mut nemesis = Nemesis::new(Duration::from_secs(2), 1);
-        let gaps: Vec<f64> = (0..10_000).map(|_| nemesis.gap().as_secs_f64()).collect();
-        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let pauses: Vec<f64> = (0..10_000).map(|_| nemesis.pause().as_secs_f64()).collect();
+        let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
         assert!((1.95..2.05).contains(&mean), "{mean}");
-        assert!(gaps.iter().all(|gap| (1.0..3.0).contains(gap)));
+        assert!(pauses.iter().all(|pause| (1.0..3.0).contains(pause)));
     }
 
     #[test]

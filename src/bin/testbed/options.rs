@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hubcast::config::{self, Config, UsageError, whole};
+use hubcast::config::{self, Config, UsageError};
 
-/// The usage page.
-pub const HELP: &str = "\
+use crate::arguments::Takes::{Nothing, Number, Seconds, Text, Whole, Word};
+use crate::arguments::{self, Parsed, Row};
+
+/// The usage page's beginning.
+const COMMANDS: &str = "\
 usage: ./run.sh COMMAND [OPTION]... [-- NODE OPTION]...
 
 commands
@@ -17,14 +20,11 @@ commands
   trace       a story of five nodes, event by event, with every reason
   torture     thousands of short lives in virtual time, each with its own cluster,
               load and faults; every promise is checked after every step
-                --runs N   how many (default 1000)
-                --seed S   the first one's seed (default 1)
-                --shrink   look for a smaller life that fails, too
   mutants     breaks the protocol in many ways, one at a time, and shows that the
               torture catches each (minutes)
-  frontier    messages per operation against latency for many windows, as a table
+  frontier    messages per operation against latency for many settings, as a table
               and as target/runs/frontier/frontier.svg (virtual time)
-  scale       clusters of 25 to 2000 nodes, with one hub and with many (virtual time)
+  scale       clusters of 25 to 2000 nodes, one hub and many (virtual time)
   agreement   the same settings in real and in virtual time, side by side (minutes)
   bench       requests a second, bytes a second, memory (a minute)
   test        cargo test
@@ -32,26 +32,10 @@ commands
               on them; needs a browser (Debian's package chromium)
 
 options of efficient and partition
-  --node-count N           nodes (default 25)
-  --time-limit S           seconds of load (default 20)
-  --rate R                 operations a second, half broadcast, half read (100)
-  --latency MS             mean latency between two nodes (100)
-  --latency-dist D         constant, uniform or exponential (constant)
-  --loss P                 chance of a message to be lost, 0 to 1 (0)
-  --duplicate P            chance of a message to arrive twice, 0 to 1 (0)
-  --topology T             the advice given to nodes: grid, line, tree2, tree3,
-                           tree4 or total (grid); hubcast does not take it
-  --nemesis partition      cut and heal the network (on in `partition`)
-  --nemesis-interval S     mean seconds from one cut or heal to the next (2 in
-                           `partition`, otherwise 10, Maelstrom's default)
-  --quiet S                seconds of quiet before the final reads (10)
-  --virtual                nodes in memory on a virtual clock: the same run without
-                           the waiting, the same bytes for the same seed
-  --seed N                 everything random comes from it (1)
-  --bin PATH               the node to test (hubcast)
-  --maelstrom              run the real Maelstrom instead, found in MAELSTROM or
-                           on the PATH; MAELSTROM=/path/to/maelstrom does it too
+";
 
+/// The usage page's end.
+const STATUS: &str = "
 node options, behind --
   --up-ms --down-ms --ack-ms --retry-ms --hubs --log; see hubcast --help
 
@@ -59,6 +43,179 @@ exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
 A run leaves its files in target/runs/COMMAND/; report.html shows it. A second run
 of the same command at the same time is refused.
 ";
+
+/// The usage page.
+pub fn help() -> String {
+    let run = arguments::usage(&run_rows(), &Options::new(Job::Efficient));
+    let torture = arguments::usage(&torture_rows(), &Torture::default());
+    format!("{COMMANDS}{run}\noptions of torture\n{torture}{STATUS}")
+}
+
+/// The options of `efficient` and `partition`.
+fn run_rows() -> Vec<Row<Options>> {
+    let row = |name, takes, help, default| Row {
+        name,
+        takes,
+        help,
+        default,
+    };
+    vec![
+        row(
+            "--node-count",
+            Whole("N", [1, MAX_NODES], |o, nodes| o.nodes = nodes as usize),
+            "nodes (default {})",
+            |o| o.nodes.to_string(),
+        ),
+        row(
+            "--time-limit",
+            Seconds("S", 1.0, |o, time| o.time_limit = time),
+            "seconds of load ({})",
+            |o| o.time_limit.as_secs_f64().to_string(),
+        ),
+        row(
+            "--rate",
+            Number("R", [0.1, 100_000.0], |o, rate| o.rate = rate),
+            "operations a second, half broadcast, half read ({})",
+            |o| o.rate.to_string(),
+        ),
+        row(
+            "--latency",
+            Whole("MS", [0, 60_000], |o, ms| {
+                o.latency = Duration::from_millis(ms);
+            }),
+            "mean latency between two nodes ({})",
+            |o| o.latency.as_millis().to_string(),
+        ),
+        row(
+            "--latency-dist",
+            Word(
+                "D",
+                || Distribution::ALL.map(|each| each.name().into()).into(),
+                |o, place| o.latency_dist = Distribution::ALL[place],
+            ),
+            "({})",
+            |o| o.latency_dist.name().into(),
+        ),
+        row(
+            "--loss",
+            Number("P", [0.0, 1.0], |o, chance| o.loss = chance),
+            "chance of a message to be lost, 0 to 1 ({})",
+            |o| o.loss.to_string(),
+        ),
+        row(
+            "--duplicate",
+            Number("P", [0.0, 1.0], |o, chance| o.duplicate = chance),
+            "chance of a message to arrive twice, 0 to 1 ({})",
+            |o| o.duplicate.to_string(),
+        ),
+        row(
+            "--topology",
+            Word(
+                "T",
+                || Topology::ALL.map(Topology::name).into(),
+                |o, place| o.topology = Topology::ALL[place],
+            ),
+            "({}): the advice given to nodes, which hubcast does not take",
+            |o| o.topology.name(),
+        ),
+        row(
+            "--nemesis",
+            Word(
+                "partition",
+                || vec!["partition".into()],
+                |o, _| {
+                    o.nemesis = true;
+                },
+            ),
+            "cut and heal the network (on in `partition`)",
+            |_| String::new(),
+        ),
+        row(
+            "--nemesis-interval",
+            Seconds("S", 0.1, |o, time| o.nemesis_interval = time),
+            "mean seconds from one cut or heal to the next (2 in `partition`, otherwise {}, \
+             Maelstrom's default)",
+            |o| o.nemesis_interval.as_secs_f64().to_string(),
+        ),
+        row(
+            "--quiet",
+            Seconds("S", 0.0, |o, time| o.quiet = time),
+            "seconds of quiet before the final reads ({})",
+            |o| o.quiet.as_secs_f64().to_string(),
+        ),
+        row(
+            "--virtual",
+            Nothing(|o| o.virtual_time = true),
+            "nodes in memory on a virtual clock: the same run without the waiting, the same \
+             bytes for the same seed",
+            |_| String::new(),
+        ),
+        row(
+            "--seed",
+            Whole("N", [0, u64::MAX], |o, seed| o.seed = seed),
+            "everything random comes from it ({})",
+            |o| o.seed.to_string(),
+        ),
+        row(
+            "--bin",
+            Text("PATH", |o, path| o.bin = Some(PathBuf::from(path))),
+            "the node to test (hubcast)",
+            |_| String::new(),
+        ),
+        row(
+            "--maelstrom",
+            Nothing(|o| o.maelstrom = true),
+            "run the real Maelstrom instead, found in MAELSTROM or on the PATH; \
+             MAELSTROM=/path/to/maelstrom does it too",
+            |_| String::new(),
+        ),
+    ]
+}
+
+/// What the torture depends on.
+#[derive(Clone, Debug)]
+pub struct Torture {
+    /// How many runs.
+    pub runs: u64,
+    /// The first one's seed.
+    pub seed: u64,
+    /// Whether a failing one is made smaller.
+    pub shrink: bool,
+}
+
+impl Default for Torture {
+    fn default() -> Torture {
+        Torture {
+            runs: 1000,
+            seed: 1,
+            shrink: false,
+        }
+    }
+}
+
+/// The options of `torture`.
+fn torture_rows() -> [Row<Torture>; 3] {
+    [
+        Row {
+            name: "--runs",
+            takes: Whole("N", [1, 1_000_000_000], |t, runs| t.runs = runs),
+            help: "how many (default {})",
+            default: |t| t.runs.to_string(),
+        },
+        Row {
+            name: "--seed",
+            takes: Whole("S", [0, u64::MAX], |t, seed| t.seed = seed),
+            help: "the first one's seed ({})",
+            default: |t| t.seed.to_string(),
+        },
+        Row {
+            name: "--shrink",
+            takes: Nothing(|t| t.shrink = true),
+            help: "look for a smaller life that fails, too",
+            default: |_| String::new(),
+        },
+    ]
+}
 
 /// The most nodes of one run with real processes: three pipes and three threads each.
 const MAX_PROCESSES: usize = 500;
@@ -106,6 +263,13 @@ pub enum Distribution {
 }
 
 impl Distribution {
+    /// All of them.
+    pub const ALL: [Distribution; 3] = [
+        Distribution::Constant,
+        Distribution::Uniform,
+        Distribution::Exponential,
+    ];
+
     /// The name on the command line, Maelstrom's too.
     pub fn name(self) -> &'static str {
         match self {
@@ -130,6 +294,16 @@ pub enum Topology {
 }
 
 impl Topology {
+    /// Those that have a name.
+    pub const ALL: [Topology; 6] = [
+        Topology::Grid,
+        Topology::Line,
+        Topology::Tree(2),
+        Topology::Tree(3),
+        Topology::Tree(4),
+        Topology::Total,
+    ];
+
     /// The name on the command line, Maelstrom's too.
     pub fn name(self) -> String {
         match self {
@@ -186,14 +360,7 @@ pub enum Command {
     /// Run a job.
     Run(Options),
     /// Run drawn lives under faults.
-    Torture {
-        /// How many.
-        runs: u64,
-        /// The first one's seed.
-        seed: u64,
-        /// Whether a failing one is made smaller.
-        shrink: bool,
-    },
+    Torture(Torture),
     /// Tell a story of five nodes.
     Trace,
     /// Messages against latency.
@@ -204,7 +371,7 @@ pub enum Command {
     Agreement,
     /// Requests a second, memory.
     Bench,
-    /// Print [`HELP`].
+    /// Print the usage page.
     Help,
 }
 
@@ -306,7 +473,14 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
     let mut options = Options::new(match job.as_str() {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
-        "torture" => return parse_torture(rest),
+        "torture" => {
+            let mut torture = Torture::default();
+            return match arguments::parse(&torture_rows(), rest, &mut torture)? {
+                Parsed::Behind([]) => Ok(Command::Torture(torture)),
+                Parsed::Behind(_) => usage("torture takes no node options".into()),
+                Parsed::Help => Ok(Command::Help),
+            };
+        }
         "trace" => return alone(job, rest, Command::Trace),
         "frontier" => return alone(job, rest, Command::Frontier),
         "scale" => return alone(job, rest, Command::Scale),
@@ -321,62 +495,9 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
             ));
         }
     });
-    let mut rest = rest.iter();
-    while let Some(option) = rest.next() {
-        let mut value = || {
-            let missing = || UsageError(format!("{option} needs a value; see --help"));
-            rest.next().map(String::as_str).ok_or_else(missing)
-        };
-        match option.as_str() {
-            "--help" | "-h" => return Ok(Command::Help),
-            "--node-count" => options.nodes = whole(option, value()?, 1, MAX_NODES)? as usize,
-            "--time-limit" => options.time_limit = seconds(option, value()?, 1.0)?,
-            "--rate" => options.rate = decimal(option, value()?, 0.1, 100_000.0)?,
-            "--latency" => {
-                options.latency = Duration::from_millis(whole(option, value()?, 0, 60_000)?)
-            }
-            "--latency-dist" => {
-                options.latency_dist = match value()? {
-                    "constant" => Distribution::Constant,
-                    "uniform" => Distribution::Uniform,
-                    "exponential" => Distribution::Exponential,
-                    other => {
-                        return usage(format!(
-                            "--latency-dist takes constant, uniform or exponential, not '{other}'"
-                        ));
-                    }
-                }
-            }
-            "--loss" => options.loss = decimal(option, value()?, 0.0, 1.0)?,
-            "--duplicate" => options.duplicate = decimal(option, value()?, 0.0, 1.0)?,
-            "--topology" => {
-                options.topology = match value()? {
-                    "grid" => Topology::Grid,
-                    "line" => Topology::Line,
-                    "tree2" => Topology::Tree(2),
-                    "tree3" => Topology::Tree(3),
-                    "tree4" => Topology::Tree(4),
-                    "total" => Topology::Total,
-                    other => {
-                        return usage(format!(
-                            "--topology takes grid, line, tree2, tree3, tree4 or total, not '{other}'"
-                        ));
-                    }
-                }
-            }
-            "--nemesis" => match value()? {
-                "partition" => options.nemesis = true,
-                other => return usage(format!("--nemesis takes partition, not '{other}'")),
-            },
-            "--nemesis-interval" => options.nemesis_interval = seconds(option, value()?, 0.1)?,
-            "--quiet" => options.quiet = seconds(option, value()?, 0.0)?,
-            "--seed" => options.seed = whole(option, value()?, 0, u64::MAX)?,
-            "--bin" => options.bin = Some(PathBuf::from(value()?)),
-            "--virtual" => options.virtual_time = true,
-            "--maelstrom" => options.maelstrom = true,
-            "--" => options.node_args = rest.by_ref().cloned().collect(),
-            _ => return usage(format!("unknown option '{option}'; see --help")),
-        }
+    match arguments::parse(&run_rows(), rest, &mut options)? {
+        Parsed::Help => return Ok(Command::Help),
+        Parsed::Behind(args) => options.node_args = args.to_vec(),
     }
     if options.virtual_time && (options.maelstrom || options.bin.is_some()) {
         return usage("--virtual runs hubcast in memory; leave --bin and --maelstrom out".into());
@@ -401,29 +522,6 @@ fn alone(name: &str, args: &[String], command: Command) -> Result<Command, Usage
     }
 }
 
-fn parse_torture(args: &[String]) -> Result<Command, UsageError> {
-    let (mut runs, mut seed, mut shrink) = (1000, 1, false);
-    let mut args = args.iter();
-    while let Some(option) = args.next() {
-        let mut value = || {
-            let missing = || UsageError(format!("{option} needs a value; see --help"));
-            args.next().map(String::as_str).ok_or_else(missing)
-        };
-        match option.as_str() {
-            "--help" | "-h" => return Ok(Command::Help),
-            "--runs" => runs = whole(option, value()?, 1, 1_000_000_000)?,
-            "--seed" => seed = whole(option, value()?, 0, u64::MAX)?,
-            "--shrink" => shrink = true,
-            _ => {
-                return usage(format!(
-                    "torture takes --runs, --seed and --shrink, not '{option}'"
-                ));
-            }
-        }
-    }
-    Ok(Command::Torture { runs, seed, shrink })
-}
-
 /// The settings that hubcast would run with.
 ///
 /// # Errors
@@ -443,22 +541,26 @@ fn usage<T>(text: String) -> Result<T, UsageError> {
     Err(UsageError(text))
 }
 
-fn decimal(option: &str, value: &str, least: f64, most: f64) -> Result<f64, UsageError> {
-    match value.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => usage(format!(
-            "{option} takes a number from {least} to {most}, not '{value}'"
-        )),
-    }
-}
-
-fn seconds(option: &str, value: &str, least: f64) -> Result<Duration, UsageError> {
-    decimal(option, value, least, 86_400.0).map(Duration::from_secs_f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usage_page_names_every_option_and_its_default_and_fits_a_terminal() {
+        let help = help();
+        for part in [
+            "  --node-count N           nodes (default 25)\n",
+            "  --latency-dist D         constant, uniform or exponential (constant)\n",
+            "  --nemesis partition      cut and heal",
+            "  --runs N                 how many (default 1000)\n",
+        ] {
+            assert!(help.contains(part), "{part}:\n{help}");
+        }
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 83),
+            "{help}"
+        );
+    }
 
     fn parse_line(line: &str) -> Result<Command, UsageError> {
         let args: Vec<String> = line.split_whitespace().map(String::from).collect();

@@ -25,7 +25,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use hubcast::json;
+use hubcast::json::{self, Object};
 use hubcast::time::Instant;
 
 /// The most that is written to one file of a run.
@@ -101,83 +101,76 @@ impl Recording {
 
     /// A message is sent. `line` is its JSON, without a line break.
     pub fn send(&mut self, now: Instant, id: u64, line: &[u8]) -> io::Result<()> {
-        let mut text = format!(
-            r#"{{"t":{},"event":"send","id":{id},"message":"#,
-            now.as_micros()
-        )
-        .into_bytes();
-        text.extend_from_slice(line);
-        text.push(b'}');
-        self.messages.line(&text)
+        self.event(now, "send", |event| {
+            event.int("id", id as i64);
+            event.field("message").extend_from_slice(line);
+        })
     }
 
     /// A message is delivered.
     pub fn recv(&mut self, now: Instant, id: u64) -> io::Result<()> {
-        let line = format!(r#"{{"t":{},"event":"recv","id":{id}}}"#, now.as_micros());
-        self.messages.line(line.as_bytes())
+        self.event(now, "recv", |event| event.int("id", id as i64))
     }
 
     /// A message is gone: by `"loss"` or by a `"partition"`.
-    pub fn dropped(&mut self, now: Instant, id: u64, why: &str) -> io::Result<()> {
-        let line = format!(
-            r#"{{"t":{},"event":"drop","id":{id},"why":"{why}"}}"#,
-            now.as_micros()
-        );
-        self.messages.line(line.as_bytes())
+    pub fn dropped(&mut self, now: Instant, id: u64, why: &'static str) -> io::Result<()> {
+        self.event(now, "drop", |event| {
+            event.int("id", id as i64);
+            event.word("why", why);
+        })
     }
 
     /// The network is cut.
     pub fn cut(
         &mut self,
         now: Instant,
-        kind: &str,
+        kind: &'static str,
         directions: &[(usize, usize)],
     ) -> io::Result<()> {
-        let pairs: Vec<String> = directions
-            .iter()
-            .map(|(src, dest)| format!("[{src},{dest}]"))
-            .collect();
-        let line = format!(
-            r#"{{"t":{},"event":"cut","kind":"{kind}","src_dest":[{}]}}"#,
-            now.as_micros(),
-            pairs.join(",")
-        );
-        self.messages.line(line.as_bytes())
+        self.event(now, "cut", |event| {
+            event.word("kind", kind);
+            event.list("src_dest", directions, |&(src, dest), out| {
+                json::list(out, [src as i64, dest as i64], json::encode_int);
+            });
+        })
     }
 
     /// The network is healed.
     pub fn heal(&mut self, now: Instant) -> io::Result<()> {
-        let line = format!(r#"{{"t":{},"event":"heal"}}"#, now.as_micros());
-        self.messages.line(line.as_bytes())
+        self.event(now, "heal", |_| ())
     }
 
-    /// A client begins an operation, or gets its answer. `what` is the rest of
-    /// the line's object.
-    pub fn operation(&mut self, now: Instant, client: &str, what: &str) -> io::Result<()> {
-        let line = format!(r#"{{"t":{},"client":"{client}",{what}}}"#, now.as_micros());
-        self.history.line(line.as_bytes())
+    fn event(
+        &mut self,
+        now: Instant,
+        event: &'static str,
+        fields: impl FnOnce(&mut Object<'_>),
+    ) -> io::Result<()> {
+        let mut line = Vec::new();
+        json::object(&mut line, |object| {
+            object.int("t", now.as_micros() as i64);
+            object.word("event", event);
+            fields(object);
+        });
+        self.messages.line(&line)
     }
 
-    /// A read was answered: its values as ranges, both ends included.
-    pub fn read_ok(&mut self, now: Instant, client: &str, values: &[i64]) -> io::Result<()> {
-        let mut what = b"\"event\":\"ok\",\"op\":\"read\",\"ranges\":[".to_vec();
-        let mut rest = values;
-        while let Some(&first) = rest.first() {
-            let run = (1..rest.len())
-                .take_while(|&i| rest[i - 1].checked_add(1) == Some(rest[i]))
-                .count();
-            if rest.len() < values.len() {
-                what.push(b',');
-            }
-            what.push(b'[');
-            json::encode_int(first, &mut what);
-            what.push(b',');
-            json::encode_int(rest[run], &mut what);
-            what.push(b']');
-            rest = &rest[run + 1..];
-        }
-        what.push(b']');
-        self.operation(now, client, &String::from_utf8_lossy(&what))
+    /// A client begins an operation, or it ends for the client; `fields` says how.
+    pub fn operation(
+        &mut self,
+        now: Instant,
+        client: &str,
+        event: &'static str,
+        fields: impl FnOnce(&mut Object<'_>),
+    ) -> io::Result<()> {
+        let mut line = Vec::new();
+        json::object(&mut line, |object| {
+            object.int("t", now.as_micros() as i64);
+            object.text("client", client);
+            object.word("event", event);
+            fields(object);
+        });
+        self.history.line(&line)
     }
 
     /// Writes a whole file of the run.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::checker::{Verdict, name_some, plural, quantile};
-use crate::engine::{Counts, Outcomes};
+use crate::engine::{Counts, KindCounts};
 use crate::options::{Job, Options};
 use hubcast::json::Json;
 
@@ -102,11 +102,12 @@ impl Outcome<'_> {
     /// The figures that count.
     pub fn measured(&self) -> Measured {
         let sorted = &self.verdict.stable_latencies;
-        let (broadcasts, reads) = (self.counts.broadcast_outcomes, self.counts.read_outcomes);
-        let all = broadcasts.all() + reads.all();
+        let kinds = || self.counts.kinds.iter().map(|kind| kind.outcomes);
+        let all: u64 = kinds().map(|outcomes| outcomes.all()).sum();
+        let ok: u64 = kinds().map(|outcomes| outcomes.ok).sum();
         Measured {
             valid: self.problems().is_empty(),
-            availability: (all > 0).then(|| (broadcasts.ok + reads.ok) as f64 / all as f64),
+            availability: (all > 0).then(|| ok as f64 / all as f64),
             messages_per_op: self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
             stable_latency: (!sorted.is_empty())
                 .then(|| QUANTILES.map(|(_, p)| quantile(sorted, p).unwrap_or_default())),
@@ -116,9 +117,9 @@ impl Outcome<'_> {
     /// Everything that makes the run invalid, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        for (kind, outcomes) in self.kinds() {
+        for KindCounts { name, outcomes, .. } in &self.counts.kinds {
             if outcomes.ok == 0 && outcomes.all() > 0 {
-                problems.push(format!("no {kind} succeeded, of {}", outcomes.all()));
+                problems.push(format!("no {name} succeeded, of {}", outcomes.all()));
             }
         }
         let lost = &self.verdict.lost;
@@ -127,20 +128,9 @@ impl Outcome<'_> {
             let were = were[usize::from(lost.len() == 1)];
             problems.push(format!("{values} {were} lost: {}", name_some(lost)));
         }
-        if self.verdict.stable_latencies.is_empty() {
-            problems.push("no value was both acknowledged and read".into());
-        }
         problems.extend_from_slice(&self.verdict.problems);
         problems.extend_from_slice(&self.counts.problems);
         problems
-    }
-
-    /// How the operations ended, by kind.
-    fn kinds(&self) -> [(&'static str, Outcomes); 2] {
-        [
-            ("broadcast", self.counts.broadcast_outcomes),
-            ("read", self.counts.read_outcomes),
-        ]
     }
 
     /// The median of the recoveries that were seen.
@@ -180,7 +170,7 @@ impl Outcome<'_> {
             ("nodes", int(options.nodes as u64)),
             ("node_args", strings(options.node_args.clone())),
             ("ops", int(counts.ops)),
-            ("broadcasts", int(counts.broadcasts)),
+            ("broadcasts", int(self.begun("broadcast"))),
             ("timeouts", int(counts.timeouts)),
             ("operations", self.operations_json()),
             ("availability", or_null(availability)),
@@ -191,10 +181,7 @@ impl Outcome<'_> {
             ("stable_latency_ms", or_null(stable)),
             (
                 "client_latency_ms",
-                object([
-                    ("broadcast", latency(&counts.broadcast_latency)),
-                    ("read", latency(&counts.read_latency)),
-                ]),
+                object((counts.kinds.iter()).map(|kind| (kind.name, latency(&kind.latency)))),
             ),
             ("lost", Json::Array(lost.collect())),
             ("stale", int(self.verdict.stale as u64)),
@@ -209,14 +196,22 @@ impl Outcome<'_> {
         ])
     }
 
+    /// How many operations of a kind were begun; 0 where the load has no such kind.
+    fn begun(&self, name: &str) -> u64 {
+        let mut kinds = self.counts.kinds.iter();
+        kinds
+            .find(|kind| kind.name == name)
+            .map_or(0, |kind| kind.begun)
+    }
+
     fn operations_json(&self) -> Json<'static> {
-        object(self.kinds().map(|(kind, outcomes)| {
+        object(self.counts.kinds.iter().map(|kind| {
             let counts = [
-                ("ok", int(outcomes.ok)),
-                ("failed", int(outcomes.failed)),
-                ("indeterminate", int(outcomes.indeterminate)),
+                ("ok", int(kind.outcomes.ok)),
+                ("failed", int(kind.outcomes.failed)),
+                ("indeterminate", int(kind.outcomes.indeterminate)),
             ];
-            (kind, object(counts))
+            (kind.name, object(counts))
         }))
     }
 
@@ -249,17 +244,18 @@ impl Outcome<'_> {
     pub fn text(&self) -> String {
         let (counts, measured) = (self.counts, self.measured());
         let mut text = table(&measured, self.options);
-        let answered = [
-            ("broadcast answered in", &counts.broadcast_latency),
-            ("read answered in", &counts.read_latency),
-        ];
-        for (name, times) in answered {
-            let mut sorted = times.clone();
+        for KindCounts { name, latency, .. } in &counts.kinds {
+            let mut sorted = latency.clone();
             sorted.sort_unstable();
             for (label, p) in [("median", 0.5), ("maximum", 1.0)] {
                 if let Some(time) = quantile(&sorted, p) {
                     let shown = format!("{:.1} ms", time.as_secs_f64() * 1e3);
-                    line(&mut text, &format!("{name}, {label}"), &shown, []);
+                    line(
+                        &mut text,
+                        &format!("{name} answered in, {label}"),
+                        &shown,
+                        [],
+                    );
                 }
             }
         }
@@ -306,12 +302,12 @@ impl Outcome<'_> {
             "\n{:<18}{:>10}{:>10}{:>16}{:>14}\n",
             "operations", "ok", "failed", "indeterminate", "availability"
         );
-        for (kind, outcomes) in self.kinds() {
+        for KindCounts { name, outcomes, .. } in &self.counts.kinds {
             let available = outcomes.ok as f64 / outcomes.all().max(1) as f64;
             let _ = writeln!(
                 text,
                 "{:<18}{:>10}{:>10}{:>16}{:>14}",
-                format!("{kind}s"),
+                format!("{name}s"),
                 outcomes.ok,
                 outcomes.failed,
                 outcomes.indeterminate,

@@ -15,6 +15,7 @@ use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
 
 use crate::cluster::{Cluster, Step};
 use crate::engine::{Engine, Failure, Finished, Host};
+use crate::load::{self, Load};
 use crate::options::{self, Options};
 use crate::recording::Recording;
 
@@ -34,16 +35,20 @@ pub fn run(
     match config.workload {
         workload::Name::Broadcast => {
             let nodes = Simulation::<Broadcast>::new(options, &config, folder)?;
-            finish(Engine::new(options, nodes, recording, false))
+            finish(Engine::<_, load::broadcast::Broadcast>::new(
+                options, nodes, recording, false,
+            ))
         }
         workload::Name::Echo => {
             let nodes = Simulation::<Echo>::new(options, &config, folder)?;
-            finish(Engine::new(options, nodes, recording, false))
+            finish(Engine::<_, load::broadcast::Broadcast>::new(
+                options, nodes, recording, false,
+            ))
         }
     }
 }
 
-fn finish<H: Host>(engine: Engine<'_, H>) -> Result<(Finished, Recording), Failure> {
+fn finish<H: Host, L: Load>(engine: Engine<'_, H, L>) -> Result<(Finished, Recording), Failure> {
     let (finished, recording, _) = engine.run()?;
     Ok((finished, recording))
 }
@@ -168,7 +173,12 @@ mod tests {
         let recording = Recording::create(&folder).expect("a folder for the run");
         let nodes = Simulation::new(&options, &Default::default(), None).expect("nodes");
         let liar = Liar::new("loses");
-        let engine = Engine::new(&options, Lying { nodes, at, liar }, recording, false);
+        let engine = Engine::<_, load::broadcast::Broadcast>::new(
+            &options,
+            Lying { nodes, at, liar },
+            recording,
+            false,
+        );
         let (finished, _) = finish(engine).expect("a run");
         let _ = std::fs::remove_dir_all(&folder);
         let outcome = Outcome {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::engine::{Engine, Failure, Finished};
+use crate::load::broadcast::Broadcast;
 use crate::options::{Job, Options};
 use crate::processes::Processes;
 use crate::recording::Recording;
@@ -265,7 +266,8 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
         };
         let recording = Recording::create(folder)?;
         let nodes = Processes::start(&options, program, folder)?;
-        let (finished, _, nodes) = Engine::new(&options, nodes, recording, false).run()?;
+        let (finished, _, nodes) =
+            Engine::<_, Broadcast>::new(&options, nodes, recording, false).run()?;
         nodes.stop();
         let real = measured(&options, &finished);
         let simulated = measured(&options, &run_virtual(&options, folder)?);

@@ -159,11 +159,7 @@ impl Plan {
             nodes,
             config,
             latency: ms(rng, 0, 300),
-            latency_dist: [
-                Distribution::Constant,
-                Distribution::Uniform,
-                Distribution::Exponential,
-            ][rng.below(3) as usize],
+            latency_dist: Distribution::ALL[rng.below(3) as usize],
             loss: some(rng, 0.2),
             duplicate: some(rng, 0.2),
             reorder: some(rng, 0.2),

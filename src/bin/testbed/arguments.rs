@@ -1,0 +1,175 @@
+//! Options as rows of a table: name, argument, what it may be, what it does, and
+//! the line of the usage page, all in one place.
+
+use std::time::Duration;
+
+use hubcast::config::{UsageError, whole};
+
+/// An option that sets something in a `T`.
+pub struct Row<T> {
+    /// With its two dashes.
+    pub name: &'static str,
+    /// What stands behind it, and what is done with that.
+    pub takes: Takes<T>,
+    /// For the usage page; `{}` is where the default stands.
+    pub help: &'static str,
+    /// The default, shown.
+    pub default: fn(&T) -> String,
+}
+
+/// What stands behind an option: its name on the usage page, its limits (both
+/// included), and where it goes.
+pub enum Takes<T> {
+    /// Nothing.
+    Nothing(fn(&mut T)),
+    /// A whole number.
+    Whole(&'static str, [u64; 2], fn(&mut T, u64)),
+    /// Any number.
+    Number(&'static str, [f64; 2], fn(&mut T, f64)),
+    /// Seconds, up to a day, and the least of them.
+    Seconds(&'static str, f64, fn(&mut T, Duration)),
+    /// One of these words, given by its place.
+    Word(&'static str, fn() -> Vec<String>, fn(&mut T, usize)),
+    /// Any text.
+    Text(&'static str, fn(&mut T, &str)),
+}
+
+/// The longest time in seconds that an option takes: a day.
+const DAY: f64 = 86_400.0;
+
+/// The column where the explanations begin.
+const HELP_COLUMN: usize = 27;
+
+/// What came out of the arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed<'a> {
+    /// All options were set; this stands behind `--`.
+    Behind(&'a [String]),
+    /// The usage page is wanted.
+    Help,
+}
+
+/// Sets in `target` what the arguments say.
+///
+/// # Errors
+///
+/// [`UsageError`] for an unknown option and for a missing or bad value.
+pub fn parse<'a, T>(
+    rows: &[Row<T>],
+    args: &'a [String],
+    target: &mut T,
+) -> Result<Parsed<'a>, UsageError> {
+    let mut rest = args;
+    while let Some((name, behind)) = rest.split_first() {
+        rest = behind;
+        match name.as_str() {
+            "--" => break,
+            "--help" | "-h" => return Ok(Parsed::Help),
+            _ => {}
+        }
+        let Some(row) = rows.iter().find(|row| row.name == name) else {
+            return Err(UsageError(format!("unknown option '{name}'; see --help")));
+        };
+        if let Takes::Nothing(set) = row.takes {
+            set(target);
+            continue;
+        }
+        let Some((value, behind)) = rest.split_first() else {
+            return Err(UsageError(format!("{name} needs a value; see --help")));
+        };
+        rest = behind;
+        row.set(value, target)?;
+    }
+    Ok(Parsed::Behind(rest))
+}
+
+impl<T> Row<T> {
+    fn set(&self, value: &str, target: &mut T) -> Result<(), UsageError> {
+        let name = self.name;
+        match &self.takes {
+            Takes::Nothing(set) => set(target),
+            Takes::Whole(_, [least, most], set) => {
+                set(target, whole(name, value, *least, *most)?);
+            }
+            Takes::Number(_, [least, most], set) => {
+                set(target, number(name, value, *least, *most)?);
+            }
+            Takes::Seconds(_, least, set) => {
+                let seconds = number(name, value, *least, DAY)?;
+                set(target, Duration::from_secs_f64(seconds));
+            }
+            Takes::Word(_, words, set) => {
+                let words = words();
+                let Some(place) = words.iter().position(|word| word == value) else {
+                    let text = format!("{name} takes {}, not '{value}'", either(&words));
+                    return Err(UsageError(text));
+                };
+                set(target, place);
+            }
+            Takes::Text(_, set) => set(target, value),
+        }
+        Ok(())
+    }
+
+    /// Its lines on the usage page.
+    fn usage(&self, defaults: &T) -> String {
+        let argument = match self.takes {
+            Takes::Nothing(_) => "",
+            Takes::Whole(argument, ..)
+            | Takes::Number(argument, ..)
+            | Takes::Seconds(argument, ..)
+            | Takes::Word(argument, ..)
+            | Takes::Text(argument, _) => argument,
+        };
+        let words = match self.takes {
+            Takes::Word(_, words, _) if words().len() > 1 => either(&words()) + " ",
+            _ => String::new(),
+        };
+        let help = words + &self.help.replace("{}", &(self.default)(defaults));
+        let head = format!("  {} {argument}", self.name);
+        let lines = wrap(&help, 80 - HELP_COLUMN);
+        let mut text = String::new();
+        for (index, line) in lines.iter().enumerate() {
+            let head = if index == 0 { head.as_str() } else { "" };
+            text += &format!("{head:<HELP_COLUMN$}{line}\n");
+        }
+        text
+    }
+}
+
+/// The usage page's lines about all of these.
+pub fn usage<T>(rows: &[Row<T>], defaults: &T) -> String {
+    rows.iter().map(|row| row.usage(defaults)).collect()
+}
+
+/// "one, another or a third".
+fn either(words: &[String]) -> String {
+    match words {
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// Lines of at most so many characters, broken at spaces.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one from the beginning");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.into());
+        } else {
+            let space = if line.is_empty() { "" } else { " " };
+            *line += &format!("{space}{word}");
+        }
+    }
+    lines
+}
+
+fn number(option: &str, value: &str, least: f64, most: f64) -> Result<f64, UsageError> {
+    match value.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(UsageError(format!(
+            "{option} takes a number from {least} to {most}, not '{value}'"
+        ))),
+    }
+}
