@@ -1,6 +1,6 @@
 //! The node's settings and its command line.
 //!
-//! The two windows are the whole trade between messages and latency: the longer
+//! The two times of gathering are the whole trade between messages and latency: the longer
 //! a node waits for company, the fewer messages it sends. Two hops take at most
 //! 2 network latencies + `--up-ms` + `--down-ms`.
 
@@ -31,7 +31,7 @@ usage: hubcast [OPTION]...
 ";
 
 /// The longest time that a setting can name: an hour, in milliseconds. Longer
-/// windows serve nobody, and sums of a few of them stay far from overflow.
+/// times serve nobody, and sums of a few of them stay far from overflow.
 pub const MAX_MS: u64 = 3_600_000;
 
 /// The most hubs that can be asked for. A cluster with fewer nodes has at most

@@ -137,24 +137,10 @@ impl Event {
             Event::Gap { .. } | Event::Departs { .. } | Event::Resent { .. } => Level::Debug,
         }
     }
-}
 
-/// As logfmt, in one line without its line break.
-impl Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "level={} event=", self.level().name())?;
-        let mut name = |name: &str| f.write_str(name);
-        match self {
-            Event::Init { .. } => name("init"),
-            Event::Refused { .. } => name("refused"),
-            Event::Ignored { .. } => name("ignored"),
-            Event::Dropped { .. } => name("dropped"),
-            Event::Suspect { .. } => name("suspect"),
-            Event::Healthy { .. } => name("healthy"),
-            Event::Gap { .. } => name("gap"),
-            Event::Departs { .. } => name("departs"),
-            Event::Resent { .. } => name("resent"),
-        }?;
+    /// Its name in the log, and its fields there.
+    fn parts(&self) -> (&'static str, Vec<(&'static str, String)>) {
+        let peer = |peer: &String| ("peer", peer.clone());
         match self {
             Event::Init {
                 node,
@@ -162,61 +148,72 @@ impl Display for Event {
                 hub,
                 children,
             } => {
-                field(f, "node", node)?;
-                field(f, "nodes", nodes)?;
-                field(f, "hub", hub.as_deref().unwrap_or("-"))?;
-                field(f, "children", children)
+                let hub = hub.clone().unwrap_or("-".into());
+                let (nodes, children) = (nodes.to_string(), children.to_string());
+                let node = ("node", node.clone());
+                let counts = [("nodes", nodes), ("hub", hub), ("children", children)];
+                ("init", [vec![node], counts.into()].concat())
             }
             Event::Refused { reason, line } => {
-                field(f, "reason", reason)?;
-                field(f, "line", line)
+                let fields = vec![("reason", reason.clone()), ("line", line.clone())];
+                ("refused", fields)
             }
             Event::Ignored { kind, from, reason } => {
-                field(f, "type", kind)?;
-                field(f, "from", from)?;
-                field(f, "reason", reason)
+                let fields = [("type", kind), ("from", from), ("reason", reason)];
+                ("ignored", fields.map(|(n, v)| (n, v.clone())).into())
             }
-            Event::Dropped { records } => field(f, "records", records),
-            Event::Suspect { peer, unacked } => {
-                field(f, "peer", peer)?;
-                field(f, "unacked", unacked)
+            Event::Dropped { records } => ("dropped", vec![("records", records.to_string())]),
+            Event::Suspect { peer: id, unacked } => {
+                ("suspect", vec![peer(id), ("unacked", unacked.to_string())])
             }
-            Event::Healthy { peer } => field(f, "peer", peer),
+            Event::Healthy { peer: id } => ("healthy", vec![peer(id)]),
             Event::Gap {
-                peer,
+                peer: id,
                 missing,
                 came,
             } => {
-                field(f, "peer", peer)?;
-                field(f, "missing", missing)?;
-                field(f, "came", came)
+                let offsets = [("missing", missing), ("came", came)];
+                let offsets = offsets.map(|(n, v)| (n, v.to_string()));
+                ("gap", [vec![peer(id)], offsets.into()].concat())
             }
-            Event::Departs { towards } => field(
-                f,
-                "towards",
-                match towards {
+            Event::Departs { towards } => {
+                let towards = match towards {
                     Towards::Hub => "hub",
                     Towards::Leaves => "leaves",
-                },
-            ),
+                };
+                ("departs", vec![("towards", towards.into())])
+            }
             Event::Resent {
-                peer,
+                peer: id,
                 offset,
                 items,
             } => {
-                field(f, "peer", peer)?;
-                field(f, "offset", offset)?;
-                field(f, "items", items)
+                let (offset, items) = (offset.to_string(), items.to_string());
+                (
+                    "resent",
+                    vec![peer(id), ("offset", offset), ("items", items)],
+                )
             }
         }
+    }
+}
+
+/// As logfmt, in one line without its line break.
+impl Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, fields) = self.parts();
+        write!(f, "level={} event={name}", self.level().name())?;
+        fields
+            .iter()
+            .try_for_each(|(name, value)| field(f, name, value))
     }
 }
 
 /// ` name=value`. A value with spaces, quotes or control characters is quoted and
 /// escaped as in JSON, so that one event is always one line; a long one is
 /// [clipped](clip).
-fn field(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
-    let value = clip(&value.to_string());
+fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
+    let value = clip(value);
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
     if !value.is_empty() && value.chars().all(plain) {
         return write!(f, " {name}={value}");

@@ -17,8 +17,8 @@
 //!
 //! # Chapter 3: batching
 //!
-//! Without a window the hub sends each value alone (chapter 2, in
-//! [`tree`](crate::tree)). Now let it wait 150 ms, the default, and then 350 ms:
+//! Without batching the hub sends each value alone (chapter 2, in
+//! [`tree`]). Now let it wait 150 ms, the default, and then 350 ms:
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual
@@ -32,22 +32,22 @@
 //! stable latency, maximum              549 ms    < 600 ms         8 %   < 2000 ms        73 %
 //! ```
 //!
-//! Read one number: 1.96. 50 values a second arrive. A window opens with the first,
-//! stays open for 150 ms, and the next value comes some 20 ms later: 5.9 windows a
+//! Read one number: 1.96. 50 values a second arrive. A batch begins with the first,
+//! departs 150 ms later, and the next value comes some 20 ms after that: 5.9 batches a
 //! second, 24 deltas each, make 1.41 an operation. The way up costs 0.48, since 24 of
 //! 25 values begin at a leaf. The rest are acks that found no ride. The maximum is a
-//! promise: two hops of 100 ms and one window. The code: `spread` sets
+//! promise: two hops of 100 ms and the wait for one batch. The code: `spread` sets
 //! the departure, `end_turn` is it.
 //!
-//! # Chapter 4: why the windows are shared
+//! # Chapter 4: why the batches are shared
 //!
-//! Give each link a window of its own, and each drifts to a phase of its own. A value
+//! Give each link batches of its own, and each drifts to a phase of its own. A value
 //! must reach all 24, so it waits for the slowest: of 24 waits spread evenly over
-//! 150 ms the longest is 144 ms on average, where one window makes it wait for 75.
-//! The messages are the same. So a direction has one window, and closes it for all.
+//! 150 ms the longest is 144 ms on average, where one batch makes it wait for 75.
+//! The messages are the same. So a direction has one batch, which departs for all.
 //!
 //! A value that comes down from the parent hub was gathered there already, so it
-//! closes the window towards the leaves at once.
+//! makes the batch towards the leaves depart at once.
 //!
 //! # Chapter 8: a partition, and good news
 //!

@@ -13,28 +13,10 @@
 //! came from, so each node gets it once.
 //!
 //! **The saving.** The hub does not pass on a value at once. It waits for 150 ms
-//! for others, and sends all of them to each leaf in one message ([`node`]). This
-//! is one value's journey, from a client of n7 to a client of n3:
-//!
-//! ```text
-//!  clock      c7        n7              n0 (hub)             n3         c3
-//!    0 ms     |-- 42 -->|                  |                  |          |
-//!             |<-- ok --|                  |                  |          |
-//!             |         |--- delta [42] -->|                  |          |
-//!             |         |  (up: at once)   |                  |          |
-//!  100 ms     |         |                  | window opens     |          |
-//!             |         |                  | (down: 150 ms)   |          |
-//!             |         |                  | 43, 44 arrive    |          |
-//!  250 ms     |         |                  |-- delta [42,43,44] --> ...  |
-//!             |         |<-- delta [43,44],|                  |          |
-//!             |         |    ack of 42 ----|                  |          |
-//!  350 ms     |         |                  |                  | has 42   |
-//!             |         |                  |                  |<- read --|
-//!             |         |                  |                  |- 42.. -->|
-//! ```
-//!
-//! The answer to the client does not wait for any of this: n7 keeps the value
-//! and will not rest until its hub has it, so it can promise.
+//! for others, and sends all of them to each leaf in one message ([`gossip`]). The
+//! README draws one value's journey. The answer to the client does not wait for any
+//! of this: a node keeps the value and will not rest until its hub has it, so it can
+//! promise.
 //!
 //! **The safety.** Between two neighbours runs a *link*: a numbered stream in
 //! each direction, with cumulative acks that ride on deltas, gaps that are
@@ -42,11 +24,10 @@
 //! not answer, it is *suspect* and only probed now and then. The first sign of
 //! life makes everybody try again at once.
 //!
-//! **The core and its edge.** All of this is *sans-IO*: `json`, `message`,
-//! `tree`, `interval_set`, `link` and `node` have no clock, no sockets, no
-//! threads and no randomness. Messages and time are passed in, messages come
-//! out. Only [`stdio`] and `main` touch the system; the [`testbed`] and the
-//! tests drive the same core in other ways.
+//! **The core and its edge.** All of this is *sans-IO*: it has no clock, no sockets,
+//! no threads and no randomness. Lines and time are passed in, lines come out. Only
+//! [`stdio`] and `main` touch the system; the testbed (`src/bin/testbed/`, a program
+//! that uses this library) and the tests drive the same core in other ways.
 //!
 //! # The chapters
 //!
@@ -57,28 +38,32 @@
 //! | chapter | where |
 //! |---|---|
 //! | 1 flooding, and why not; 2 the hub tree | [`tree`] |
-//! | 3 batching; 4 why the windows are shared | [`node`] |
+//! | 3 batching; 4 why the batches are shared | [`gossip`] |
 //! | 5 offsets and cumulative acks; 6 loss and the gap rule; 7 retransmission and backoff | [`link`] |
-//! | 8 a partition, and good news | [`node`] |
+//! | 8 a partition, and good news | [`gossip`] |
 //! | 9 the poll loop | [`stdio`] |
-//! | 10 what the figures mean, and how they fool people | [`testbed::checker`] |
+//! | 10 what the figures mean, and how they fool people | `src/bin/testbed/checker.rs` |
 //! | 11 limits and caveats | below |
 //!
 //! `./run.sh trace` tells all of it as a story of five nodes.
 //!
-//! # Where to read on
+//! # The rooms
+//!
+//! Arrows go down only: the node knows the workload and the gossip, the gossip its
+//! links; a link knows no workload, a workload no link, and only `main` any I/O.
 //!
 //! | order | module | the idea in it |
 //! |---|---|---|
-//! | 1 | [`message`] | the conversation: every message there is |
-//! | 2 | [`tree`] | who talks to whom, and why a star |
-//! | 3 | [`node`] | windows, split horizon, good news; the contract of a sans-IO node |
-//! | 4 | [`link`] | reliable streams: offsets, acks, gaps, retransmission |
-//! | 5 | [`stdio`] and `main.rs` | the poll loop |
-//! | 6 | [`interval_set`] | a million values in a few bytes |
-//! | 7 | [`json`] | a parser one can read |
-//! | 8 | [`config`], [`log`], [`time`] | settings, log lines, moments |
-//! | 9 | [`testbed`] | how all of it is measured and shaken |
+//! | 1 | [`message`] | the envelope: who says what to whom, and which question it answers |
+//! | 2 | [`workload`] | what the nodes are for; the law of merging; one file a workload |
+//! | 3 | [`node`] | `init`, dispatch, replies; the contract of a sans-IO node |
+//! | 4 | [`tree`] | who talks to whom, and why a star |
+//! | 5 | [`gossip`] | batches, split horizon, good news |
+//! | 6 | [`link`] | reliable streams: offsets, acks, gaps, retransmission |
+//! | 7 | [`stdio`] and `main.rs` | the poll loop |
+//! | 8 | [`interval_set`] | a million values in a few bytes |
+//! | 9 | [`json`] | a parser one can read, and the one writer |
+//! | 10 | [`event`], [`config`], [`time`] | what a node notices, settings, moments |
 //!
 //! # Chapter 11: limits and caveats
 //!

@@ -6,7 +6,7 @@
 //! same inputs give the same outputs, byte for byte.
 //!
 //! It knows who it is and who may be answered, and passes everything else on:
-//! a client's request to the [workload](crate::workload), a neighbour's message
+//! a client's request to the [workload], a neighbour's message
 //! to the [gossip](crate::gossip). What the one spreads the other carries.
 
 use crate::config::Config;

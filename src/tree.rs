@@ -14,8 +14,7 @@
 //! A value must cross at least one edge to reach each of the other n - 1 nodes,
 //! so n - 1 messages a value is the floor without batching, and a *spanning
 //! tree* reaches it: it has exactly n - 1 edges and no cycle, so nothing is
-//! ever sent to a node that has it already. Flooding Maelstrom's grid of 25
-//! nodes costs 40 edges, most of them crossed in both directions.
+//! ever sent to a node that has it already.
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual -- --down-ms 0
@@ -27,7 +26,7 @@
 //! Read one number: 11.75. Half of the operations are broadcasts, each of 24 messages,
 //! so it should be 12; two values that arrive together share a message, and an ack
 //! alone now and then makes up for some of that. Next change: chapter 3, in
-//! [`node`](crate::node).
+//! [`gossip`](crate::gossip).
 //!
 //! Which spanning tree? Every hop costs a network latency, so the shallowest:
 //! a star. Any two leaves are two hops apart, and one node in the middle, the
@@ -42,19 +41,9 @@
 //!       25 nodes, one hub                 ...    ...         level two: leaves
 //! ```
 //!
-//! A hub's work grows with its leaves: with the default window and a value now and
-//! then it sends about 7 messages a second to each. `./run.sh scale` shows what
-//! more hubs would change, here with about sqrt(n) of them:
-//!
-//! ```text
-//! nodes  hubs   busiest node, messages/s   median   maximum
-//!   100     1                        705   270 ms    349 ms
-//!   100    10                        163   436 ms    549 ms
-//!   400     1                       2759   271 ms    349 ms
-//!   400    20                        296   455 ms    549 ms
-//!  1000     1                       6870   272 ms    349 ms
-//!  1000    32                        465   459 ms    549 ms
-//! ```
+//! A hub's work grows with its leaves: it sends about 7 messages a second to each
+//! with the default batching and a value now and then. `./run.sh scale` shows what
+//! about sqrt(n) hubs would change; the README has its table.
 //!
 //! Two more hops cost 200 ms, whatever the size, and a few messages more. All that
 //! they buy is a less busy hub. So there is one hub as long as it has little to do

@@ -103,7 +103,7 @@ impl State {
         link.retry_at = link.retry_at.map(|_| NOW + TIMING.retry);
     }
 
-    /// A window closes over a new item.
+    /// A batch departs with a new item.
     fn push(&mut self, end: usize) {
         let item = self.ends[end].pushed;
         self.ends[end].pushed += 1;

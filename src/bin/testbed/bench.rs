@@ -35,7 +35,7 @@ const READ_VALUES: i64 = 1000;
 /// Deltas of one round, of [`DELTA_VALUES`] values each.
 const DELTAS: usize = 200_000;
 
-/// Values of a delta: what gathers in the hub's default window.
+/// Values of a delta: what the hub gathers by default.
 const DELTA_VALUES: usize = 8;
 
 /// Values far apart that a read shows: what costs most to spell out.
@@ -227,20 +227,36 @@ fn hostile(size: usize) -> [(&'static str, Vec<u8>); 6] {
 ///
 /// [`Failure`] if a node cannot be started or does not answer.
 pub fn run(program: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let mut row = |name: &str, figure: String| text += &format!("{name:<46}{figure:>16}\n");
-    let per_second = |rate: f64| format!("{:.2} M/s", rate / 1e6);
-    let megabytes = |rate: f64| format!("{:.0} MB/s", rate / 1e6);
+    let parts = [
+        requests_a_second(program)?,
+        bytes_a_second(),
+        hostile_lines(),
+        memory(program)?,
+    ];
+    Ok(parts.concat())
+}
 
+fn row(name: &str, figure: String) -> String {
+    format!("{name:<46}{figure:>16}\n")
+}
+
+fn megabytes(rate: f64) -> String {
+    format!("{:.0} MB/s", rate / 1e6)
+}
+
+/// What a whole node gets through.
+fn requests_a_second(program: &Path) -> Result<String, Failure> {
+    let per_second = |rate: f64| format!("{:.2} M/s", rate / 1e6);
+    let mut text = String::new();
     let alone = init(&["n1"]);
     let requests = broadcasts(0..REQUESTS as i64);
     let broadcast_rate = rate(program, &alone, 1, &requests, (REQUESTS, REQUESTS))?;
-    row(
+    text += &row(
         "broadcasts read, stored and answered",
         per_second(broadcast_rate),
     );
 
-    let mut first = alone.clone();
+    let mut first = alone;
     first.extend(broadcasts(0..READ_VALUES));
     let read_rate = rate(
         program,
@@ -249,7 +265,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         &reads(READS),
         (READS, READS),
     )?;
-    row(
+    text += &row(
         &format!("reads of {READ_VALUES} values"),
         format!("{:.0} k/s", read_rate / 1e3),
     );
@@ -267,14 +283,21 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         })?;
         delta_rates.push(DELTAS as f64 / time.as_secs_f64());
     }
-    row(
+    text += &row(
         &format!("deltas of {DELTA_VALUES} values"),
         per_second(median(delta_rates)),
     );
 
+    Ok(text)
+}
+
+/// What the parser and the writer get through.
+fn bytes_a_second() -> String {
+    let mut text = String::new();
+    let requests = broadcasts(0..100_000);
     let lines: Vec<&[u8]> = requests
+        .trim_ascii_end()
         .split(|&byte| byte == b'\n')
-        .take(100_000)
         .collect();
     let bytes = lines.iter().map(|line| line.len()).sum();
     let decode = throughput(bytes, || {
@@ -283,7 +306,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
             std::hint::black_box(json.is_ok_and(|json| Message::read(&json).is_ok()));
         }
     });
-    row("decoding broadcasts", megabytes(decode));
+    text += &row("decoding broadcasts", megabytes(decode));
     let messages: IntervalSet = (0..1_000_000).collect();
     let read_ok = |out: &mut Vec<u8>| {
         line(out, "c0", "read_ok", |body| {
@@ -295,14 +318,14 @@ pub fn run(program: &Path) -> Result<String, Failure> {
     let parse = throughput(wire.len(), || {
         std::hint::black_box(Json::parse(&wire).is_ok());
     });
-    row("parsing a read of a million values", megabytes(parse));
+    text += &row("parsing a read of a million values", megabytes(parse));
     let size = wire.len();
     let encode = throughput(size, || {
         wire.clear();
         read_ok(&mut wire);
         std::hint::black_box(&wire);
     });
-    row("encoding a read of a million values", megabytes(encode));
+    text += &row("encoding a read of a million values", megabytes(encode));
 
     let mut rng = Rng::new(1, "sparse values");
     let sparse: IntervalSet = (0..SPARSE_VALUES)
@@ -315,11 +338,17 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         sparse.encode(&mut wire);
         std::hint::black_box(&wire);
     });
-    row(
+    text += &row(
         "encoding a read of 300 000 sparse values",
         megabytes(encode),
     );
 
+    text
+}
+
+/// How long the longest lines keep the parser, and whether longer ones are slower.
+fn hostile_lines() -> String {
+    let mut text = String::new();
     let (small, large) = (hostile(1 << 20), hostile(stdio::MAX_LINE));
     for ((name, small), (_, large)) in small.iter().zip(&large) {
         let time = |line: &[u8]| {
@@ -331,12 +360,19 @@ pub fn run(program: &Path) -> Result<String, Failure> {
         let ms = per_byte * large.len() as f64 * 1e3;
         // A parser that is quadratic somewhere would be 16 times slower a byte.
         let ratio = per_byte / small;
-        row(
+        text += &row(
             &format!("16 MiB, {name}"),
             format!("{ms:.1} ms, x{ratio:.1}"),
         );
     }
 
+    text
+}
+
+/// How much memory a node needs for many values.
+fn memory(program: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let alone = init(&["n1"]);
     let million: Vec<u8> = [alone.clone(), broadcasts(0..1_000_000)].concat();
     let sparse: Vec<u8> = [alone, broadcasts((0..1_000_000).map(|value| value * 1000))].concat();
     for (name, input) in [("dense", million), ("sparse", sparse)] {
@@ -346,7 +382,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
             node.peak_memory()
                 .map_or("-".into(), |kib| format!("{kib} KiB"))
         };
-        row(
+        text += &row(
             &format!("peak memory, a million {name} values"),
             memory(&node),
         );
@@ -355,7 +391,7 @@ pub fn run(program: &Path) -> Result<String, Failure> {
             .peak_memory()
             .map(|kib| kib.saturating_sub(reply as u64 / 1024));
         let without = without.map_or("-".into(), |kib| format!("{kib} KiB"));
-        row(
+        text += &row(
             &format!(
                 "with one read of them, without the {} KiB reply",
                 reply / 1024

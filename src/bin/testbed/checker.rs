@@ -23,7 +23,7 @@
 //!
 //! *Messages per operation* divides the messages between nodes by all operations, and
 //! half of these are reads, which cost none: a value costs twice the figure. More reads
-//! make it look better, and a higher rate does, too, since more values share a window.
+//! make it look better, and a higher rate does, too, since more values share a batch.
 //!
 //! *Stable latency* begins when a client knows that its value was accepted. A node that
 //! held back its `broadcast_ok` until all others had the value would measure 0. That is

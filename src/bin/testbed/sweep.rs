@@ -1,4 +1,4 @@
-//! Many runs, one table: the frontier of windows, the scale of clusters, and
+//! Many runs, one table: the frontier of batching, the scale of clusters, and
 //! whether virtual and real time agree.
 
 use std::fmt::Write;
@@ -44,8 +44,8 @@ fn latencies(measured: &Measured) -> (u64, u64) {
         .map_or((0, 0), |[_, median, _, _, max]| (median, max))
 }
 
-/// The windows that the frontier tries, (up, down) in milliseconds.
-const WINDOWS: [(u64, u64); 14] = [
+/// The times of gathering that the frontier tries, (up, down) in milliseconds.
+const GATHER: [(u64, u64); 14] = [
     (0, 0),
     (0, 10),
     (0, 25),
@@ -64,13 +64,13 @@ const WINDOWS: [(u64, u64); 14] = [
 
 /// One point of the frontier.
 struct Point {
-    windows: (u64, u64),
+    gather: (u64, u64),
     messages: f64,
     median: u64,
     max: u64,
 }
 
-/// Sweeps the windows; gives the table and the plot as SVG.
+/// Sweeps the times of gathering; gives the table and the plot as SVG.
 ///
 /// The *floor* is what any broadcast through one gathering point must send down:
 /// each of n - 1 nodes gets at least one message in every D - L, where D is the
@@ -85,8 +85,8 @@ pub fn frontier(folder: &Path) -> Result<(String, String), Failure> {
         "up", "down", "messages per operation", "floor", "p50", "p95", "maximum"
     );
     let mut points = Vec::new();
-    for windows in WINDOWS {
-        let (up, down) = windows;
+    for gather in GATHER {
+        let (up, down) = gather;
         let settings = format!("--up-ms {up} --down-ms {down} --ack-ms 2000 --retry-ms 3000");
         let options = with_args(&settings.split(' ').map(String::from).collect::<Vec<_>>());
         let measured = measured(&options, &run_virtual(&options, folder)?);
@@ -103,14 +103,14 @@ pub fn frontier(folder: &Path) -> Result<(String, String), Failure> {
             max
         );
         points.push(Point {
-            windows,
+            gather,
             messages: measured.messages_per_op,
             median,
             max,
         });
     }
-    text += "floor: (n-1)/((D-L) rate), D the maximum, L two latencies. A window only opens with a value, and\n\
-             values come every 20 ms: where the window is not much longer than that, the floor is none.\n";
+    text += "floor: (n-1)/((D-L) rate), D the maximum, L two latencies. A batch only begins with a value, and\n\
+             values come every 20 ms: where it does not wait much longer than that, the floor is none.\n";
     Ok((text, plot(&points)))
 }
 
@@ -163,7 +163,7 @@ fn plot(points: &[Point]) -> String {
         curve.join("L")
     );
     for point in points {
-        let (messages, (up, down)) = (y(point.messages), point.windows);
+        let (messages, (up, down)) = (y(point.messages), point.gather);
         let (median, max) = (x(point.median as f64), x(point.max as f64));
         let _ = writeln!(
             svg,

@@ -48,9 +48,9 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// How soon after the end of a plain partition every node must have everything.
 ///
-/// Unit: time. The next probe of the hub's turn (250 ms), five latencies of at
-/// most 100 ms (probe, answer, probes to all, answers, and down), the window of
-/// 150 ms, and another turn for a neighbour that was probed in vain just before.
+/// Unit: time. The next probe of the hub's rotation (250 ms), five latencies of at
+/// most 100 ms (probe, answer, probes to all, answers, and down), the batch's
+/// 150 ms, and another probe for a neighbour that was probed in vain just before.
 const PROMPT: Duration = Duration::from_millis(1300);
 
 /// How much longer a run with a long cut takes.
@@ -281,7 +281,7 @@ impl Plan {
     ///
     /// What is still under way may be late. Then each hop (two under one hub, four
     /// at most) may have to wait for a retransmission that was just put off (the
-    /// backoff's cap), for the probe, its answer and what follows, and for a window.
+    /// backoff's cap), for the probe, its answer and what follows, and for a batch.
     pub fn bound(&self) -> Duration {
         if self.prompt {
             return PROMPT;
@@ -800,51 +800,61 @@ pub fn main(runs: u64, seed: u64, shrinks: bool) -> bool {
     let (Ok((total, done)), Ok(failures)) = (total.into_inner(), failures.into_inner()) else {
         return false;
     };
-    let mut text = String::new();
-    if let Some((run_number, failure)) = failures.first_key_value() {
-        let run_seed = seed.wrapping_add(*run_number);
-        let plan = Plan::draw(run_seed);
-        text += &format!(
-            "FAIL: run {} of {runs}, seed {run_seed}: {failure}\n{plan}",
-            run_number + 1
-        );
-        text += &format!("again: ./run.sh torture --runs 1 --seed {run_seed}\n");
-        if shrinks {
-            let small = shrink(&plan, |plan| run_caught(plan).is_err());
-            let failure = run_caught(&small).err().unwrap_or_default();
-            text += &format!("a smaller one that fails: {failure}\n{small}");
-            if small.values.len() <= 20 {
-                for (at, node, value) in &small.values {
-                    text += &format!("  {at} s: n{node} is given {value}\n");
-                }
-            }
-        } else {
-            text += &format!("smaller: ./run.sh torture --runs 1 --seed {run_seed} --shrink\n");
+    let text = match failures.first_key_value() {
+        Some((number, failure)) => failure_text(*number, runs, seed, failure, shrinks),
+        None => {
+            let time = started.elapsed().as_secs_f64();
+            format!(
+                "{done} runs in {time:.1} s on {workers} processors, seeds from {seed} on: no failure\n{total}PASS\n"
+            )
         }
-    } else {
-        let time = started.elapsed().as_secs_f64();
-        text += &format!(
-            "{done} runs in {time:.1} s on {workers} processors, seeds from {seed} on: no failure\n"
-        );
-        for (count, name) in [
-            (total.values, "values given to nodes"),
-            (total.messages, "messages between nodes"),
-            (total.lost, "lost"),
-            (total.duplicated, "duplicated"),
-            (total.reordered, "held back"),
-            (total.cut_off, "dropped by cuts"),
-            (total.cuts, "cuts"),
-            (total.pauses, "pauses"),
-            (total.retransmitted, "retransmitted"),
-            (total.steps, "steps, safety checked after each"),
-        ] {
-            text += &format!("{count:>12} {name}\n");
-        }
-        let share = total.recovery * 100.0;
-        text += &format!("the slowest recovery took {share:.0} % of its bound\nPASS\n");
-    }
+    };
     let _ = io::stdout().write_all(text.as_bytes());
     failures.is_empty()
+}
+
+/// What went wrong in run `number` of `runs`, and how to see it again.
+fn failure_text(number: u64, runs: u64, seed: u64, failure: &str, shrinks: bool) -> String {
+    let seed = seed.wrapping_add(number);
+    let plan = Plan::draw(seed);
+    let mut text = format!(
+        "FAIL: run {} of {runs}, seed {seed}: {failure}\n{plan}again: ./run.sh torture --runs 1 --seed {seed}\n",
+        number + 1
+    );
+    if !shrinks {
+        return text + &format!("smaller: ./run.sh torture --runs 1 --seed {seed} --shrink\n");
+    }
+    let small = shrink(&plan, |plan| run_caught(plan).is_err());
+    let failure = run_caught(&small).err().unwrap_or_default();
+    text += &format!("a smaller one that fails: {failure}\n{small}");
+    if small.values.len() <= 20 {
+        for (at, node, value) in &small.values {
+            text += &format!("  {at} s: n{node} is given {value}\n");
+        }
+    }
+    text
+}
+
+/// The sums of many runs, a line each.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, name) in [
+            (self.values, "values given to nodes"),
+            (self.messages, "messages between nodes"),
+            (self.lost, "lost"),
+            (self.duplicated, "duplicated"),
+            (self.reordered, "held back"),
+            (self.cut_off, "dropped by cuts"),
+            (self.cuts, "cuts"),
+            (self.pauses, "pauses"),
+            (self.retransmitted, "retransmitted"),
+            (self.steps, "steps, safety checked after each"),
+        ] {
+            writeln!(f, "{count:>12} {name}")?;
+        }
+        let share = self.recovery * 100.0;
+        writeln!(f, "the slowest recovery took {share:.0} % of its bound")
+    }
 }
 
 #[cfg(test)]
