@@ -198,8 +198,11 @@ fn torture(folder: &Path, runs: u32) -> (String, bool) {
 #[ignore = "takes minutes: ./run.sh mutants"]
 fn the_torture_catches_every_mutant() {
     let folder = root().join("target/mutants");
-    let _ = std::fs::remove_dir_all(folder.join("src"));
-    copy(&root().join("src"), &folder.join("src"));
+    // Cargo.toml names a test, so the tests must be there, too.
+    for part in ["src", "tests"] {
+        let _ = std::fs::remove_dir_all(folder.join(part));
+        copy(&root().join(part), &folder.join(part));
+    }
     std::fs::copy(root().join("Cargo.toml"), folder.join("Cargo.toml")).expect("Cargo.toml");
     let mut escaped = Vec::new();
     for mutant in MUTANTS {
