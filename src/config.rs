@@ -20,10 +20,6 @@ usage: hubcast [OPTION]...
   --up-ms MS      gather values towards the hub for MS ms; 0: no longer than the
                   turn of the loop (default 0)
   --down-ms MS    gather values towards the leaves for MS ms (default 150)
-  --ack-ms MS     acknowledge alone when nothing else went that way for MS ms
-                  (default 1000)
-  --retry-ms MS   send again when no ack came for MS ms; must be more than
-                  --ack-ms, by more than a round trip (default 1500)
   --hubs K        K hubs instead of 1 up to 500 nodes and about sqrt(n) beyond
   --log LEVEL     error, warn, info or debug (default info)
   --help          this text
@@ -55,18 +51,9 @@ pub struct Config {
     /// is 2 x 100 + 150 = 350 ms, inside 3d's 400 ms median with room to spare,
     /// at about 2 messages an operation.
     pub down: Duration,
-    /// How long an ack may wait for a delta to ride on.
-    ///
-    /// Default 1 s: a leaf of the 25 sends two values a second, so most acks
-    /// find a ride.
-    pub ack: Duration,
-    /// How long unacked values wait for an ack before they are sent again: the
-    /// retransmission timeout. More than `ack` by more than a round trip, or
-    /// healthy links would send twice.
-    ///
-    /// Default 1.5 s: 1 s of ack delay, a round trip of 200 ms, and room for a
-    /// slow machine.
-    pub retry: Duration,
+    /// The number of this run of the node: larger than those of all runs before. Not
+    /// 0. A driver without a memory of its own takes the wall clock's microseconds.
+    pub epoch: u64,
     /// The number of hubs; `None`: [`default_hubs`](crate::tree::default_hubs).
     pub hubs: Option<usize>,
     /// The least important level that is logged.
@@ -79,8 +66,7 @@ impl Default for Config {
             workload: workload::Name::Broadcast,
             up: Duration::ZERO,
             down: Duration::from_millis(150),
-            ack: Duration::from_millis(1000),
-            retry: Duration::from_millis(1500),
+            epoch: 1,
             hubs: None,
             log: Level::Info,
         }
@@ -130,8 +116,6 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
             "--version" | "-V" => return Ok(Command::Version),
             "--up-ms" => config.up = milliseconds(option, value()?)?,
             "--down-ms" => config.down = milliseconds(option, value()?)?,
-            "--ack-ms" => config.ack = milliseconds(option, value()?)?,
-            "--retry-ms" => config.retry = milliseconds(option, value()?)?,
             "--hubs" => config.hubs = Some(whole(option, value()?, 1, MAX_HUBS as u64)? as usize),
             "--workload" => {
                 let name = value()?;
@@ -149,14 +133,6 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
             }
             _ => return Err(UsageError(format!("unknown option '{option}'; see --help"))),
         }
-    }
-    if config.retry <= config.ack {
-        return Err(UsageError(format!(
-            "--retry-ms {} must be more than --ack-ms {} by more than a round trip: \
-             a neighbour may hold its ack back for that long, and everything would be sent twice",
-            config.retry.as_millis(),
-            config.ack.as_millis()
-        )));
     }
     Ok(Command::Run(config))
 }
@@ -199,16 +175,14 @@ mod tests {
 
     #[test]
     fn every_setting_can_be_given() {
-        let line =
-            "--workload echo --up-ms 1 --down-ms 2 --ack-ms 3 --retry-ms 4 --hubs 5 --log debug";
+        let line = "--workload echo --up-ms 1 --down-ms 2 --hubs 5 --log debug";
         let config = Config {
             workload: workload::Name::Echo,
             up: Duration::from_millis(1),
             down: Duration::from_millis(2),
-            ack: Duration::from_millis(3),
-            retry: Duration::from_millis(4),
             hubs: Some(5),
             log: Level::Debug,
+            ..Config::default()
         };
         assert_eq!(parse(line), Ok(Command::Run(config)));
     }
@@ -223,12 +197,5 @@ mod tests {
         assert!(refusal("--down-ms 3600001").contains("not '3600001'"));
         assert!(refusal("--workload sing").contains("not 'sing'"));
         assert!(refusal("--log loud").contains("not 'loud'"));
-    }
-
-    #[test]
-    fn a_retry_within_the_ack_delay_is_refused_with_the_reason() {
-        assert!(refusal("--retry-ms 1000").contains("sent twice"));
-        assert!(refusal("--ack-ms 1500").contains("--retry-ms 1500 must be more"));
-        assert!(parse("--ack-ms 1600 --retry-ms 2000").is_ok());
     }
 }

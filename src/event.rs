@@ -19,7 +19,7 @@ pub enum Level {
     Warn,
     /// One line at start, recoveries. The default.
     Info,
-    /// Every departure, every gap, every retransmission.
+    /// Every departure, every hole, every retransmission.
     Debug,
 }
 
@@ -100,14 +100,31 @@ pub enum Event {
         /// The neighbour.
         peer: String,
     },
-    /// Something was lost on its way here.
-    Gap {
+    /// A neighbour has started anew: what it had been sent may be gone.
+    Restarted {
+        /// The neighbour.
+        peer: String,
+    },
+    /// A message came late, from a neighbour's incarnation that is over.
+    FromThePast {
+        /// The neighbour.
+        peer: String,
+        /// That incarnation.
+        epoch: u64,
+    },
+    /// What this node holds is told, as a digest.
+    Sync {
+        /// To whom.
+        peer: String,
+    },
+    /// Something was lost on its way here, and is asked for again.
+    Hole {
         /// The neighbour that sent it.
         peer: String,
         /// The first offset that has not arrived.
         missing: u64,
-        /// The one that came.
-        came: u64,
+        /// In how many ranges something is missing.
+        holes: usize,
     },
     /// A batch departs: each link of this direction sends what it has.
     Departs {
@@ -133,67 +150,12 @@ impl Event {
             | Event::Ignored { .. }
             | Event::Dropped { .. }
             | Event::Suspect { .. } => Level::Warn,
-            Event::Init { .. } | Event::Healthy { .. } => Level::Info,
-            Event::Gap { .. } | Event::Departs { .. } | Event::Resent { .. } => Level::Debug,
-        }
-    }
-
-    /// Its name in the log, and its fields there.
-    fn parts(&self) -> (&'static str, Vec<(&'static str, String)>) {
-        let peer = |peer: &String| ("peer", peer.clone());
-        match self {
-            Event::Init {
-                node,
-                nodes,
-                hub,
-                children,
-            } => {
-                let hub = hub.clone().unwrap_or("-".into());
-                let (nodes, children) = (nodes.to_string(), children.to_string());
-                let node = ("node", node.clone());
-                let counts = [("nodes", nodes), ("hub", hub), ("children", children)];
-                ("init", [vec![node], counts.into()].concat())
-            }
-            Event::Refused { reason, line } => {
-                let fields = vec![("reason", reason.clone()), ("line", line.clone())];
-                ("refused", fields)
-            }
-            Event::Ignored { kind, from, reason } => {
-                let fields = [("type", kind), ("from", from), ("reason", reason)];
-                ("ignored", fields.map(|(n, v)| (n, v.clone())).into())
-            }
-            Event::Dropped { records } => ("dropped", vec![("records", records.to_string())]),
-            Event::Suspect { peer: id, unacked } => {
-                ("suspect", vec![peer(id), ("unacked", unacked.to_string())])
-            }
-            Event::Healthy { peer: id } => ("healthy", vec![peer(id)]),
-            Event::Gap {
-                peer: id,
-                missing,
-                came,
-            } => {
-                let offsets = [("missing", missing), ("came", came)];
-                let offsets = offsets.map(|(n, v)| (n, v.to_string()));
-                ("gap", [vec![peer(id)], offsets.into()].concat())
-            }
-            Event::Departs { towards } => {
-                let towards = match towards {
-                    Towards::Hub => "hub",
-                    Towards::Leaves => "leaves",
-                };
-                ("departs", vec![("towards", towards.into())])
-            }
-            Event::Resent {
-                peer: id,
-                offset,
-                items,
-            } => {
-                let (offset, items) = (offset.to_string(), items.to_string());
-                (
-                    "resent",
-                    vec![peer(id), ("offset", offset), ("items", items)],
-                )
-            }
+            Event::Init { .. } | Event::Healthy { .. } | Event::Restarted { .. } => Level::Info,
+            Event::FromThePast { .. }
+            | Event::Sync { .. }
+            | Event::Hole { .. }
+            | Event::Departs { .. }
+            | Event::Resent { .. } => Level::Debug,
         }
     }
 }
@@ -201,19 +163,78 @@ impl Event {
 /// As logfmt, in one line without its line break.
 impl Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, fields) = self.parts();
-        write!(f, "level={} event={name}", self.level().name())?;
-        fields
-            .iter()
-            .try_for_each(|(name, value)| field(f, name, value))
+        let level = self.level().name();
+        let mut line = |name: &str, fields: &[(&str, &dyn Display)]| {
+            write!(f, "level={level} event={name}")?;
+            fields
+                .iter()
+                .try_for_each(|(name, value)| field(f, name, *value))
+        };
+        match self {
+            Event::Init {
+                node,
+                nodes,
+                hub,
+                children,
+            } => {
+                let hub: &dyn Display = hub.as_ref().map_or(&"-", |hub| hub);
+                let counts: &[(&str, &dyn Display)] = &[
+                    ("node", node),
+                    ("nodes", nodes),
+                    ("hub", hub),
+                    ("children", children),
+                ];
+                line("init", counts)
+            }
+            Event::Refused { reason, line: text } => {
+                line("refused", &[("reason", reason), ("line", text)])
+            }
+            Event::Ignored { kind, from, reason } => line(
+                "ignored",
+                &[("type", kind), ("from", from), ("reason", reason)],
+            ),
+            Event::Dropped { records } => line("dropped", &[("records", records)]),
+            Event::Suspect { peer, unacked } => {
+                line("suspect", &[("peer", peer), ("unacked", unacked)])
+            }
+            Event::Healthy { peer } => line("healthy", &[("peer", peer)]),
+            Event::Restarted { peer } => line("restarted", &[("peer", peer)]),
+            Event::FromThePast { peer, epoch } => {
+                line("from-the-past", &[("peer", peer), ("epoch", epoch)])
+            }
+            Event::Sync { peer } => line("sync", &[("peer", peer)]),
+            Event::Hole {
+                peer,
+                missing,
+                holes,
+            } => line(
+                "hole",
+                &[("peer", peer), ("missing", missing), ("holes", holes)],
+            ),
+            Event::Departs { towards } => {
+                let towards = match towards {
+                    Towards::Hub => "hub",
+                    Towards::Leaves => "leaves",
+                };
+                line("departs", &[("towards", &towards)])
+            }
+            Event::Resent {
+                peer,
+                offset,
+                items,
+            } => line(
+                "resent",
+                &[("peer", peer), ("offset", offset), ("items", items)],
+            ),
+        }
     }
 }
 
 /// ` name=value`. A value with spaces, quotes or control characters is quoted and
 /// escaped as in JSON, so that one event is always one line; a long one is
 /// [clipped](clip).
-fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
-    let value = clip(value);
+fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Result {
+    let value = clip(&value.to_string());
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
     if !value.is_empty() && value.chars().all(plain) {
         return write!(f, " {name}={value}");

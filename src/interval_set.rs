@@ -121,6 +121,32 @@ impl IntervalSet {
             .flat_map(|(first, last)| RangeInclusive::new(first, last))
     }
 
+    /// The values outside `ranges`, which are ascending and apart.
+    pub fn without(&self, ranges: &[(i64, i64)]) -> Vec<i64> {
+        let mut values = Vec::new();
+        let mut next = 0;
+        for (mut first, last) in self.ranges() {
+            while let Some(&(from, to)) = ranges.get(next) {
+                if from > last {
+                    break;
+                }
+                values.extend(first..from.max(first));
+                first = first.max(to.saturating_add(1));
+                if to >= last {
+                    break;
+                }
+                next += 1;
+            }
+            let covered = ranges
+                .get(next)
+                .is_some_and(|&(from, to)| from <= last && to >= last);
+            if !covered && first <= last {
+                values.extend(first..=last);
+            }
+        }
+        values
+    }
+
     /// Appends the values as a JSON array, ascending.
     pub fn encode(&self, out: &mut Vec<u8>) {
         json::encode_ranges(self.ranges(), out);
@@ -244,6 +270,25 @@ mod tests {
             [(i64::MIN, i64::MIN + 1), (i64::MAX - 1, i64::MAX)]
         );
         assert_eq!(set.iter().last(), Some(i64::MAX));
+    }
+
+    #[test]
+    fn what_lies_outside_some_ranges_is_what_a_filter_finds() {
+        for seed in 0..200 {
+            let mut rng = Draw(seed);
+            let held: IntervalSet = (0..60).map(|_| rng.below(100) as i64).collect();
+            let other: IntervalSet = (0..60).map(|_| rng.below(100) as i64).collect();
+            let ranges: Vec<_> = other.ranges().collect();
+            let naive: Vec<i64> = held
+                .iter()
+                .filter(|&value| !other.contains(value))
+                .collect();
+            assert_eq!(held.without(&ranges), naive, "seed {seed}");
+        }
+        let ends = set(&[i64::MIN, 0, i64::MAX]);
+        assert_eq!(ends.without(&[(i64::MIN, 5)]), [i64::MAX]);
+        assert_eq!(ends.without(&[(i64::MIN, i64::MAX)]), []);
+        assert_eq!(ends.without(&[(1, i64::MAX)]), [i64::MIN, 0]);
     }
 
     #[test]

@@ -40,7 +40,8 @@ fn main() -> ExitCode {
     match config::parse_args(&args) {
         Ok(Command::Help) => print(config::HELP),
         Ok(Command::Version) => print(concat!("hubcast ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Run(config)) => {
+        Ok(Command::Run(mut config)) => {
+            config.epoch = wall_clock();
             let result = match config.workload {
                 workload::Name::Broadcast => run::<Broadcast>(config),
                 workload::Name::Echo => run::<Echo>(config),
@@ -69,6 +70,13 @@ fn print(text: &str) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The wall clock in microseconds: an epoch for a node that remembers none. A start
+/// is later than the one before, unless somebody sets the clock back in between.
+fn wall_clock() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since.as_micros()).map_or(1, |micros| micros.max(1))
 }
 
 /// A last line to stderr. If nobody reads even that, there is nobody left to tell.

@@ -13,10 +13,10 @@ use crate::config::Config;
 use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
 use crate::json::{self, Json};
-use crate::link::{Link, LinkStats, Segment};
+use crate::link::{Frame, Link, LinkStats, Segment, Sync};
 use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Workload};
+use crate::workload::{self, Digest, Effects, Workload};
 
 /// How much of a refused line is kept for its event. Unit: bytes. The event
 /// clips it further.
@@ -123,7 +123,7 @@ impl<W: Workload> Node<W> {
             message.body.int("msg_id")?;
         }
         let Some(Identity { id, gossip }) = &mut self.identity else {
-            return self.before_init(kind, message);
+            return self.before_init(now, kind, message);
         };
         match kind {
             "init" => {
@@ -133,13 +133,27 @@ impl<W: Workload> Node<W> {
             "delta" | "ack" => {
                 let segment = Segment::read(kind, message.body)?;
                 match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
+                    Ok(None) => {}
                     Ok(from) => {
                         for item in &segment.items {
                             if self.workload.merge(item) {
-                                gossip.spread(now, item, Some(from));
+                                gossip.spread(now, item, from);
                             }
                         }
                     }
+                    Err(text) => self.ignore(message, &text),
+                }
+            }
+            "sync" => {
+                let sync = Sync::read(message.body)?;
+                let have = W::Digest::read(message.body.any("have")?);
+                let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
+                match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
+                    Ok(Some(from)) => {
+                        let items = self.workload.missing(&have);
+                        gossip.fill(from, items, &mut self.events);
+                    }
+                    Ok(None) => {}
                     Err(text) => self.ignore(message, &text),
                 }
             }
@@ -159,11 +173,16 @@ impl<W: Workload> Node<W> {
         Ok(())
     }
 
-    fn before_init(&mut self, kind: &str, message: &Message<'_>) -> Result<(), Refusal> {
+    fn before_init(
+        &mut self,
+        now: Instant,
+        kind: &str,
+        message: &Message<'_>,
+    ) -> Result<(), Refusal> {
         if kind == "init" {
-            return self.init(message);
+            return self.init(now, message);
         }
-        let known = ["delta", "ack", "stats"];
+        let known = ["delta", "ack", "sync", "stats"];
         if !known.contains(&kind) && !W::REQUESTS.contains(&kind) {
             return Err(workload::unknown(kind, W::REQUESTS));
         }
@@ -173,7 +192,7 @@ impl<W: Workload> Node<W> {
         })
     }
 
-    fn init(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
+    fn init(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
         let id = message.body.text("node_id")?;
         let ids = message
             .body
@@ -182,7 +201,7 @@ impl<W: Workload> Node<W> {
             let dest = event::clip(message.dest);
             return Err(format!("node_id must be {dest}, whom the init is for").into());
         }
-        let gossip = Gossip::new(&self.config, id, &ids)?;
+        let gossip = Gossip::new(&self.config, now, id, &ids)?;
         self.events.push(Event::Init {
             node: id.to_owned(),
             nodes: ids.len(),
@@ -273,10 +292,13 @@ impl<W: Workload> Node<W> {
         let Some(Identity { id, gossip }) = &mut self.identity else {
             return false;
         };
-        let Some((peer, segment)) = gossip.poll_transmit(&mut self.events) else {
+        let Some((peer, frame)) = gossip.poll_transmit(&mut self.events) else {
             return false;
         };
-        message::write(out, id, peer, |body| segment.write(body));
+        message::write(out, id, peer, |body| match frame {
+            Frame::Segment(segment) => segment.write(body),
+            Frame::Sync(sync) => sync.write(body, |out| self.workload.digest().write(out)),
+        });
         true
     }
 
@@ -374,13 +396,19 @@ mod tests {
         assert_eq!(tell(node, now, "c0", &body), [ok]);
     }
 
+    /// A delta between two nodes of epoch 1 that know each other.
     fn delta(offset: u64, values: &[i64], ack: u64) -> String {
         let values = format!("{values:?}").replace(' ', "");
-        format!(r#""type":"delta","offset":{offset},"values":{values},"ack":{ack}"#)
+        format!(r#""type":"delta","epoch":1,"peer":1,"offset":{offset},"values":{values},"ack":{ack},"held":0"#)
+    }
+
+    /// The same from one that has not heard of the other yet.
+    fn first(values: &[i64]) -> String {
+        delta(0, values, 0).replace(r#""peer":1"#, r#""peer":0"#)
     }
 
     fn ack(offset: u64, ack: u64) -> String {
-        format!(r#""type":"ack","offset":{offset},"ack":{ack}"#)
+        format!(r#""type":"ack","epoch":1,"peer":1,"offset":{offset},"ack":{ack},"held":0"#)
     }
 
     fn values(node: &Node<Broadcast>) -> Vec<i64> {
@@ -572,7 +600,7 @@ mod tests {
         let mut node = node(25, "n3");
         broadcast(&mut node, ms(5), 7);
         broadcast(&mut node, ms(5), 8);
-        assert_eq!(at(&mut node, ms(5)), [("n0".into(), delta(0, &[7, 8], 0))]);
+        assert_eq!(at(&mut node, ms(5)), [("n0".into(), first(&[7, 8]))]);
     }
 
     #[test]

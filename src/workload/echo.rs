@@ -26,6 +26,7 @@ impl Item for Nothing {
 
 impl Workload for Echo {
     type Item = Nothing;
+    type Digest = ();
 
     const REQUESTS: &'static [&'static str] = &["echo"];
 
@@ -43,6 +44,12 @@ impl Workload for Echo {
 
     fn merge(&mut self, item: &Nothing) -> bool {
         match *item {}
+    }
+
+    fn digest(&self) {}
+
+    fn missing(&self, _have: &()) -> Vec<Nothing> {
+        Vec::new()
     }
 
     fn len(&self) -> u64 {

@@ -25,6 +25,9 @@ pub trait Workload: Default {
     /// What spreads. Small: each link keeps one until the neighbour has it.
     type Item: Item;
 
+    /// A short summary of what a node holds, for anti-entropy.
+    type Digest: Digest;
+
     /// The names of its requests, for whoever asks for another one.
     const REQUESTS: &'static [&'static str];
 
@@ -43,6 +46,13 @@ pub trait Workload: Default {
     /// Takes an item in; says whether it was news, and so should travel on. See
     /// the law above.
     fn merge(&mut self, item: &Self::Item) -> bool;
+
+    /// A summary of what it holds. It may leave something out, but must not claim
+    /// what is not there.
+    fn digest(&self) -> Self::Digest;
+
+    /// Items that make a node with this digest hold all that this one holds.
+    fn missing(&self, have: &Self::Digest) -> Vec<Self::Item>;
 
     /// How many items it holds.
     fn len(&self) -> u64;
@@ -83,6 +93,60 @@ pub trait Item: Clone + std::fmt::Debug + PartialEq {
 
     /// Reads it; `None` if it is something else.
     fn read(json: &Json<'_>) -> Option<Self>;
+}
+
+/// A summary's form on the wire.
+pub trait Digest: Sized {
+    /// What [`read`](Digest::read) expects, for error messages.
+    const WHAT: &'static str;
+
+    /// Appends it as JSON.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads it; `None` if it is something else.
+    fn read(json: &Json<'_>) -> Option<Self>;
+}
+
+/// Ranges of integers that are held, first and last, ascending and apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges(pub Vec<(i64, i64)>);
+
+impl Digest for Ranges {
+    const WHAT: &'static str = "ranges, each its first and last integer, ascending and apart";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        json::list(out, &self.0, |(first, last), out| {
+            json::list(out, [*first, *last], json::encode_int);
+        });
+    }
+
+    fn read(json: &Json<'_>) -> Option<Ranges> {
+        let mut ranges: Vec<(i64, i64)> = Vec::new();
+        for range in json.as_array()? {
+            let [Json::Int(first), Json::Int(last)] = range.as_array()? else {
+                return None;
+            };
+            let apart = ranges.last().is_none_or(|before| before.1 < *first);
+            if first > last || !apart {
+                return None;
+            }
+            ranges.push((*first, *last));
+        }
+        Some(Ranges(ranges))
+    }
+}
+
+/// Nothing is known, so everything is sent: for what has no short summary.
+impl Digest for () {
+    const WHAT: &'static str = "null";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        Json::Null.encode(out);
+    }
+
+    fn read(json: &Json<'_>) -> Option<()> {
+        matches!(json, Json::Null).then_some(())
+    }
 }
 
 impl Item for i64 {

@@ -159,8 +159,12 @@ fn deltas() -> Vec<u8> {
         let segment = Segment {
             offset,
             items: (offset as i64..).take(DELTA_VALUES).collect(),
+            epoch: 1,
+            peer: 0,
             ack: 0,
-            gap: false,
+            held: 0,
+            missing: Vec::new(),
+            probe: false,
         };
         message::write(&mut out, "n0", "n1", |body| segment.write(body));
     }

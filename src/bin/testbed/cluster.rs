@@ -50,6 +50,9 @@ pub struct Cluster<W: Workload, E> {
     said: VecDeque<(usize, Vec<u8>)>,
     /// For each paused node: what waits for it, as in a pipe.
     paused: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// The nodes that are down.
+    down: BTreeSet<usize>,
+    config: Config,
 }
 
 /// A node's name.
@@ -90,22 +93,48 @@ impl<W: Workload, E> Cluster<W, E> {
             timer_of: vec![None; nodes],
             said: VecDeque::new(),
             paused: BTreeMap::new(),
+            down: BTreeSet::new(),
+            config: config.clone(),
         }
     }
 
     /// Tells each node who it is and who the others are; they need not answer.
     pub fn init(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.init_one(node));
+    }
+
+    fn init_one(&mut self, node: usize) {
         let names: Vec<String> = (0..self.nodes.len()).map(name).collect();
-        for (index, own) in names.iter().enumerate() {
-            let init = line("c0", own, |body| {
-                body.word("type", "init");
-                body.text("node_id", own);
-                body.list("node_ids", &names, |name, out| {
-                    hubcast::json::encode_str(name, out);
-                });
+        let init = line("c0", &names[node], |body| {
+            body.word("type", "init");
+            body.text("node_id", &names[node]);
+            body.list("node_ids", &names, |name, out| {
+                hubcast::json::encode_str(name, out);
             });
-            self.tell(index, &init);
-        }
+        });
+        self.tell(node, &init);
+    }
+
+    /// Ends a node's life: what it knew and what waited for it is gone, and what is
+    /// told to it is lost until it [starts](Cluster::start) again.
+    pub fn kill(&mut self, node: usize) {
+        self.down.insert(node);
+        self.paused.remove(&node);
+        self.set_timer(node, None);
+    }
+
+    /// Starts a node that was killed, with nothing in its memory, in its next
+    /// incarnation, and tells it who it is.
+    pub fn start(&mut self, node: usize) {
+        self.down.remove(&node);
+        self.config.epoch += 1;
+        self.nodes[node] = Node::new(self.config.clone());
+        self.init_one(node);
+    }
+
+    /// Whether a node is down.
+    pub fn is_down(&self, node: usize) -> bool {
+        self.down.contains(&node)
     }
 
     /// The time.
@@ -132,6 +161,9 @@ impl<W: Workload, E> Cluster<W, E> {
     /// Gives a node a line, which is a turn of its own, unless the node is paused:
     /// then the line waits.
     pub fn tell(&mut self, node: usize, line: &[u8]) {
+        if self.down.contains(&node) {
+            return;
+        }
         match self.paused.get_mut(&node) {
             Some(waiting) => waiting.push(line.to_owned()),
             None => {
@@ -143,12 +175,18 @@ impl<W: Workload, E> Cluster<W, E> {
 
     /// Stops a node: it neither reads nor acts until it may [`resume`](Cluster::resume).
     pub fn pause(&mut self, node: usize) {
+        if self.down.contains(&node) {
+            return;
+        }
         self.paused.entry(node).or_default();
         self.set_timer(node, None);
     }
 
     /// A paused node goes on, with one turn for all that has waited for it.
     pub fn resume(&mut self, node: usize) {
+        if self.down.contains(&node) {
+            return;
+        }
         for line in self.paused.remove(&node).unwrap_or_default() {
             self.nodes[node].handle_line(self.now, &line);
         }

@@ -670,8 +670,6 @@ fn settings(options: &Options) -> String {
         (None, Ok(config)) => rows.extend([
             ("window up", ms(config.up)),
             ("window down", ms(config.down)),
-            ("ack delay", ms(config.ack)),
-            ("retry after", ms(config.retry)),
             (
                 "hubs",
                 (config.hubs)

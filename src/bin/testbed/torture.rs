@@ -14,7 +14,7 @@
 //!
 //! A [`Plan`] is plain data, so a failing one can be made smaller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::rc::Rc;
@@ -26,7 +26,7 @@ use hubcast::config::Config;
 use hubcast::event::{Event as Noticed, Level};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::link::{BACKOFF_CAP, ROUND_TRIP, Segment};
+use hubcast::link::{ACK_DELAY, BACKOFF_CAP, Link, Segment, Sync};
 use hubcast::message::Message;
 use hubcast::node::Node;
 use hubcast::time::Instant;
@@ -81,6 +81,8 @@ pub enum What {
     Cut(&'static str, Vec<(usize, usize)>),
     /// The node neither reads nor acts.
     Pause(usize),
+    /// The node is killed, and at the end started again with nothing in its memory.
+    Kill(usize),
 }
 
 /// Everything that a run depends on.
@@ -122,7 +124,6 @@ impl Plan {
             Duration::from_millis(least + rng.below(most - least + 1))
         };
         let nodes = 1 + rng.below(MAX_NODES) as usize;
-        let ack = ms(rng, 0, 2000);
         let defaults = rng.chance(0.3);
         let config = if defaults {
             Config {
@@ -137,8 +138,6 @@ impl Plan {
                     ms(rng, 0, 500)
                 },
                 down: ms(rng, 0, 1000),
-                ack,
-                retry: ack + ms(rng, 1, 2000),
                 hubs: rng
                     .chance(0.5)
                     .then(|| 1 + rng.below(nodes as u64) as usize),
@@ -261,7 +260,8 @@ impl Plan {
             let end = start + Duration::from_millis(1 + rng.below(10_000));
             let end = end.min(self.heal);
             let what = match rng.below(8) {
-                0 | 1 => What::Pause(rng.below(self.nodes as u64) as usize),
+                0 => What::Pause(rng.below(self.nodes as u64) as usize),
+                1 => What::Kill(rng.below(self.nodes as u64) as usize),
                 2 => {
                     // Some directions, not both of a pair.
                     let all = (0..self.nodes).flat_map(|a| (0..self.nodes).map(move |b| (a, b)));
@@ -286,9 +286,8 @@ impl Plan {
         if self.prompt {
             return PROMPT;
         }
-        let retry = BACKOFF_CAP.max(self.config.retry);
-        let ways = self.latency.min(MAX_DELAY) * 3;
-        let hop = retry + ways + ROUND_TRIP + self.config.up + self.config.down;
+        let ways = self.latency.min(MAX_DELAY) * 4;
+        let hop = self.patience() + ways + self.config.up + self.config.down;
         MAX_DELAY * 2 + hop * if self.hubs() > 1 { 4 } else { 2 }
     }
 
@@ -296,9 +295,18 @@ impl Plan {
     /// that and after the last late message there may be one more delayed ack, and
     /// one more retransmission if the settings invite one.
     fn quiet_by(&self, complete: Instant) -> Instant {
-        let retry = BACKOFF_CAP.max(self.config.retry);
         let last = complete.max(self.heal + MAX_DELAY * 2);
-        last + self.config.ack + retry + self.latency.min(MAX_DELAY) * 4
+        last + ACK_DELAY + self.patience() + self.latency.min(MAX_DELAY) * 4
+    }
+
+    /// The longest that a link waits until it tries again: the backoff's cap, which
+    /// is three of the longest round trips that it can have measured.
+    fn patience(&self) -> Duration {
+        let trip = match self.latency_dist {
+            Distribution::Constant => self.latency * 2,
+            _ => self.latency * 8,
+        };
+        BACKOFF_CAP.max((trip + Duration::from_millis(500)) * 3)
     }
 
     fn hubs(&self) -> usize {
@@ -314,13 +322,11 @@ impl fmt::Display for Plan {
         let config = &self.config;
         writeln!(
             f,
-            "  {} nodes under {} hubs; --up-ms {} --down-ms {} --ack-ms {} --retry-ms {}",
+            "  {} nodes under {} hubs; --up-ms {} --down-ms {}",
             self.nodes,
             self.hubs(),
             config.up.as_millis(),
             config.down.as_millis(),
-            config.ack.as_millis(),
-            config.retry.as_millis()
         )?;
         writeln!(
             f,
@@ -340,6 +346,7 @@ impl fmt::Display for Plan {
         for fault in &self.faults {
             let what = match &fault.what {
                 What::Pause(node) => format!("pause of n{node}"),
+                What::Kill(node) => format!("n{node} is dead"),
                 What::Cut(kind, directions) => {
                     format!("cut {kind}, {} directions", directions.len())
                 }
@@ -369,6 +376,10 @@ pub struct Tally {
     pub cuts: u64,
     /// Pauses.
     pub pauses: u64,
+    /// Nodes that were killed and started again.
+    pub restarts: u64,
+    /// Values that died with the only node that held them.
+    pub gone: u64,
     /// Values sent again by a link, in messages.
     pub retransmitted: u64,
     /// Steps after which safety was checked.
@@ -387,6 +398,8 @@ impl Tally {
         self.cut_off += other.cut_off;
         self.cuts += other.cuts;
         self.pauses += other.pauses;
+        self.restarts += other.restarts;
+        self.gone += other.gone;
         self.retransmitted += other.retransmitted;
         self.steps += other.steps;
         self.recovery = self.recovery.max(other.recovery);
@@ -398,6 +411,8 @@ impl Tally {
 struct Packet {
     src: usize,
     dest: usize,
+    /// The sender's incarnation.
+    epoch: u64,
     line: Rc<[u8]>,
     values: Rc<[i64]>,
 }
@@ -417,13 +432,20 @@ struct World<'a> {
     cluster: Cluster<Broadcast, Event>,
     network: Network,
     rng: Rng,
-    /// How many faults pause a node.
+    /// How many faults pause a node, and how many keep it dead.
     pauses: Vec<u32>,
+    deaths: Vec<u32>,
+    /// The newest incarnation of its neighbours (second) that a node (first) heard of
+    /// in this life.
+    heard: BTreeMap<(usize, usize), u64>,
     healed: bool,
     /// All values given to nodes so far.
     given: IntervalSet,
-    /// What each node must hold: what was given or delivered to it.
+    /// What each node must hold: what was given or delivered to it in this life.
     model: Vec<IntervalSet>,
+    /// What a node held that died, and no other living one: it may come back with
+    /// what was under way, and need not.
+    gone: BTreeSet<i64>,
     tally: Tally,
 }
 
@@ -470,6 +492,9 @@ impl<'a> World<'a> {
             cluster,
             network: Network::new(&options),
             rng: Rng::new(plan.seed, "reorder"),
+            deaths: vec![0; plan.nodes],
+            heard: BTreeMap::new(),
+            gone: BTreeSet::new(),
             pauses: vec![0; plan.nodes],
             healed: false,
             given: IntervalSet::new(),
@@ -488,7 +513,7 @@ impl<'a> World<'a> {
             match complete {
                 None if next > bound => return Err(self.unfinished()),
                 Some(complete) if next > self.plan.quiet_by(complete) => {
-                    return Err("every node has everything, and there is no quiet".into());
+                    return Err(self.unquiet(next));
                 }
                 _ => {}
             }
@@ -507,16 +532,18 @@ impl<'a> World<'a> {
 
     fn is_complete(&self) -> bool {
         let mut nodes = self.cluster.nodes().iter();
-        nodes.all(|node| node.workload().len() == self.given.len())
+        let demanded = self.given.len() - self.gone.len() as u64;
+        nodes.all(|node| node.workload().len() == demanded)
     }
 
     /// Nothing is left to do: then everything must be done.
     fn finish(&mut self, complete: Option<Instant>) -> Result<(), String> {
         for (index, node) in self.cluster.nodes().iter().enumerate() {
             let values = node.workload().values();
-            if values != &self.given {
-                let missing = self.given.iter().find(|&value| !values.contains(value));
-                return Err(format!("all is quiet, and n{index} misses {missing:?}"));
+            let demanded = |value: &i64| !self.gone.contains(value);
+            let missing = |value: &i64| !values.contains(*value) && demanded(value);
+            if let Some(missing) = self.given.iter().find(missing) {
+                return Err(format!("all is quiet, and n{index} misses {missing}"));
             }
             if let Some((peer, _)) = node.links().find(|(_, link)| !link.is_quiet()) {
                 return Err(format!(
@@ -526,9 +553,24 @@ impl<'a> World<'a> {
         }
         let complete = complete.ok_or("the run ended before the heal")?;
         self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
+        self.tally.gone = self.gone.len() as u64;
         let links = self.cluster.nodes().iter().flat_map(Node::links);
         self.tally.retransmitted = links.map(|(_, link)| link.stats().retransmitted).sum();
         Ok(())
+    }
+
+    /// Who is to do something at `next`, though nothing is left to do.
+    fn unquiet(&self, next: Instant) -> String {
+        let nodes = self.cluster.nodes().iter().enumerate();
+        let due = nodes.filter(|(_, node)| node.poll_timeout() == Some(next));
+        let links = due.flat_map(|(index, node)| node.links().map(move |link| (index, link)));
+        let due = links.filter(|(_, (_, link))| link.poll_timeout() == Some(next));
+        let names: Vec<String> = due
+            .map(|(index, (peer, link))| format!("n{index} for {peer}: {link:?}"))
+            .collect();
+        format!(
+            "every node has everything, and there is no quiet: at {next} s there is something to do at {names:?}"
+        )
     }
 
     fn unfinished(&self) -> String {
@@ -543,6 +585,8 @@ impl<'a> World<'a> {
 
     fn handle(&mut self, event: Event) -> Result<(), String> {
         match event {
+            // A client finds nobody there.
+            Event::Value(node, _) if self.cluster.is_down(node) => Ok(()),
             Event::Value(node, value) => {
                 self.given.insert(value);
                 self.tally.values += 1;
@@ -560,6 +604,10 @@ impl<'a> World<'a> {
                         self.pauses[*index] += 1;
                         self.cluster.pause(*index);
                     }
+                    What::Kill(index) => {
+                        self.deaths[*index] += 1;
+                        self.kill(*index);
+                    }
                 }
                 Ok(())
             }
@@ -576,6 +624,15 @@ impl<'a> World<'a> {
                     self.cluster.resume(*index);
                     self.check(*index)
                 }
+                What::Kill(index) => {
+                    self.deaths[*index] -= 1;
+                    if self.deaths[*index] > 0 {
+                        return Ok(());
+                    }
+                    self.tally.restarts += 1;
+                    self.cluster.start(*index);
+                    self.check(*index)
+                }
             },
             Event::Heal => {
                 // All faults end at the heal at the latest; loss, duplication
@@ -586,18 +643,37 @@ impl<'a> World<'a> {
         }
     }
 
+    fn kill(&mut self, index: usize) {
+        let model = std::mem::take(&mut self.model[index]);
+        self.heard.retain(|(node, _), _| *node != index);
+        self.cluster.kill(index);
+        let held = |value: &i64| self.model.iter().any(|model| model.contains(*value));
+        self.gone.extend(model.iter().filter(|value| !held(value)));
+    }
+
     fn deliver(&mut self, packet: &Packet) -> Result<(), String> {
         let Packet { src, dest, .. } = *packet;
         if self.network.is_cut(src, dest) {
             self.tally.cut_off += 1;
             return Ok(());
         }
-        self.tell(dest, &packet.line, &packet.values)
+        let heard = self.heard.entry((dest, src)).or_default();
+        // A voice from the past is ignored.
+        let present = packet.epoch >= *heard && !self.cluster.is_down(dest);
+        if present {
+            *heard = packet.epoch;
+        }
+        let values = if present { &packet.values[..] } else { &[] };
+        self.tell(dest, &packet.line, values)
     }
 
     /// Gives a node a line that brings it these values.
     fn tell(&mut self, node: usize, line: &[u8], values: &[i64]) -> Result<(), String> {
+        if self.cluster.is_down(node) {
+            return Ok(());
+        }
         for &value in values {
+            self.gone.remove(&value);
             if self.model[node].insert(value) && !self.given.contains(value) {
                 return Err(format!("n{node} is told of {value}, which nobody sent"));
             }
@@ -612,6 +688,9 @@ impl<'a> World<'a> {
 
     /// A node says a line: to another node, as these nodes are asked nothing.
     fn send(&mut self, src: usize, line: &[u8]) -> Result<(), String> {
+        if std::env::var_os("TORTURE_TRACE").is_some() {
+            eprintln!("{} {}", self.cluster.now(), String::from_utf8_lossy(line));
+        }
         let packet = read(src, line).map_err(|why| {
             let line = String::from_utf8_lossy(line);
             format!("n{src} says {line}, and {why}")
@@ -640,6 +719,9 @@ impl<'a> World<'a> {
     /// Safety, after a turn of node `index`.
     fn check(&mut self, index: usize) -> Result<(), String> {
         self.tally.steps += 1;
+        if self.cluster.is_down(index) {
+            return Ok(());
+        }
         while let Some(event) = self.cluster.noticed(index) {
             if matches!(event, Noticed::Ignored { .. } | Noticed::Refused { .. }) {
                 return Err(format!("n{index} had to refuse what it was told: {event}"));
@@ -668,7 +750,11 @@ impl<'a> World<'a> {
                     "n{index} has a link to {peer}, and {peer} has none back"
                 ));
             };
-            if link.una() > back.received() || back.una() > link.received() {
+            let same = link.epochs() == (back.epochs().1, back.epochs().0);
+            let ahead = |here: &Link<i64>, there: &Link<i64>| {
+                here.una() > here.begin() && here.una() > there.received()
+            };
+            if same && (ahead(link, back) || ahead(back, link)) {
                 return Err(format!(
                     "between n{index} and {peer} an ack is ahead of what was received"
                 ));
@@ -682,12 +768,19 @@ impl<'a> World<'a> {
 fn read(src: usize, line: &[u8]) -> Result<Packet, String> {
     let json = Json::parse(line).map_err(|error| error.to_string())?;
     let message = Message::read(&json)?;
-    let segment = Segment::<i64>::read(message.kind()?, message.body)?;
+    let (epoch, values) = match message.kind()? {
+        "sync" => (Sync::read(message.body)?.epoch, Vec::new()),
+        kind => {
+            let segment = Segment::<i64>::read(kind, message.body)?;
+            (segment.epoch, segment.items)
+        }
+    };
     Ok(Packet {
+        epoch,
         src,
         dest: cluster::index(message.dest).ok_or("it is to nobody there is")?,
         line: line.into(),
-        values: segment.items.into(),
+        values: values.into(),
     })
 }
 
@@ -747,7 +840,7 @@ fn with_nodes(plan: &Plan, nodes: usize) -> Plan {
     }
     for fault in &mut plan.faults {
         match &mut fault.what {
-            What::Pause(node) => *node %= nodes,
+            What::Pause(node) | What::Kill(node) => *node %= nodes,
             What::Cut(_, directions) => directions.retain(|&(a, b)| a < nodes && b < nodes),
         }
     }
@@ -847,6 +940,8 @@ impl fmt::Display for Tally {
             (self.cut_off, "dropped by cuts"),
             (self.cuts, "cuts"),
             (self.pauses, "pauses"),
+            (self.restarts, "restarts with nothing remembered"),
+            (self.gone, "values died with the only node that held them"),
             (self.retransmitted, "retransmitted"),
             (self.steps, "steps, safety checked after each"),
         ] {

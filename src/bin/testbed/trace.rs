@@ -226,7 +226,7 @@ impl Stage {
         }
         let words = format!("n{dest} gets {what}{}", self.news(dest, &packet.segment));
         self.line(tone(&packet.segment), &[(src, '|'), (dest, '*')], &words);
-        self.asked = packet.segment.gap;
+        self.asked = packet.segment.probe;
         self.tell(dest, &packet.line, Some(src));
     }
 
@@ -283,8 +283,8 @@ impl Stage {
                 Event::Healthy { peer } => {
                     format!("{peer} has acknowledged something new: it is healthy again")
                 }
-                Event::Gap { missing, came, .. } => {
-                    format!("that begins at {came}, but {missing} is next: asks for it")
+                Event::Hole { missing, .. } => {
+                    format!("{missing} is still missing: asks for it")
                 }
                 Event::Resent { peer, offset, .. } => {
                     let next = self.next_try(node, &peer);
@@ -315,7 +315,7 @@ impl Stage {
         };
         let (dest, segment) = (packet.dest, &packet.segment);
         self.messages += 1;
-        let alone = segment.items.is_empty() && !segment.gap;
+        let alone = segment.items.is_empty() && segment.missing.is_empty();
         let why = match self.asked {
             _ if !alone => "",
             true => ": it was asked to answer at once",
@@ -362,9 +362,10 @@ fn what(segment: &Segment<i64>) -> String {
         offset,
         items,
         ack,
-        gap,
+        probe,
+        ..
     } = segment;
-    let asking = if *gap { ", gap" } else { "" };
+    let asking = if *probe { ", probe" } else { "" };
     if items.is_empty() {
         return format!("ack {ack}{asking}");
     }

@@ -1,0 +1,133 @@
+//! How long an answer takes: the estimate of RFC 6298, from the acks' own word.
+//!
+//! An ack says how long its sender [held](crate::link::Segment::held) it back, as in
+//! QUIC (RFC 9000, 13.2.5). What is left of the time since the acknowledged items
+//! were sent is one sample of the round trip. Items that were sent twice give none:
+//! nobody can tell which of the two was acknowledged (*Karn's rule*, RFC 6298, 3).
+
+use std::time::Duration;
+
+/// What a round trip is taken for before the first sample.
+///
+/// Unit: time. RFC 6298, 2.1: long enough for any network that answers at all, or
+/// the first items of each link would be sent twice.
+const INITIAL: Duration = Duration::from_secs(1);
+
+/// What part of the first sample its deviation is taken for.
+///
+/// Unit: a fraction's denominator. RFC 6298 has 2, since its timeout is all that
+/// protects from sending twice. Here an ack delay of a second comes on top of each
+/// timeout, and a high guess would hide losses for the first seconds.
+const UNSURE: u32 = 16;
+
+/// The least spread that is reckoned with.
+///
+/// Unit: time. RFC 6298 calls it the clock's granularity: here it is what a busy
+/// machine adds to an even network now and then.
+pub const GRANULARITY: Duration = Duration::from_millis(10);
+
+/// The measured round trip of one link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RoundTrip {
+    sampled: bool,
+    bounded: bool,
+    smoothed: Duration,
+    variance: Duration,
+}
+
+impl RoundTrip {
+    /// Nothing measured yet.
+    pub fn new() -> RoundTrip {
+        RoundTrip {
+            sampled: false,
+            bounded: false,
+            smoothed: INITIAL,
+            variance: INITIAL / UNSURE,
+        }
+    }
+
+    /// One round trip took this long (RFC 6298, 2.2 and 2.3).
+    pub fn sample(&mut self, time: Duration) {
+        if !self.sampled {
+            self.sampled = true;
+            (self.smoothed, self.variance) = (time, time / UNSURE);
+            return;
+        }
+        let deviation = self.smoothed.abs_diff(time);
+        self.variance = self.variance * 3 / 4 + deviation / 4;
+        self.smoothed = self.smoothed * 7 / 8 + time / 8;
+    }
+
+    /// A round trip took this long at most: all that items say that were sent more
+    /// than once. The least of such bounds counts while nothing is measured, and keeps
+    /// a slow network's first items from being sent again and again.
+    pub fn at_most(&mut self, time: Duration) {
+        if !self.sampled {
+            let known = std::mem::replace(&mut self.bounded, true);
+            let bound = if known { self.smoothed.min(time) } else { time };
+            self.smoothed = bound.max(INITIAL);
+        }
+    }
+
+    /// The smoothed round trip; a second before the first sample.
+    pub fn smoothed(&self) -> Duration {
+        self.smoothed
+    }
+
+    /// How far a round trip strays from the smoothed one, with much certainty: four
+    /// times the mean deviation.
+    pub fn spread(&self) -> Duration {
+        (self.variance * 4).max(GRANULARITY)
+    }
+
+    /// What has not come back after this long does not come any more.
+    pub fn longest(&self) -> Duration {
+        self.smoothed + self.spread()
+    }
+
+    /// Whether there was a sample.
+    pub fn is_measured(&self) -> bool {
+        self.sampled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn the_first_sample_is_believed_and_the_following_ones_are_smoothed() {
+        let mut trip = RoundTrip::new();
+        assert_eq!((trip.smoothed(), trip.is_measured()), (ms(1000), false));
+        trip.sample(ms(200));
+        assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
+        trip.sample(ms(280));
+        assert_eq!((trip.smoothed(), trip.spread()), (Duration::from_micros(210_000), Duration::from_micros(117_500)));
+    }
+
+    #[test]
+    fn an_even_network_leaves_no_spread_but_the_machines() {
+        let mut trip = RoundTrip::new();
+        (0..50).for_each(|_| trip.sample(ms(200)));
+        assert_eq!(trip.longest(), ms(210));
+    }
+
+    #[test]
+    fn an_upper_bound_counts_until_something_is_measured() {
+        let mut trip = RoundTrip::new();
+        trip.at_most(ms(4500));
+        assert_eq!(trip.smoothed(), ms(4500));
+        trip.at_most(ms(9000));
+        trip.at_most(ms(4200));
+        assert_eq!(trip.smoothed(), ms(4200), "the least one");
+        trip.at_most(ms(10));
+        assert_eq!(trip.smoothed(), ms(1000), "but not below the first guess");
+        trip.sample(ms(4000));
+        trip.at_most(ms(9000));
+        assert_eq!(trip.smoothed(), ms(4000));
+    }
+}

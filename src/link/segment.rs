@@ -1,0 +1,164 @@
+//! What goes over the wire between two neighbours.
+//!
+//! ```text
+//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"held":40}
+//! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"held":12}
+//! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":94,"held":3,"missing":[[94,97],[99,99]],"probe":true}
+//! {"type":"sync","epoch":17,"peer":0,"offset":0,"have":[[0,812],[815,900]],"probe":true}
+//! ```
+
+use crate::json::{self, Json, Object};
+use crate::link::Range;
+use crate::message::Fields;
+use crate::workload::Item;
+
+/// A delta, or an ack alone if it has no items.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Segment<I> {
+    /// The sender's incarnation; from 1 on.
+    pub epoch: u64,
+    /// The receiver's, as far as the sender knows; 0: not yet.
+    pub peer: u64,
+    /// The place of the first item in the sender's stream; without items, where
+    /// that stream stands.
+    pub offset: u64,
+    /// The items.
+    pub items: Vec<I>,
+    /// Everything below this offset of the receiver's stream has arrived.
+    pub ack: u64,
+    /// How long the sender sat on the newest thing that it acknowledges. Unit:
+    /// milliseconds, rounded down.
+    pub held: u64,
+    /// Holes in the receiver's stream, to be sent again. Left out when empty.
+    pub missing: Vec<Range>,
+    /// Asks for an answer at once. Left out when false.
+    pub probe: bool,
+}
+
+impl<I> Segment<I> {
+    /// Its name on the wire.
+    pub fn kind(&self) -> &'static str {
+        if self.items.is_empty() {
+            "ack"
+        } else {
+            "delta"
+        }
+    }
+}
+
+impl<I: Item> Segment<I> {
+    /// Reads the body of a `delta`, or of an `ack`, which is one without items.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which field is wrong.
+    pub fn read(kind: &str, body: Fields<'_>) -> Result<Segment<I>, String> {
+        Ok(Segment {
+            epoch: epoch(body)?,
+            peer: body.count("peer")?,
+            offset: body.count("offset")?,
+            items: match kind {
+                "delta" => body.list("values", I::WHAT, I::read)?,
+                _ => Vec::new(),
+            },
+            ack: body.count("ack")?,
+            held: body.count("held")?,
+            missing: match body.0.get("missing") {
+                Some(_) => {
+                    body.list("missing", "a pair of offsets, the smaller one first", range)?
+                }
+                None => Vec::new(),
+            },
+            probe: body.flag("probe")?,
+        })
+    }
+
+    /// Writes the body.
+    pub fn write(&self, body: &mut Object<'_>) {
+        body.word("type", self.kind());
+        body.int("epoch", self.epoch as i64);
+        body.int("peer", self.peer as i64);
+        body.int("offset", self.offset as i64);
+        if !self.items.is_empty() {
+            body.list("values", &self.items, I::write);
+        }
+        body.int("ack", self.ack as i64);
+        body.int("held", self.held as i64);
+        if !self.missing.is_empty() {
+            body.list("missing", &self.missing, |(first, last), out| {
+                json::list(out, [*first as i64, *last as i64], json::encode_int);
+            });
+        }
+        if self.probe {
+            body.value("probe", &Json::Bool(true));
+        }
+    }
+}
+
+/// The header of a digest; what the sender holds follows as `have`, in the words of
+/// the workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sync {
+    /// The sender's incarnation; from 1 on.
+    pub epoch: u64,
+    /// The receiver's, as far as the sender knows; 0: not yet.
+    pub peer: u64,
+    /// Where the sender's stream begins for this receiver.
+    pub offset: u64,
+    /// One past the last offset that it has queued for this receiver: with all that
+    /// the receiver lacks. Left out as long as the sender does not know that.
+    pub end: Option<u64>,
+    /// Asks for the receiver's digest, and its `end`. Left out when false.
+    pub probe: bool,
+}
+
+impl Sync {
+    /// Reads the body of a `sync`, `have` excepted.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which field is wrong.
+    pub fn read(body: Fields<'_>) -> Result<Sync, String> {
+        Ok(Sync {
+            epoch: epoch(body)?,
+            peer: body.count("peer")?,
+            offset: body.count("offset")?,
+            end: match body.0.get("end") {
+                Some(_) => Some(body.count("end")?),
+                None => None,
+            },
+            probe: body.flag("probe")?,
+        })
+    }
+
+    /// Writes the body; `have` appends the digest.
+    pub fn write(&self, body: &mut Object<'_>, have: impl FnOnce(&mut Vec<u8>)) {
+        body.word("type", "sync");
+        body.int("epoch", self.epoch as i64);
+        body.int("peer", self.peer as i64);
+        body.int("offset", self.offset as i64);
+        if let Some(end) = self.end {
+            body.int("end", end as i64);
+        }
+        have(body.field("have"));
+        if self.probe {
+            body.value("probe", &Json::Bool(true));
+        }
+    }
+}
+
+fn epoch(body: Fields<'_>) -> Result<u64, String> {
+    match body.count("epoch")? {
+        0 => Err("epoch must be an integer of at least 1".into()),
+        epoch => Ok(epoch),
+    }
+}
+
+fn range(json: &Json<'_>) -> Option<Range> {
+    match json.as_array()? {
+        [Json::Int(first), Json::Int(last)] if 0 <= *first && first <= last => {
+            Some((*first as u64, *last as u64))
+        }
+        _ => None,
+    }
+}
