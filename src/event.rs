@@ -105,6 +105,20 @@ pub enum Event {
         /// The neighbour.
         peer: String,
     },
+    /// The network takes longer than the promise: all departs at once.
+    PromiseBroken {
+        /// The promise. Unit: milliseconds.
+        within: u64,
+        /// The longest round trip that was measured. Unit: milliseconds.
+        network: u64,
+    },
+    /// The network leaves something of the promise again.
+    PromiseKept {
+        /// The promise. Unit: milliseconds.
+        within: u64,
+        /// The longest round trip that was measured. Unit: milliseconds.
+        network: u64,
+    },
     /// A message came late, from a neighbour's incarnation that is over.
     FromThePast {
         /// The neighbour.
@@ -149,8 +163,12 @@ impl Event {
             Event::Refused { .. }
             | Event::Ignored { .. }
             | Event::Dropped { .. }
-            | Event::Suspect { .. } => Level::Warn,
-            Event::Init { .. } | Event::Healthy { .. } | Event::Restarted { .. } => Level::Info,
+            | Event::Suspect { .. }
+            | Event::PromiseBroken { .. } => Level::Warn,
+            Event::Init { .. }
+            | Event::Healthy { .. }
+            | Event::Restarted { .. }
+            | Event::PromiseKept { .. } => Level::Info,
             Event::FromThePast { .. }
             | Event::Sync { .. }
             | Event::Hole { .. }
@@ -199,6 +217,13 @@ impl Display for Event {
             }
             Event::Healthy { peer } => line("healthy", &[("peer", peer)]),
             Event::Restarted { peer } => line("restarted", &[("peer", peer)]),
+            Event::PromiseBroken { within, network } => line(
+                "promise-broken",
+                &[("within", within), ("network", network)],
+            ),
+            Event::PromiseKept { within, network } => {
+                line("promise-kept", &[("within", within), ("network", network)])
+            }
             Event::FromThePast { peer, epoch } => {
                 line("from-the-past", &[("peer", peer), ("epoch", epoch)])
             }

@@ -1,10 +1,10 @@
 //! The neighbours: who hears of what, and when.
 //!
 //! An item that is news goes onto every link but the one that it came from (*split
-//! horizon*), and there waits for its batch to depart. Each direction of the tree
-//! has one batch: the first item that has somewhere to go sets its departure, and
-//! then every link of that direction sends what it has in one delta. What comes
-//! down from the parent was gathered there already, so it departs at once.
+//! horizon*), and there waits for its batch to depart. Each direction of the tree has
+//! one batch: when it departs, every link of that direction sends what it has in one
+//! delta. *When* is the business of the [`timetable`]: as late as the promise allows.
+//! What comes down from the parent was gathered there already, so it departs at once.
 //!
 //! **Good news travels fast.** When a suspect neighbour becomes healthy, both
 //! directions between it and this node are proven: the network has healed, perhaps
@@ -70,15 +70,18 @@
 //! node had everything, though each link's own next try was up to 3 s away.
 //! `./run.sh trace` shows the same with one leaf, message by message.
 
+pub mod timetable;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{Event, Events, Towards};
-use crate::link::{Frame, Link, LinkError, News, Segment, Sync};
+use crate::link::{ACK_DELAY, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync};
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::Item;
+use timetable::{Aim, Timetable};
 
 /// How often a hub with suspect neighbours probes one of them.
 ///
@@ -98,20 +101,27 @@ pub struct Gossip<I> {
     neighbours: Vec<Neighbour<I>>,
     /// Name -> index in `neighbours`.
     index: BTreeMap<String, usize>,
-    /// How long a batch gathers towards the parent, and towards the children.
-    gather: (Duration, Duration),
     /// When the batch towards the parent departs, if there is one.
     up_at: Option<Instant>,
-    /// When the batch towards the children departs, if there is one.
-    down_at: Option<Instant>,
+    /// When the parent departs, as far as it says.
+    aim: Aim,
+    /// When the batch towards the children departs.
+    timetable: Timetable,
+    /// Whether the network leaves less than the promise, and that was said.
+    short: bool,
     /// Since the last end of a turn a link may have something to say.
     touched: bool,
-    /// When neighbours are greeted that were never heard of; `None`: it is done.
-    greet_at: Option<Instant>,
+    /// When neighbours are greeted, and whether for the first time; `None`: it is done.
+    greet_at: Option<(Instant, bool)>,
+    /// How long after the first greeting the second one is: until then each end of a
+    /// link in use has spoken twice, be it by delayed acks.
+    second_greeting: Duration,
     /// Whether this incarnation holds all that one of its neighbours held.
     caught_up: bool,
     /// The neighbour with whom it catches up now, and until when that one may be silent.
     source: Option<(usize, Instant)>,
+    /// Sources in a row that said nothing.
+    silent_sources: u32,
     /// When the next suspect is probed. Hubs only.
     probe_at: Option<Instant>,
     /// Where the search for the next suspect begins.
@@ -158,8 +168,21 @@ impl<I: Item> Gossip<I> {
         let neighbour = |position: usize, is_parent| Neighbour {
             id: ids[position].clone(),
             is_parent,
-            link: Link::new(config.epoch, ((own as u64) << 32) | position as u64),
+            link: Link::new(
+                config.epoch,
+                ACK_DELAY + config.within,
+                ((own as u64) << 32) | position as u64,
+            ),
         };
+        // The root gathers for all; between two leaves of other hubs are two of them.
+        let trips = if hubs.min(ids.len()) > 1 { 2 } else { 1 };
+        let rank = place.parent.map_or(0, |parent| {
+            let siblings = tree::place(ids.len(), hubs, parent).children;
+            siblings
+                .iter()
+                .take_while(|sibling| **sibling != own)
+                .count()
+        });
         let parent = place.parent.map(|position| neighbour(position, true));
         let children = place.children.iter();
         let children = children.map(|&position| neighbour(position, false));
@@ -169,15 +192,18 @@ impl<I: Item> Gossip<I> {
             index: named
                 .map(|(index, neighbour)| (neighbour.id.clone(), index))
                 .collect(),
-            greet_at: (!neighbours.is_empty()).then(|| now + GREETING_DELAY),
+            greet_at: (!neighbours.is_empty()).then(|| (now + GREETING_DELAY, true)),
+            second_greeting: (ACK_DELAY + config.within) * 2,
             unasked: neighbours.len(),
             neighbours,
-            gather: (config.up, config.down),
             up_at: None,
-            down_at: None,
+            aim: Aim::new(rank),
+            timetable: Timetable::new(config.within, config.pace, place.children.len(), trips),
+            short: false,
             touched: false,
             caught_up: false,
             source: None,
+            silent_sources: 0,
             probe_at: None,
             probe_next: 0,
             now: Instant::ZERO,
@@ -202,19 +228,23 @@ impl<I: Item> Gossip<I> {
 
     /// Sends an item that is news to all neighbours but `from`, who brought it.
     pub fn spread(&mut self, now: Instant, item: &I, from: Option<usize>) {
-        let (up, down) = self.gather;
         let from_parent = from.is_some_and(|index| self.neighbours[index].is_parent);
+        let mut goes_down = false;
         for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
             if Some(index) == from || !neighbour.link.push(item.clone()) {
                 continue;
             }
             self.touched = true;
             if neighbour.is_parent {
-                self.up_at.get_or_insert(now + up);
-            } else if from_parent {
-                self.down_at = Some(now);
+                self.up_at.get_or_insert_with(|| self.aim.due(now));
             } else {
-                self.down_at.get_or_insert(now + down);
+                goes_down = true;
+            }
+        }
+        if goes_down {
+            self.timetable.item(now);
+            if from_parent {
+                self.timetable.hurry(now);
             }
         }
     }
@@ -245,7 +275,27 @@ impl<I: Item> Gossip<I> {
             return Ok(None);
         };
         self.take_note(now, from, news, events);
+        if self.neighbours[from].is_parent {
+            self.hear_parent(now, from, segment, news);
+        }
         Ok(Some(from))
+    }
+
+    /// What the parent says of its departures.
+    fn hear_parent(&mut self, now: Instant, parent: usize, segment: &Segment<I>, news: News) {
+        if news.acked {
+            self.aim.held(Duration::from_millis(segment.held));
+        }
+        if segment.items.is_empty() {
+            return;
+        }
+        let ms = Duration::from_millis;
+        let announces = segment.next.map(|(next, every)| (ms(next), ms(every)));
+        let trip = self.neighbours[parent].link.round_trip();
+        self.aim.hear(now, announces, trip);
+        if let Some(up_at) = &mut self.up_at {
+            *up_at = self.aim.due(now).min(*up_at);
+        }
     }
 
     /// A digest came from `src`. Gives the sender's index if the caller must
@@ -311,6 +361,7 @@ impl<I: Item> Gossip<I> {
             untouched.for_each(|neighbour| neighbour.link.ask());
         }
         if self.source.is_some_and(|(source, _)| source == from) {
+            self.silent_sources = 0;
             self.source = Some((from, now + self.neighbours[from].link.patience()));
         }
     }
@@ -334,21 +385,31 @@ impl<I: Item> Gossip<I> {
         let next = order
             .filter(|&index| self.neighbours[index].link.wants_sync())
             .min_by_key(|&index| self.neighbours[index].link.epochs().1 == 0);
+        self.silent_sources = self.silent_sources.saturating_add(1);
+        let patience = 1 << self.silent_sources.min(10);
         self.source = next.map(|index| {
             let link = &mut self.neighbours[index].link;
             link.catch_up();
-            (index, now + link.patience())
+            // A digest may be long, and the neighbour dead.
+            (index, now + (link.patience() * patience).min(BACKOFF_CAP))
         });
     }
 
-    /// The first second is over: whoever was not heard of is greeted. If traffic came
-    /// and went on all links, and nobody knew a former life, this is a fresh start.
-    fn greet(&mut self) {
+    /// Greets whoever was not heard of at the first time, and at the second one whoever
+    /// does not know this incarnation. What is in flight to it will bring an answer.
+    fn greet(&mut self, now: Instant, first: bool) {
         for neighbour in &mut self.neighbours {
-            if neighbour.link.is_untouched() {
-                neighbour.link.ask();
+            let link = &mut neighbour.link;
+            let unmet = !first && !link.is_met() && link.unacked() == 0 && !link.is_asking();
+            if link.is_untouched() || unmet {
+                link.ask();
             }
         }
+        if first && self.neighbours.iter().any(|n| !n.link.is_met()) {
+            self.greet_at = Some((now + self.second_greeting, false));
+        }
+        // If traffic came and went on all links, and nobody knew a former life, this is
+        // a fresh start.
         self.caught_up |= self.neighbours.iter().all(|n| !n.link.wants_sync());
     }
 
@@ -360,10 +421,15 @@ impl<I: Item> Gossip<I> {
         }
         self.touched = false;
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
-        if due(&mut self.greet_at) {
-            self.greet();
+        if let Some((_, first)) = self.greet_at.take_if(|(at, _)| *at <= now) {
+            self.greet(now, first);
         }
-        let (up, down) = (due(&mut self.up_at), due(&mut self.down_at));
+        let up = due(&mut self.up_at);
+        let down = self.timetable.due().is_some_and(|at| at <= now);
+        if down {
+            self.timetable.depart(now, self.network());
+            self.say_if_short(events);
+        }
         for (departs, towards) in [(up, Towards::Hub), (down, Towards::Leaves)] {
             if departs {
                 events.push(Event::Departs { towards });
@@ -393,18 +459,56 @@ impl<I: Item> Gossip<I> {
         (self.unasked, self.now) = (0, now);
     }
 
+    /// The longest round trip to a neighbour, and how far one strays; `None`: none was
+    /// measured yet.
+    fn network(&self) -> Option<(Duration, Duration)> {
+        let trips = self.neighbours.iter().map(|n| n.link.round_trip());
+        let trips = trips.filter(|trip| trip.is_measured());
+        trips.fold(None, |longest, trip| {
+            let (peak, strays) = longest.unwrap_or_default();
+            Some((trip.peak().max(peak), trip.strays().max(strays)))
+        })
+    }
+
+    /// Says once that the network takes more than the promise, and once that it does
+    /// not any more.
+    fn say_if_short(&mut self, events: &mut Events) {
+        if self.timetable.is_kept() == self.short {
+            self.short = !self.short;
+            let within = self.timetable.within().as_millis() as u64;
+            let network = self.network().unwrap_or_default().0.as_millis() as u64;
+            events.push(match self.short {
+                true => Event::PromiseBroken { within, network },
+                false => Event::PromiseKept { within, network },
+            });
+        }
+    }
+
+    /// What a delta to a child tells of the next departure.
+    fn announce(&self) -> Option<(u64, u64)> {
+        let announced = match self.parent() {
+            Some(_) => self.aim.announce(self.now),
+            None => self.timetable.announce(self.now),
+        };
+        announced.map(|(next, every)| (next.as_millis() as u64, every.as_millis() as u64))
+    }
+
     /// The next frame to send, and to whom.
     pub fn poll_transmit(&mut self, events: &mut Events) -> Option<(&str, Frame<I>)> {
+        let next = self.announce();
         while let Some(neighbour) = self.neighbours.get_mut(self.unasked) {
             let link = &mut neighbour.link;
             let may_sync = self.caught_up || self.source.is_some_and(|(s, _)| s == self.unasked);
             let stats = link.stats();
-            let Some(frame) = link.poll_transmit(self.now, may_sync) else {
+            let Some(mut frame) = link.poll_transmit(self.now, may_sync) else {
                 self.unasked += 1;
                 continue;
             };
             let peer = || neighbour.id.clone();
-            if let Frame::Segment(segment) = &frame {
+            if let Frame::Segment(segment) = &mut frame {
+                if !neighbour.is_parent && !segment.items.is_empty() {
+                    segment.next = next;
+                }
                 if link.stats().retransmitted > stats.retransmitted {
                     events.push(Event::Resent {
                         peer: peer(),
@@ -436,9 +540,9 @@ impl<I: Item> Gossip<I> {
             .map(|(_, until)| until);
         let own = [
             self.up_at,
-            self.down_at,
+            self.timetable.due(),
             self.probe_at,
-            self.greet_at,
+            self.greet_at.map(|(at, _)| at),
             source,
         ];
         let links = self.neighbours.iter().map(|n| n.link.poll_timeout());

@@ -22,7 +22,7 @@
 //!
 //! **Acks** are *cumulative*: "I have everything below this offset." Each segment
 //! carries one (*piggybacked*); only when nothing else went that way for the
-//! [ack delay](ACK_DELAY) is one sent alone (*delayed ack*, RFC 1122, 4.2.3.2). What
+//! *ack delay* is one sent alone (*delayed ack*, RFC 1122, 4.2.3.2). What
 //! arrives out of order is counted at once ([`Incoming`]), and the
 //! holes are named in `missing`, so nothing is sent twice but what was lost.
 //!
@@ -68,7 +68,7 @@ use std::time::Duration;
 use crate::time::Instant;
 use incoming::Incoming;
 pub use incoming::Range;
-pub use round_trip::RoundTrip;
+pub use round_trip::{INITIAL, RoundTrip};
 pub use segment::{Segment, Sync};
 
 /// The most items in one segment.
@@ -85,7 +85,8 @@ pub const MAX_ITEMS: usize = 1024;
 /// further ahead than this cannot have been sent.
 pub const WINDOW: u64 = 16 * MAX_ITEMS as u64;
 
-/// How long an ack may wait for a delta to ride on.
+/// How long an ack may wait for a delta to ride on, the period of the timetable
+/// excepted.
 ///
 /// Unit: time. A leaf of 25 with 100 operations a second sends two values a second,
 /// so most acks find a ride within one. It delays nothing but the sender's notice
@@ -231,6 +232,8 @@ pub struct News {
     pub healthy: bool,
     /// The neighbour has started anew.
     pub restarted: bool,
+    /// Something new was acknowledged.
+    pub acked: bool,
 }
 
 /// What a link has to send.
@@ -251,8 +254,12 @@ pub struct Link<I> {
     /// This node's incarnation, and the neighbour's; 0: not known yet.
     epoch: u64,
     peer: u64,
+    /// How long an ack may wait for a ride, at both ends.
+    ack_delay: Duration,
     /// Makes this link's jitter differ from its siblings'.
     jitter: u64,
+    /// The neighbour has named this incarnation.
+    met: bool,
 
     // Anti-entropy.
     /// The neighbour's digest is wanted. Until it comes nothing is queued: it will
@@ -289,8 +296,6 @@ pub struct Link<I> {
 
     // The incoming stream.
     incoming: Incoming,
-    /// Whether anything of it was believed: then offsets far ahead make no sense.
-    begun: bool,
     /// When the newest of what the next ack acknowledges arrived.
     arrived_at: Option<Instant>,
     /// Items that arrived since an ack was last sent.
@@ -303,14 +308,16 @@ pub struct Link<I> {
 }
 
 impl<I: Clone> Link<I> {
-    /// A link on which nothing has been sent, in incarnation `epoch` (from 1 on).
-    /// `jitter` should differ from link to link, so that not all of them try again
+    /// A link on which nothing has been sent, in incarnation `epoch` (from 1 on). Both
+    /// ends hold an ack back for `ack_delay` at most. `jitter` should differ from link to link, so that not all of them try again
     /// in the same moment.
-    pub fn new(epoch: u64, jitter: u64) -> Link<I> {
+    pub fn new(epoch: u64, ack_delay: Duration, jitter: u64) -> Link<I> {
         Link {
             epoch,
             peer: 0,
+            ack_delay,
             jitter,
+            met: false,
             asking: false,
             sync_due: false,
             wants_level: false,
@@ -328,7 +335,6 @@ impl<I: Clone> Link<I> {
             probed_at: None,
             trip: RoundTrip::new(),
             incoming: Incoming::default(),
-            begun: false,
             arrived_at: None,
             unreported: 0,
             ack_at: None,
@@ -424,6 +430,12 @@ impl<I: Clone> Link<I> {
         self.asking
     }
 
+    /// Whether the neighbour knows this incarnation. One that does not may have spoken
+    /// to whoever is there, or to a former one, long ago.
+    pub fn is_met(&self) -> bool {
+        self.met
+    }
+
     /// Whether nothing was ever sent or heard.
     pub fn is_untouched(&self) -> bool {
         self.peer == 0 && self.nxt == 0 && !self.asking
@@ -434,9 +446,9 @@ impl<I: Clone> Link<I> {
         self.level.is_some_and(|level| self.received() >= level)
     }
 
-    /// Whether it has a digest to send.
+    /// Whether it has a digest to send, or waits for one: that may have been lost.
     pub fn wants_sync(&self) -> bool {
-        self.sync_due || self.asking
+        self.sync_due || self.asking || self.wants_level
     }
 
     /// Tells the neighbour what this node holds, and asks how far its stream goes
@@ -464,8 +476,12 @@ impl<I: Clone> Link<I> {
         }
         let mut news = self.recognise(sync.epoch, sync.peer);
         self.stats.received += 1;
+        let received = self.received();
         self.incoming.begin(sync.offset);
-        self.begun = true;
+        if self.received() > received.max(sync.offset) {
+            // What had come before we knew where it begins can be acknowledged now.
+            self.ack_due = true;
+        }
         self.sync_due |= sync.probe;
         if sync.peer == self.epoch && sync.end.is_some() {
             (self.level, self.wants_level) = (sync.end, false);
@@ -495,14 +511,16 @@ impl<I: Clone> Link<I> {
         if restarted {
             self.ask();
             self.incoming = Incoming::default();
-            (self.begun, self.arrived_at, self.unreported) = (false, None, 0);
+            (self.arrived_at, self.unreported) = (None, 0);
             (self.ack_at, self.ack_due) = (None, false);
         }
         self.peer = epoch;
+        self.met |= peer == self.epoch;
         News {
             former_life,
             restarted,
             healthy: false,
+            acked: false,
         }
     }
 
@@ -525,17 +543,19 @@ impl<I: Clone> Link<I> {
         let mut news = self.recognise(segment.epoch, segment.peer);
         self.stats.received += 1;
         if for_us && !news.restarted {
+            news.acked = segment.ack > self.una;
             news.healthy = self.handle_ack(now, segment);
+            // It does not know where this stream begins: the sync that told it was
+            // lost.
+            self.sync_due |= segment.ack < self.base && !self.asking;
         }
         if self.is_suspect() {
             // A sign of life, maybe of one direction only: this link is tried.
             self.probe(now);
         }
         if end <= self.received().saturating_add(WINDOW) {
-            self.begun = true;
             self.handle_items(now, segment, end);
         }
-        // Else where our part of its stream begins is yet to come, in a sync.
         if news.former_life {
             // Tells the sender who is here now.
             self.ack_at = Some(now);
@@ -552,11 +572,11 @@ impl<I: Clone> Link<I> {
             let (ack, nxt) = (segment.ack, self.nxt);
             return Err(LinkError::AckBeyondSent { ack, nxt });
         }
-        // A new incarnation's stream has nothing to do with the former one's.
-        let goes_on = epoch == peer;
-        let received = if goes_on { self.received() } else { 0 };
-        let begun = goes_on && self.begun;
-        if end > received.saturating_add(WINDOW) && (begun || segment.peer == 0) {
+        // A new incarnation's stream has nothing to do with the former one's. And
+        // where this node's part of a stream begins may be yet to come, in a sync.
+        let received = if epoch == peer { self.received() } else { 0 };
+        let asks = self.asking || (peer == 0 && segment.peer != 0 && !for_us);
+        if end > received.saturating_add(WINDOW) && !asks {
             return Err(LinkError::BeyondWindow { end, received });
         }
         Ok(())
@@ -656,7 +676,7 @@ impl<I: Clone> Link<I> {
         }
         if new > 0 {
             self.unreported += new;
-            self.ack_at.get_or_insert(now + ACK_DELAY);
+            self.ack_at.get_or_insert(now + self.ack_delay);
         }
         let repeated = new == 0 && !segment.items.is_empty();
         self.stats.duplicates += u64::from(repeated);
@@ -856,6 +876,7 @@ impl<I: Clone> Link<I> {
                 .collect(),
             ack: self.received(),
             held: held.as_millis() as u64,
+            next: None,
             missing,
             probe: false,
         }
@@ -866,7 +887,13 @@ impl<I: Clone> Link<I> {
     /// to the cap. Of a backoff up to a quarter is taken off, a different part for
     /// each link and try.
     fn timeout(&self) -> Duration {
-        let timeout = self.trip.longest() + ACK_DELAY;
+        // A digest is answered at once.
+        let delay = if self.asking {
+            Duration::ZERO
+        } else {
+            self.ack_delay
+        };
+        let timeout = self.trip.longest() + delay;
         if self.timeouts == 0 {
             let backoff = if self.trip.is_measured() {
                 self.backoff

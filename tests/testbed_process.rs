@@ -252,7 +252,10 @@ fn a_program_that_is_not_there_is_named() {
 fn wrong_usage_ends_with_2_and_says_what_is_right() {
     for (args, part) in [
         ("efficient --loss 7", "--loss takes a number from 0 to 1"),
-        ("efficient -- --retry-ms 1", "must be more than --ack-ms"),
+        (
+            "efficient -- --within-ms x",
+            "--within-ms takes a whole number",
+        ),
         ("fly", "unknown command 'fly'"),
     ] {
         let output = run("usage", args);

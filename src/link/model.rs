@@ -1,1 +1,728 @@
+//! Every interleaving of one small link: a model checker over real [`Link`]s.
+//!
+//! Two ends, an item or two each way, a network that may deliver what is under way
+//! in any order, drop and duplicate some of it, timers that fire at any moment, and
+//! ends that start anew in the middle of it, with their memory or without, while
+//! messages of their former life are still under way. A breadth-first search visits
+//! every state that can be reached within the [`Bounds`]. Nothing is sampled.
+//!
+//! *Time* has no place in the search. A running timer may fire next, whatever its
+//! deadline. Where a link looks at an age, both answers are tried: a message finds
+//! either none, the first ones or all of the flights older than a round trip, and
+//! the last probe as long ago ([`Step::Deliver`]). That only adds behaviours, so
+//! what holds here holds under any clock. States that differ in counters, deadlines
+//! or measured times alone are the same state.
+//!
+//! What a node adds to its links is here as it is in [`crate::gossip`] with a single
+//! neighbour: the greeting, the source of a node that catches up, its patience.
+//!
+//! In each state:
+//! - whatever one end holds, the other one holds too, or it waits in the queue; but
+//!   for what it does not know to be over (the other's former life), and as long as
+//!   it waits for the other's digest. So an item is lost only with its last holder;
+//! - no ack is ahead of what was received, and what was received is below what was
+//!   sent; the same offset has the same item;
+//! - the marks are in order, and a timer runs whenever an answer is awaited;
+//! - a link refuses nothing that a link sent, but for voices from the past.
+//!
+//! From each state a network without further faults leads to an end where both sides
+//! hold the same, all is acknowledged and quiet.
+//!
+//! If any of this does not hold, the shortest way there is printed.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::*;
+
+/// How far the search goes.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Items that each end sends. At most 4, since both ends' share a byte.
+    items: [u8; 2],
+    /// How often each end starts anew.
+    restarts: [u8; 2],
+    /// Messages that the network may drop.
+    drops: u8,
+    /// Messages that the network may duplicate.
+    duplicates: u8,
+    /// How often a retransmission timer may fire while messages are under way. With
+    /// none under way it may fire at any time: a timeout is longer than a round trip,
+    /// so the early ones are the exception, and each doubles the states.
+    early: u8,
+    /// The most messages under way at once, both directions together: two are enough
+    /// for any of them to overtake another. What would send more waits.
+    under_way: usize,
+    /// Whether an item waits in its batch until that departs, a step of its own.
+    batches: bool,
+}
+
+/// More steps than this from a state to quiet would be a loop.
+const MAX_STEPS: usize = 200;
+
+/// As many steps of a way that does not end well are told.
+const TOLD_STEPS: usize = 12;
+
+/// The moment at which everything happens, so long after zero that whatever happened
+/// there is older than any round trip.
+const NOW: Instant = Instant::from_millis(3_600_000);
+
+/// When a timer is due that runs.
+const LATER: Instant = Instant::from_millis(3_601_000);
+
+/// After any deadline.
+const LAST: Instant = Instant::from_micros(u64::MAX);
+
+/// The other end's items have this bit: an end calls its own ones 0 to 3, so that a
+/// state and its mirror image look the same.
+const OTHERS: u8 = 4;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Message {
+    Segment(Segment<u8>),
+    Sync(Sync, u8),
+}
+
+/// One node, with its link and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct End {
+    link: Link<u8>,
+    /// Items that may still be pushed, and restarts to come.
+    items: u8,
+    restarts: u8,
+    /// The next item to push.
+    next: u8,
+    /// The items that it holds, as bits.
+    have: u8,
+    /// As in [`crate::gossip`]: the greeting is to come; all is here that a
+    /// neighbour held; the neighbour is the source of what is not.
+    greets: bool,
+    caught_up: bool,
+    source: bool,
+    /// What is under way from here.
+    outbox: Vec<Message>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    ends: [End; 2],
+    drops: u8,
+    duplicates: u8,
+    early: u8,
+    /// What a link refused that it must not.
+    refused: Option<&'static str>,
+}
+
+/// What may happen next, and to which end.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// An item comes from a client.
+    Push(usize),
+    /// The batch departs.
+    Depart(usize),
+    /// The ack delay is over.
+    Ack(usize),
+    /// The holes are older than the reordering.
+    Hole(usize),
+    /// The retransmission timeout is over.
+    Retry(usize),
+    /// The first second is over.
+    Greet(usize),
+    /// Its source was silent for too long.
+    Impatient(usize),
+    /// A process ends and the next one starts.
+    Restart { end: usize, memory: bool },
+    /// A message arrives at the other end, where the first `old` flights are older
+    /// than a round trip, and so is the last probe if there is such a flight at all.
+    Deliver {
+        src: usize,
+        index: usize,
+        old: usize,
+    },
+    /// The network loses a message.
+    Drop { src: usize, index: usize },
+    /// The network repeats a message.
+    Duplicate { src: usize, index: usize },
+}
+
+fn items(bits: u8) -> impl Iterator<Item = u8> {
+    (0..8).filter(move |item| bits & 1 << item != 0)
+}
+
+impl End {
+    fn new(items: u8, restarts: u8) -> End {
+        End {
+            link: Link::new(1, ACK_DELAY, 0),
+            items,
+            restarts,
+            next: 0,
+            have: 0,
+            greets: false,
+            caught_up: true,
+            source: false,
+            outbox: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, departs: bool) {
+        self.have |= 1 << self.next;
+        self.link.push(self.next);
+        self.next += 1;
+        self.items -= 1;
+        if departs {
+            self.link.release();
+        }
+    }
+
+    fn greet(&mut self) {
+        // What is in flight will bring an answer, sooner or later.
+        if self.link.is_met() || self.link.is_asking() {
+            self.greets = false;
+        } else if self.link.nxt == self.link.una {
+            self.greets = false;
+            self.link.ask();
+        }
+        self.caught_up |= !self.link.wants_sync();
+    }
+
+    fn restart(&mut self, memory: bool) {
+        self.restarts -= 1;
+        self.link = Link::new(self.link.epoch + 1, ACK_DELAY, 0);
+        (self.caught_up, self.source, self.greets) = (false, false, !memory);
+        if memory {
+            self.link.ask();
+        } else {
+            self.have = 0;
+        }
+    }
+
+    /// Gives why it refused the message though it must not.
+    fn handle(&mut self, message: Message) -> Option<&'static str> {
+        let result = match message {
+            Message::Segment(segment) => self.link.handle_segment(NOW, &segment).map(|_| {
+                for item in segment.items {
+                    self.have |= 1 << (item ^ OTHERS);
+                }
+            }),
+            Message::Sync(sync, digest) => self.link.handle_sync(&sync).map(|(_, wanted)| {
+                self.caught_up |= self.link.is_level();
+                if !self.caught_up && !self.source {
+                    self.link.catch_up();
+                    self.source = true;
+                }
+                if wanted {
+                    self.link.fill(items(self.have & !digest.rotate_left(4)));
+                }
+            }),
+        };
+        match result {
+            Ok(()) | Err(LinkError::FromThePast { .. }) => None,
+            Err(LinkError::AckBeyondSent { .. }) => Some("an ack was refused"),
+            Err(LinkError::BeyondWindow { .. }) => Some("items were refused"),
+        }
+    }
+
+    /// The end of a turn: sends what there is to send.
+    fn settle(&mut self) {
+        self.link.handle_timeout(NOW);
+        self.caught_up |= self.source && self.link.is_level();
+        if !self.caught_up && !self.source && self.link.wants_sync() {
+            self.link.catch_up();
+            self.source = true;
+        }
+        let may_sync = self.caught_up || self.source;
+        while let Some(frame) = self.link.poll_transmit(NOW, may_sync) {
+            self.outbox.push(match frame {
+                Frame::Segment(segment) => Message::Segment(segment),
+                Frame::Sync(sync) => Message::Sync(sync, self.have),
+            });
+        }
+        self.source &= !self.caught_up;
+        self.forget();
+    }
+
+    /// Forgets what makes no difference: times, counts, the order under way.
+    fn forget(&mut self) {
+        self.outbox.sort_unstable();
+        let link = &mut self.link;
+        (link.stats, link.trip) = (LinkStats::default(), RoundTrip::new());
+        (link.timeouts, link.backoff, link.unreported) = (link.timeouts.min(1), 0, 0);
+        (link.arrived_at, link.probed_at) = (None, Some(NOW));
+        for flight in &mut link.flights {
+            (flight.at, flight.first_at) = (NOW, NOW);
+        }
+        // A timer either runs or not.
+        link.ack_at = link.ack_at.map(|_| LATER);
+        link.retry_at = link.retry_at.map(|_| LATER);
+        link.incoming.name(LAST, LATER);
+    }
+
+    /// The first flights and the last probe happened long ago.
+    fn let_age(&mut self, flights: usize) {
+        for flight in self.link.flights.iter_mut().take(flights) {
+            (flight.at, flight.first_at) = (Instant::ZERO, Instant::ZERO);
+        }
+        if flights > 0 {
+            self.link.probed_at = None;
+        }
+    }
+
+    /// What may be old or not when a message comes.
+    fn ages(&self) -> usize {
+        self.link
+            .flights
+            .len()
+            .max(usize::from(self.link.is_suspect()))
+    }
+
+    /// The timers that run, in the order in which they usually fire.
+    fn timers(&self, end: usize) -> impl Iterator<Item = Step> {
+        let link = &self.link;
+        let timers = [
+            (link.released < link.end(), Step::Depart(end)),
+            (link.incoming.due().is_some(), Step::Hole(end)),
+            (link.ack_at.is_some(), Step::Ack(end)),
+            (self.source && !self.caught_up, Step::Impatient(end)),
+            (self.greets, Step::Greet(end)),
+            (link.retry_at.is_some(), Step::Retry(end)),
+        ];
+        timers
+            .into_iter()
+            .filter(|(runs, _)| *runs)
+            .map(|(_, step)| step)
+    }
+}
+
+impl State {
+    fn initial(bounds: Bounds) -> State {
+        let end = |index: usize| End::new(bounds.items[index], bounds.restarts[index]);
+        State {
+            ends: [end(0), end(1)],
+            drops: bounds.drops,
+            duplicates: bounds.duplicates,
+            early: bounds.early,
+            refused: None,
+        }
+    }
+
+    fn under_way(&self) -> usize {
+        self.ends.iter().map(|end| end.outbox.len()).sum()
+    }
+
+    /// The state after a step.
+    fn after(&self, step: Step, bounds: Bounds) -> State {
+        let mut next = self.clone();
+        let ends = &mut next.ends;
+        let end = match step {
+            Step::Push(end) => {
+                ends[end].push(!bounds.batches);
+                end
+            }
+            Step::Depart(end) => {
+                ends[end].link.release();
+                end
+            }
+            Step::Ack(end) => {
+                ends[end].link.ack_at = Some(NOW);
+                end
+            }
+            Step::Hole(end) => {
+                ends[end].link.incoming.name(LAST, NOW);
+                end
+            }
+            Step::Retry(end) => {
+                ends[end].link.retry_at = Some(NOW);
+                next.early = next.early.saturating_sub(u8::from(self.under_way() > 0));
+                end
+            }
+            Step::Greet(end) => {
+                ends[end].greet();
+                end
+            }
+            Step::Impatient(end) => {
+                ends[end].source = false;
+                end
+            }
+            Step::Restart { end, memory } => {
+                ends[end].restart(memory);
+                end
+            }
+            Step::Deliver { src, index, old } => {
+                let message = ends[src].outbox.remove(index);
+                next.deliver(1 - src, message, old);
+                return next;
+            }
+            Step::Drop { src, index } => {
+                ends[src].outbox.remove(index);
+                next.drops -= 1;
+                return next;
+            }
+            Step::Duplicate { src, index } => {
+                let copy = ends[src].outbox[index].clone();
+                ends[src].outbox.insert(index, copy);
+                next.duplicates -= 1;
+                return next;
+            }
+        };
+        next.ends[end].settle();
+        next
+    }
+
+    fn deliver(&mut self, end: usize, message: Message, old: usize) {
+        self.ends[end].let_age(old);
+        self.refused = self.refused.or(self.ends[end].handle(message));
+        self.ends[end].settle();
+    }
+
+    /// Everything that may happen next.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let patient = self.under_way() > 0 && self.early == 0;
+        for (end, at) in self.ends.iter().enumerate() {
+            steps.extend((at.items > 0).then_some(Step::Push(end)));
+            let timers = at.timers(end);
+            steps.extend(timers.filter(|step| !(patient && matches!(step, Step::Retry(_)))));
+            if at.restarts > 0 {
+                steps.extend([true, false].map(|memory| Step::Restart { end, memory }));
+            }
+            for index in 0..at.outbox.len() {
+                let (src, same) = (end, |other: &Message| *other == at.outbox[index]);
+                if at.outbox[..index].iter().any(same) {
+                    // The same message again: the same step.
+                    continue;
+                }
+                let ages = 0..=self.ends[1 - end].ages();
+                steps.extend(ages.map(|old| Step::Deliver { src, index, old }));
+                steps.extend((self.drops > 0).then_some(Step::Drop { src, index }));
+                steps.extend((self.duplicates > 0).then_some(Step::Duplicate { src, index }));
+            }
+        }
+        steps
+    }
+
+    /// What happens next when nothing goes wrong any more: what is under way arrives,
+    /// and then what was sent meanwhile; when nothing is under way, all timers fire.
+    /// `witness` sees each step. `None`: all is quiet.
+    fn faultless(&self, bounds: Bounds, mut witness: impl FnMut(&str, &State)) -> Option<State> {
+        let mut next = self.clone();
+        if self.under_way() == 0 {
+            let ends = self.ends.iter().enumerate();
+            let timers: Vec<_> = ends.flat_map(|(end, at)| at.timers(end)).collect();
+            timers.first()?;
+            for step in timers {
+                next = next.after(step, bounds);
+                witness(&format!("{step:?}"), &next);
+            }
+            return Some(next);
+        }
+        next.ends.iter_mut().for_each(|end| end.outbox.clear());
+        for (src, at) in self.ends.iter().enumerate() {
+            for message in &at.outbox {
+                // A hole is named again and again until what it names is old.
+                let old = match message {
+                    Message::Segment(segment) if !segment.missing.is_empty() => {
+                        next.ends[1 - src].ages()
+                    }
+                    _ => 0,
+                };
+                next.deliver(1 - src, message.clone(), old);
+                witness(&format!("{message:?} comes"), &next);
+            }
+        }
+        Some(next)
+    }
+
+    /// A sentence about what must never be, if it is.
+    fn fault(&self) -> Option<&'static str> {
+        let pairs = [(0, 1), (1, 0)].map(|(a, b)| (&self.ends[a], &self.ends[b]));
+        let fault = pairs.into_iter().find_map(|(a, b)| pair_fault(a, b));
+        fault.or(self.refused)
+    }
+
+    /// The same for a state in which nothing happens any more.
+    fn end_fault(&self) -> Option<&'static str> {
+        let [a, b] = &self.ends;
+        if a.have != b.have.rotate_left(4) {
+            return Some("nothing happens any more, and they do not hold the same");
+        }
+        if !a.link.is_quiet() || !b.link.is_quiet() {
+            return Some("nothing happens any more, and it is not quiet");
+        }
+        None
+    }
+}
+
+/// What is wrong with the stream from `a` to `b`.
+fn pair_fault(a: &End, b: &End) -> Option<&'static str> {
+    let link = &a.link;
+    let present = link.peer == 0 || link.peer == b.link.epoch;
+    let queued = link.queue.iter().fold(0, |bits, item| bits | 1 << item);
+    let there = b.have.rotate_left(4);
+    let mutual = link.peer == b.link.epoch && b.link.peer == link.epoch;
+    let received = b.link.received();
+    let awaited = link.asking || link.is_suspect() || link.nxt > link.una;
+    let rules = [
+        (
+            !present || link.asking || a.have & !(queued | there) == 0,
+            "an item is with one end alone, and it does not know",
+        ),
+        (
+            !mutual || link.una == link.base || link.una <= received,
+            "an ack is ahead of what was received",
+        ),
+        (
+            b.link.peer != link.epoch || received <= link.nxt,
+            "received what was never sent",
+        ),
+        (
+            link.base <= link.una && link.una <= link.nxt && link.nxt <= link.end(),
+            "the marks cross",
+        ),
+        (
+            link.flights.back().map_or(link.una, |flight| flight.end) == link.nxt,
+            "the flights are not what is in flight",
+        ),
+        (
+            !awaited || link.retry_at.is_some() || (a.source && link.sync_due),
+            "an answer is awaited without a timer",
+        ),
+        (
+            a.outbox.iter().all(|message| is_true(a, message)),
+            "a message is not true",
+        ),
+    ];
+    rules
+        .into_iter()
+        .find(|(holds, _)| !holds)
+        .map(|(_, sentence)| sentence)
+}
+
+/// Whether a message that is under way from `a` says what `a` would stand by.
+fn is_true(a: &End, message: &Message) -> bool {
+    let link = &a.link;
+    match message {
+        Message::Segment(segment) if segment.epoch == link.epoch => {
+            let mut items = segment.items.iter().zip(segment.offset..);
+            let same = |(item, offset): (&u8, u64)| {
+                offset < link.una || link.queue.get((offset - link.una) as usize) == Some(item)
+            };
+            items.all(same) && (segment.peer != link.peer || segment.ack <= link.received())
+        }
+        Message::Sync(sync, digest) if sync.epoch == link.epoch => {
+            sync.offset <= link.base && digest & !a.have == 0
+        }
+        _ => true,
+    }
+}
+
+/// What stands for a state: 128 bits of two independent hashes. Among the states
+/// below, that two of them share one by accident has a chance of about 1 in 10^25.
+/// The ends have no names: a state and its mirror image are one, and the order of
+/// what is under way is none.
+fn fingerprint(state: &State) -> u128 {
+    let hash = |end: &End, salt: u64| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        end.hash(&mut hasher);
+        hasher.finish()
+    };
+    let whole = |salt| {
+        let mut ends = [hash(&state.ends[0], salt), hash(&state.ends[1], salt)];
+        ends.sort_unstable();
+        let mut hasher = DefaultHasher::new();
+        (salt, ends, state.drops, state.duplicates, state.early).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    whole(1) << 64 | whole(2)
+}
+
+/// A search under way.
+struct Search {
+    bounds: Bounds,
+    /// Each state that was seen, and the one from which it was reached first.
+    from: HashMap<u128, u128>,
+    /// Of which it is known that they end well, so that each path is walked once.
+    ends_well: HashSet<u128>,
+}
+
+impl Search {
+    fn run(bounds: Bounds) {
+        let initial = State::initial(bounds);
+        let print = fingerprint(&initial);
+        let mut search = Search {
+            bounds,
+            from: HashMap::from([(print, print)]),
+            ends_well: HashSet::new(),
+        };
+        let mut frontier = vec![initial];
+        let (mut steps, mut depth) = (0u64, 0);
+        while !frontier.is_empty() {
+            let mut next_frontier = Vec::new();
+            for state in frontier {
+                search.check(&state);
+                let print = fingerprint(&state);
+                for step in state.steps() {
+                    let next = state.after(step, bounds);
+                    if next.under_way() > bounds.under_way {
+                        continue;
+                    }
+                    steps += 1;
+                    if let Entry::Vacant(entry) = search.from.entry(fingerprint(&next)) {
+                        entry.insert(print);
+                        next_frontier.push(next);
+                    }
+                }
+            }
+            depth += 1;
+            frontier = next_frontier;
+        }
+        println!("{bounds:?}");
+        println!(
+            "{} states up to {depth} steps deep, {steps} steps between them: all safe, all converge",
+            search.from.len()
+        );
+    }
+
+    fn check(&mut self, state: &State) {
+        let fault = match state.fault() {
+            Some(sentence) => Err(sentence),
+            None => self.ends_well(state),
+        };
+        if let Err(sentence) = fault {
+            self.fail(state, sentence);
+        }
+    }
+
+    /// Whether a faultless network leads from here to a good end; if not, why.
+    fn ends_well(&mut self, state: &State) -> Result<(), &'static str> {
+        let mut path = Vec::new();
+        let mut here = state.clone();
+        while !self.ends_well.contains(&fingerprint(&here)) {
+            path.push(fingerprint(&here));
+            let mut fault = None;
+            let witness = |_: &str, next: &State| fault = fault.or(next.fault());
+            let next = here.faultless(self.bounds, witness);
+            fault.map_or(Ok(()), Err)?;
+            let Some(next) = next else {
+                here.end_fault().map_or(Ok(()), Err)?;
+                break;
+            };
+            here = next;
+            if path.len() > MAX_STEPS {
+                return Err("without faults it has no end");
+            }
+        }
+        self.ends_well.extend(path);
+        Ok(())
+    }
+
+    /// Tells the shortest way to a state, and how it goes on.
+    fn fail(&self, state: &State, sentence: &str) -> ! {
+        let mut prints = vec![fingerprint(state)];
+        while let Some(before) = self.from.get(&prints[0])
+            && *before != prints[0]
+        {
+            prints.insert(0, *before);
+        }
+        let mut here = State::initial(self.bounds);
+        for print in &prints[1..] {
+            let steps = here.steps().into_iter();
+            let mut nexts = steps.map(|step| (step, here.after(step, self.bounds)));
+            let (step, next) = nexts
+                .find(|(_, next)| fingerprint(next) == *print)
+                .expect("each state was reached from the one before");
+            here = next;
+            tell(&format!("{step:?}"), &here);
+        }
+        eprintln!("from here on without faults");
+        for _ in 0..TOLD_STEPS {
+            let Some(next) = here.faultless(self.bounds, tell) else {
+                break;
+            };
+            here = next;
+        }
+        panic!("{sentence}; {:?}", self.bounds);
+    }
+}
+
+fn tell(step: &str, state: &State) {
+    eprintln!("{step}");
+    for (end, at) in state.ends.iter().enumerate() {
+        let (l, have) = (&at.link, at.have);
+        eprintln!(
+            "    {end}: epoch {} peer {} have {have:08b} base {} una {} nxt {} received {}{}{} \
+             level {:?} caught up {} source {}",
+            l.epoch,
+            l.peer,
+            l.base,
+            l.una,
+            l.nxt,
+            l.received(),
+            if l.asking { " asking" } else { "" },
+            if l.is_suspect() { " suspect" } else { "" },
+            l.level,
+            at.caught_up,
+            at.source,
+        );
+        at.outbox
+            .iter()
+            .for_each(|message| eprintln!("        {message:?}"));
+    }
+}
+
+/// A link between two that live: loss and reordering in both directions. With
+/// [`RESTARTS`] small enough for every `cargo test`.
+const ONE_LIFE: Bounds = Bounds {
+    items: [2, 1],
+    restarts: [0, 0],
+    drops: 1,
+    duplicates: 1,
+    early: 1,
+    under_way: 2,
+    batches: true,
+};
+
+/// Both ends start anew, at any time.
+const RESTARTS: Bounds = Bounds {
+    items: [1, 1],
+    restarts: [1, 1],
+    drops: 1,
+    duplicates: 0,
+    early: 0,
+    under_way: 2,
+    batches: false,
+};
+
+#[test]
+fn every_state_of_one_life_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
+    Search::run(ONE_LIFE);
+}
+
+#[test]
+fn every_state_with_restarts_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
+    Search::run(RESTARTS);
+}
+
+/// `cargo test --release model -- --ignored --nocapture --test-threads 1`
+#[test]
+#[ignore = "takes minutes"]
+fn every_state_of_a_longer_life_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
+    Search::run(Bounds {
+        items: [2, 2],
+        drops: 2,
+        duplicates: 2,
+        ..ONE_LIFE
+    });
+}
+
+/// As above.
+#[test]
+#[ignore = "takes minutes"]
+fn every_state_with_more_restarts_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
+    Search::run(Bounds {
+        duplicates: 1,
+        early: 1,
+        ..RESTARTS
+    });
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// Unit: time. RFC 6298, 2.1: long enough for any network that answers at all, or
 /// the first items of each link would be sent twice.
-const INITIAL: Duration = Duration::from_secs(1);
+pub const INITIAL: Duration = Duration::from_secs(1);
 
 /// What part of the first sample its deviation is taken for.
 ///
@@ -26,6 +26,12 @@ const UNSURE: u32 = 16;
 /// machine adds to an even network now and then.
 pub const GRANULARITY: Duration = Duration::from_millis(10);
 
+/// What part of the longest round trip's excess goes with each sample.
+///
+/// Unit: a fraction's denominator. After some hundred samples, a minute of a leaf that
+/// sends two a second, a slow moment is forgotten.
+const PEAK_FADES: u32 = 64;
+
 /// The measured round trip of one link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoundTrip {
@@ -33,6 +39,10 @@ pub struct RoundTrip {
     bounded: bool,
     smoothed: Duration,
     variance: Duration,
+    /// The mean deviation of what followed the first sample.
+    jitter: Duration,
+    /// The longest one of late.
+    peak: Duration,
 }
 
 impl RoundTrip {
@@ -43,6 +53,8 @@ impl RoundTrip {
             bounded: false,
             smoothed: INITIAL,
             variance: INITIAL / UNSURE,
+            jitter: Duration::ZERO,
+            peak: Duration::ZERO,
         }
     }
 
@@ -51,10 +63,14 @@ impl RoundTrip {
         if !self.sampled {
             self.sampled = true;
             (self.smoothed, self.variance) = (time, time / UNSURE);
+            self.peak = time;
             return;
         }
+        let above = self.peak.saturating_sub(self.smoothed);
+        self.peak = (self.peak - above / PEAK_FADES).max(time);
         let deviation = self.smoothed.abs_diff(time);
         self.variance = self.variance * 3 / 4 + deviation / 4;
+        self.jitter = self.jitter * 3 / 4 + deviation / 4;
         self.smoothed = self.smoothed * 7 / 8 + time / 8;
     }
 
@@ -74,8 +90,18 @@ impl RoundTrip {
         self.smoothed
     }
 
-    /// How far a round trip strays from the smoothed one, with much certainty: four
-    /// times the mean deviation.
+    /// The longest one of late.
+    pub fn peak(&self) -> Duration {
+        self.peak
+    }
+
+    /// How far a round trip has strayed from the smoothed one: four times the mean
+    /// deviation. Nothing at first.
+    pub fn strays(&self) -> Duration {
+        self.jitter * 4
+    }
+
+    /// How far one may stray, with much certainty: the same, with a guess at first.
     pub fn spread(&self) -> Duration {
         (self.variance * 4).max(GRANULARITY)
     }
@@ -106,7 +132,13 @@ mod tests {
         trip.sample(ms(200));
         assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
         trip.sample(ms(280));
-        assert_eq!((trip.smoothed(), trip.spread()), (Duration::from_micros(210_000), Duration::from_micros(117_500)));
+        assert_eq!(
+            (trip.smoothed(), trip.spread()),
+            (
+                Duration::from_micros(210_000),
+                Duration::from_micros(117_500)
+            )
+        );
     }
 
     #[test]

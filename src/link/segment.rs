@@ -1,7 +1,7 @@
 //! What goes over the wire between two neighbours.
 //!
 //! ```text
-//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"held":40}
+//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"held":40,"next":193}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"held":12}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":94,"held":3,"missing":[[94,97],[99,99]],"probe":true}
 //! {"type":"sync","epoch":17,"peer":0,"offset":0,"have":[[0,812],[815,900]],"probe":true}
@@ -29,6 +29,10 @@ pub struct Segment<I> {
     /// How long the sender sat on the newest thing that it acknowledges. Unit:
     /// milliseconds, rounded down.
     pub held: u64,
+    /// To a child: in how many milliseconds the next batch departs, and how far apart
+    /// departures are from then on, which is only written if it is another time. `None`:
+    /// there is no timetable.
+    pub next: Option<(u64, u64)>,
     /// Holes in the receiver's stream, to be sent again. Left out when empty.
     pub missing: Vec<Range>,
     /// Asks for an answer at once. Left out when false.
@@ -63,6 +67,14 @@ impl<I: Item> Segment<I> {
             },
             ack: body.count("ack")?,
             held: body.count("held")?,
+            next: match body.0.get("next") {
+                Some(_) => {
+                    let next = body.count("next")?;
+                    let every = body.0.get("every").map(|_| body.count("every"));
+                    Some((next, every.unwrap_or(Ok(next))?))
+                }
+                None => None,
+            },
             missing: match body.0.get("missing") {
                 Some(_) => {
                     body.list("missing", "a pair of offsets, the smaller one first", range)?
@@ -84,6 +96,12 @@ impl<I: Item> Segment<I> {
         }
         body.int("ack", self.ack as i64);
         body.int("held", self.held as i64);
+        if let Some((next, every)) = self.next {
+            body.int("next", next as i64);
+            if every != next {
+                body.int("every", every as i64);
+            }
+        }
         if !self.missing.is_empty() {
             body.list("missing", &self.missing, |(first, last), out| {
                 json::list(out, [*first as i64, *last as i64], json::encode_int);

@@ -1,1 +1,820 @@
+//! What a link does, one behaviour a test.
 
+use super::*;
+
+/// The node under test is in its second life, the neighbour in its 700th.
+const EPOCH: u64 = 2;
+const PEER: u64 = 700;
+
+/// The round trip of the network that the tests measure. Unit: ms.
+const TRIP: u64 = 200;
+
+const fn ms(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+/// A link that knows nobody yet.
+fn link() -> Link<u32> {
+    Link::new(EPOCH, ACK_DELAY, 1)
+}
+
+/// A link that knows its neighbour and has measured the round trip often enough for
+/// the spread to be the least one: 210 ms are the longest. The last of 100 items was
+/// acknowledged at 100 s.
+fn measured() -> Link<u32> {
+    let mut link = link();
+    for item in 0..100 {
+        let now = ms(u64::from(item) * 1000);
+        send(&mut link, now, item..item + 1);
+        let then = now + Duration::from_millis(TRIP);
+        link.handle_segment(then, &ack(0, u64::from(item) + 1))
+            .unwrap();
+    }
+    assert_eq!(link.trip.longest(), Duration::from_millis(TRIP + 10));
+    assert!(link.is_quiet());
+    link
+}
+
+/// Moments after those of [`measured`].
+const fn later(millis: u64) -> Instant {
+    ms(100_000 + millis)
+}
+
+/// Pushes items, which depart at once, and gives what is sent.
+fn send(link: &mut Link<u32>, now: Instant, items: std::ops::Range<u32>) -> Vec<Segment<u32>> {
+    for item in items {
+        assert!(link.push(item));
+    }
+    link.release();
+    drain(link, now)
+}
+
+/// Lets time come to `now` and takes the frames that the link sends.
+fn frames(link: &mut Link<u32>, now: Instant) -> Vec<Frame<u32>> {
+    link.handle_timeout(now);
+    std::iter::from_fn(|| link.poll_transmit(now, true)).collect()
+}
+
+/// The same where no digest may be among them.
+fn drain(link: &mut Link<u32>, now: Instant) -> Vec<Segment<u32>> {
+    let segments = frames(link, now).into_iter().map(|frame| match frame {
+        Frame::Segment(segment) => segment,
+        Frame::Sync(sync) => panic!("unexpected: {sync:?}"),
+    });
+    segments.collect()
+}
+
+/// A delta from the neighbour.
+fn delta(offset: u64, items: &[u32], ack: u64) -> Segment<u32> {
+    Segment {
+        epoch: PEER,
+        peer: EPOCH,
+        offset,
+        items: items.to_vec(),
+        ack,
+        held: 0,
+        next: None,
+        missing: Vec::new(),
+        probe: false,
+    }
+}
+
+/// An ack alone from the neighbour.
+fn ack(offset: u64, ack: u64) -> Segment<u32> {
+    delta(offset, &[], ack)
+}
+
+fn naming(missing: &[Range], segment: Segment<u32>) -> Segment<u32> {
+    Segment {
+        next: None,
+        missing: missing.to_vec(),
+        ..segment
+    }
+}
+
+fn held(held: u64, segment: Segment<u32>) -> Segment<u32> {
+    Segment { held, ..segment }
+}
+
+fn probing(segment: Segment<u32>) -> Segment<u32> {
+    Segment {
+        probe: true,
+        ..segment
+    }
+}
+
+/// What matters of a segment that was sent: its offset, its items and its ack.
+fn gist(segments: &[Segment<u32>]) -> Vec<(u64, &[u32], u64)> {
+    let gists = segments.iter().map(|s| (s.offset, &s.items[..], s.ack));
+    gists.collect()
+}
+
+fn sync(epoch: u64, peer: u64, offset: u64) -> Sync {
+    Sync {
+        epoch,
+        peer,
+        offset,
+        end: None,
+        probe: false,
+    }
+}
+
+/// Offsets, and how many items each segment has.
+fn extents(segments: &[Segment<u32>]) -> Vec<(u64, usize)> {
+    segments.iter().map(|s| (s.offset, s.items.len())).collect()
+}
+
+// Batches and flow control.
+
+#[test]
+fn items_wait_for_their_departure_and_leave_together() {
+    let mut link = link();
+    link.push(3);
+    link.push(5);
+    assert_eq!(drain(&mut link, ms(0)), []);
+    link.release();
+    link.push(8);
+    assert_eq!(gist(&drain(&mut link, ms(0))), [(0, &[3, 5][..], 0)]);
+    link.release();
+    assert_eq!(gist(&drain(&mut link, ms(1))), [(2, &[8][..], 0)]);
+}
+
+#[test]
+fn the_first_segment_goes_to_whoever_is_there_and_the_next_ones_to_who_answered() {
+    let mut link = link();
+    let sent = send(&mut link, ms(0), 0..1);
+    assert_eq!((sent[0].epoch, sent[0].peer), (EPOCH, 0));
+    link.handle_segment(ms(200), &ack(0, 1)).unwrap();
+    assert_eq!(send(&mut link, ms(300), 1..2)[0].peer, PEER);
+}
+
+#[test]
+fn a_long_queue_leaves_in_full_segments_up_to_the_window_and_goes_on_with_the_acks() {
+    let count = WINDOW as u32 + 10;
+    let mut link = link();
+    let sent = send(&mut link, ms(0), 0..count);
+    assert_eq!(sent.len(), 16);
+    assert!(sent.iter().all(|segment| segment.items.len() == MAX_ITEMS));
+    link.handle_segment(ms(200), &ack(0, MAX_ITEMS as u64))
+        .unwrap();
+    assert_eq!(extents(&drain(&mut link, ms(200))), [(WINDOW, 10)]);
+}
+
+// Acks.
+
+#[test]
+fn an_ack_rides_on_the_next_delta_and_says_how_long_it_was_held() {
+    let mut link = link();
+    link.handle_segment(ms(0), &delta(0, &[1, 2], 0)).unwrap();
+    let sent = send(&mut link, ms(500), 7..8);
+    assert_eq!(gist(&sent), [(0, &[7][..], 2)]);
+    assert_eq!(sent[0].held, 500);
+    assert_eq!(drain(&mut link, ms(1200)), [], "no ack is owed any more");
+}
+
+#[test]
+fn an_ack_without_a_ride_goes_alone_after_the_ack_delay() {
+    let mut link = link();
+    link.handle_segment(ms(0), &delta(0, &[1], 0)).unwrap();
+    link.handle_segment(ms(600), &delta(1, &[2], 0)).unwrap();
+    assert_eq!(link.poll_timeout(), Some(ms(1000)), "the first one counts");
+    assert_eq!(drain(&mut link, ms(999)), []);
+    let sent = drain(&mut link, ms(1000));
+    assert_eq!(gist(&sent), [(0, &[][..], 2)]);
+    assert_eq!(sent[0].held, 400, "the newest one counts");
+    assert!(link.is_quiet());
+}
+
+#[test]
+fn held_counts_from_what_was_acknowledged_and_not_from_what_lies_beyond_a_hole() {
+    let mut link = link();
+    link.handle_segment(ms(0), &delta(0, &[1], 0)).unwrap();
+    link.handle_segment(ms(5), &delta(2, &[3], 0)).unwrap();
+    let sent = send(&mut link, ms(8), 0..1);
+    assert_eq!((sent[0].ack, sent[0].held), (1, 8));
+    link.handle_segment(ms(20), &delta(1, &[2], 1)).unwrap();
+    let sent = send(&mut link, ms(30), 1..2);
+    assert_eq!((sent[0].ack, sent[0].held), (3, 10));
+}
+
+#[test]
+fn a_full_segment_is_acknowledged_at_once_since_the_sender_may_wait_for_room() {
+    let mut link = link();
+    link.handle_segment(ms(0), &delta(0, &[9; MAX_ITEMS], 0))
+        .unwrap();
+    assert_eq!(
+        gist(&drain(&mut link, ms(0))),
+        [(0, &[][..], MAX_ITEMS as u64)]
+    );
+}
+
+#[test]
+fn an_ack_alone_is_never_answered() {
+    let mut link = link();
+    link.handle_segment(ms(0), &ack(0, 0)).unwrap();
+    assert!(link.is_quiet());
+    assert_eq!(drain(&mut link, ms(5000)), []);
+}
+
+#[test]
+fn a_duplicate_is_answered_at_once() {
+    let mut link = link();
+    link.handle_segment(ms(0), &delta(0, &[1, 2], 0)).unwrap();
+    drain(&mut link, ms(1000));
+    link.handle_segment(ms(2000), &delta(0, &[1, 2], 0))
+        .unwrap();
+    assert_eq!(gist(&drain(&mut link, ms(2000))), [(0, &[][..], 2)]);
+    assert_eq!(link.stats().duplicates, 1);
+}
+
+#[test]
+fn a_segment_that_is_half_old_brings_its_new_half() {
+    let mut link = link();
+    link.handle_segment(ms(0), &delta(0, &[1, 2], 0)).unwrap();
+    link.handle_segment(ms(1), &delta(1, &[2, 3], 0)).unwrap();
+    assert_eq!((link.received(), link.stats().duplicates), (3, 0));
+    assert_eq!(drain(&mut link, ms(1)), [], "nothing to complain about");
+}
+
+#[test]
+fn acks_that_arrive_out_of_order_never_go_back() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..4);
+    link.handle_segment(ms(100), &ack(0, 3)).unwrap();
+    link.handle_segment(ms(110), &ack(0, 1)).unwrap();
+    assert_eq!((link.una(), link.unacked()), (3, 1));
+}
+
+// Holes, on the receiver's side.
+
+#[test]
+fn a_hole_is_named_when_it_is_older_than_the_spread_and_again_after_a_round_trip() {
+    let mut link = measured();
+    link.handle_segment(later(0), &delta(1, &[5], 100)).unwrap();
+    assert_eq!(drain(&mut link, later(9)), [], "it may just be late");
+    let sent = drain(&mut link, later(10));
+    assert_eq!(
+        (gist(&sent), &sent[0].missing[..]),
+        (vec![(100, &[][..], 0)], &[(0, 0)][..])
+    );
+    assert_eq!(drain(&mut link, later(219)), []);
+    assert_eq!(
+        drain(&mut link, later(220))[0].missing,
+        [(0, 0)],
+        "the answer was lost"
+    );
+}
+
+#[test]
+fn what_was_late_only_is_never_named() {
+    let mut link = measured();
+    link.handle_segment(later(0), &delta(1, &[5], 100)).unwrap();
+    link.handle_segment(later(9), &delta(0, &[4], 100)).unwrap();
+    assert_eq!(drain(&mut link, later(500)), []);
+    assert_eq!((link.received(), link.stats().holes), (2, 0));
+}
+
+#[test]
+fn several_holes_are_named_in_one_segment_and_ride_on_a_delta() {
+    let mut link = measured();
+    for offset in [1, 2, 5, 7] {
+        link.handle_segment(later(0), &delta(offset, &[0], 100))
+            .unwrap();
+    }
+    link.push(100);
+    link.release();
+    let sent = drain(&mut link, later(10));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].missing, [(0, 0), (3, 4), (6, 6)]);
+}
+
+#[test]
+fn an_ack_that_is_ahead_of_what_has_arrived_shows_a_hole_too() {
+    let mut link = measured();
+    link.handle_segment(later(0), &ack(3, 100)).unwrap();
+    assert_eq!(drain(&mut link, later(10))[0].missing, [(0, 2)]);
+}
+
+// Losses, on the sender's side.
+
+#[test]
+fn only_what_is_missing_is_sent_again() {
+    let mut link = measured();
+    for item in 100..105 {
+        send(&mut link, later(0), item..item + 1);
+    }
+    let missing = naming(&[(101, 101), (103, 103)], ack(0, 101));
+    link.handle_segment(later(TRIP), &missing).unwrap();
+    let sent = drain(&mut link, later(TRIP));
+    assert_eq!(gist(&sent), [(101, &[101][..], 0), (103, &[103][..], 0)]);
+    assert_eq!(link.stats().retransmitted, 2);
+}
+
+#[test]
+fn neighbours_among_the_missing_are_sent_again_together_up_to_a_full_segment() {
+    let mut link = measured();
+    let batches = [100..500, 500..900, 900..1300];
+    batches
+        .into_iter()
+        .for_each(|batch| drop(send(&mut link, later(0), batch)));
+    let missing = naming(&[(100, 1299)], ack(0, 100));
+    link.handle_segment(later(TRIP), &missing).unwrap();
+    assert_eq!(
+        extents(&drain(&mut link, later(TRIP))),
+        [(100, 800), (900, 400)]
+    );
+}
+
+#[test]
+fn a_hole_that_is_named_sooner_than_a_round_trip_after_it_was_sent_is_left_alone() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    let missing = naming(&[(100, 100)], ack(0, 100));
+    link.handle_segment(later(150), &missing).unwrap();
+    assert_eq!(drain(&mut link, later(150)), [], "it is under way");
+}
+
+#[test]
+fn what_is_named_twice_in_a_round_trip_is_sent_again_once() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..102);
+    let missing = naming(&[(100, 100)], ack(0, 100));
+    link.handle_segment(later(200), &missing).unwrap();
+    assert_eq!(drain(&mut link, later(200)).len(), 1);
+    link.handle_segment(later(300), &missing).unwrap();
+    assert_eq!(drain(&mut link, later(300)), []);
+    link.handle_segment(later(400), &missing).unwrap();
+    assert_eq!(drain(&mut link, later(400)).len(), 1);
+}
+
+#[test]
+fn a_segment_that_should_acknowledge_the_first_flight_and_does_not_shows_its_loss() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    send(&mut link, later(100), 101..102);
+    link.handle_segment(later(210), &delta(0, &[1], 100))
+        .unwrap();
+    assert_eq!(
+        drain(&mut link, later(210)),
+        [],
+        "it may still be under way"
+    );
+    link.handle_segment(later(211), &delta(1, &[2], 100))
+        .unwrap();
+    assert_eq!(gist(&drain(&mut link, later(211))), [(100, &[100][..], 2)]);
+}
+
+#[test]
+fn a_late_ack_of_the_first_transmission_counts_after_a_retransmission() {
+    let mut link = link();
+    let all = MAX_ITEMS as u32 + 5;
+    send(&mut link, ms(0), 0..all);
+    let timeout = link.poll_timeout().unwrap();
+    assert_eq!(extents(&drain(&mut link, timeout)), [(0, MAX_ITEMS)]);
+    link.handle_segment(timeout, &ack(0, u64::from(all)))
+        .unwrap();
+    assert!(link.is_quiet() && !link.is_suspect());
+}
+
+// The timeout, suspects, probes.
+
+#[test]
+fn without_an_answer_for_the_longest_round_trip_and_the_ack_delay_a_link_is_suspect() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..102);
+    assert_eq!(link.poll_timeout(), Some(later(1210)));
+    assert_eq!(drain(&mut link, later(1209)), []);
+    assert!(!link.is_suspect());
+    let sent = drain(&mut link, later(1210));
+    assert_eq!(gist(&sent), [(100, &[100, 101][..], 0)]);
+    assert!(sent[0].probe && link.is_suspect());
+}
+
+#[test]
+fn before_the_first_sample_the_round_trip_is_taken_for_a_second() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..1);
+    assert_eq!(link.poll_timeout(), Some(ms(1000 + 250 + 1000)));
+}
+
+#[test]
+fn an_ack_of_something_new_starts_the_retransmission_timer_afresh() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..102);
+    link.handle_segment(later(200), &ack(0, 101)).unwrap();
+    assert_eq!(link.poll_timeout(), Some(later(200 + 1210)));
+    link.handle_segment(later(300), &ack(0, 102)).unwrap();
+    assert_eq!(link.poll_timeout(), None, "all is acknowledged");
+}
+
+#[test]
+fn on_a_suspect_link_only_probes_go_out_and_what_waits_rides_along() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    drain(&mut link, later(1210));
+    assert_eq!(send(&mut link, later(1300), 101..102), []);
+    let next = link.poll_timeout().unwrap();
+    let sent = drain(&mut link, next);
+    assert_eq!(gist(&sent), [(100, &[100, 101][..], 0)]);
+    assert!(sent[0].probe);
+}
+
+#[test]
+fn tries_back_off_to_the_cap_and_never_end() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    let mut last = later(0);
+    for attempt in 0..200 {
+        let next = link.poll_timeout().expect("it never gives up");
+        assert_eq!(drain(&mut link, next).len(), 1);
+        let pause = next - last;
+        assert!(pause <= BACKOFF_CAP, "{pause:?}");
+        assert!(attempt < 2 || pause >= BACKOFF_CAP * 3 / 4, "{pause:?}");
+        last = next;
+    }
+    assert!(link.is_suspect());
+}
+
+#[test]
+fn the_cap_is_a_few_round_trips_where_those_are_long() {
+    let mut link = link();
+    link.trip.sample(Duration::from_secs(2));
+    link.timeouts = 9;
+    let longest = Duration::from_secs(3) * 5 / 2;
+    assert!(
+        link.timeout() > longest * 3 / 4 * 3 / 4,
+        "{:?}",
+        link.timeout()
+    );
+    assert!(link.timeout() > BACKOFF_CAP);
+}
+
+#[test]
+fn two_links_do_not_try_again_in_step() {
+    let pauses = |jitter| {
+        [1, 2].map(|timeouts| {
+            let mut link = Link::<u32>::new(EPOCH, ACK_DELAY, jitter);
+            link.timeouts = timeouts;
+            link.timeout()
+        })
+    };
+    assert_ne!(pauses(1), pauses(2));
+}
+
+#[test]
+fn an_ack_of_something_new_makes_a_suspect_link_healthy_and_everything_follows() {
+    let count = MAX_ITEMS as u32 * 3;
+    let mut link = link();
+    send(&mut link, ms(0), 0..count);
+    link.push(count);
+    let timeout = link.poll_timeout().unwrap();
+    drain(&mut link, timeout);
+    let now = timeout + Duration::from_millis(200);
+    let news = link.handle_segment(now, &ack(0, MAX_ITEMS as u64)).unwrap();
+    assert!(news.healthy && !link.is_suspect());
+    let offset = |index| (MAX_ITEMS * index) as u64;
+    let rest = extents(&drain(&mut link, now));
+    assert_eq!(
+        rest,
+        [
+            (offset(1), MAX_ITEMS),
+            (offset(2), MAX_ITEMS),
+            (offset(3), 1)
+        ]
+    );
+}
+
+#[test]
+fn an_ack_of_nothing_new_leaves_a_suspect_link_suspect() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    drain(&mut link, later(1210));
+    let news = link.handle_segment(later(1300), &ack(0, 100)).unwrap();
+    assert!(
+        !news.healthy && link.is_suspect(),
+        "the cut may have one direction only"
+    );
+}
+
+#[test]
+fn a_sign_of_life_makes_a_suspect_link_probe_now_but_once_in_a_round_trip() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    link.probe(later(100));
+    assert_eq!(
+        drain(&mut link, later(100)),
+        [],
+        "a healthy link has nothing to probe"
+    );
+    drain(&mut link, later(1210));
+    link.handle_segment(later(1500), &ack(0, 100)).unwrap();
+    assert!(drain(&mut link, later(1500))[0].probe);
+    link.probe(later(1510));
+    assert_eq!(drain(&mut link, later(1510)), []);
+    assert_eq!(
+        link.poll_timeout(),
+        Some(later(1710)),
+        "then as soon as it may"
+    );
+    assert!(drain(&mut link, later(1710))[0].probe);
+}
+
+#[test]
+fn a_probe_is_answered_at_once() {
+    let mut link = link();
+    link.handle_segment(ms(0), &probing(delta(0, &[9], 0)))
+        .unwrap();
+    let sent = drain(&mut link, ms(0));
+    assert_eq!(gist(&sent), [(0, &[][..], 1)]);
+    assert!(!sent[0].probe, "or it would never end");
+}
+
+#[test]
+fn a_link_where_all_is_said_has_no_timer() {
+    let link = measured();
+    assert_eq!(link.poll_timeout(), None);
+    assert!(link.is_quiet());
+}
+
+// The round trip.
+
+#[test]
+fn held_is_subtracted_from_the_sample() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..1);
+    link.handle_segment(ms(900), &held(700, ack(0, 1))).unwrap();
+    assert_eq!(link.round_trip().smoothed(), Duration::from_millis(200));
+}
+
+#[test]
+fn the_ack_of_what_was_sent_twice_measures_nothing() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    drain(&mut link, later(1210));
+    let before = link.round_trip().clone();
+    link.handle_segment(later(1220), &ack(0, 101)).unwrap();
+    assert_eq!(*link.round_trip(), before, "Karn's rule");
+}
+
+#[test]
+fn before_anything_is_measured_it_tells_at_least_how_long_a_round_trip_takes_at_most() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..1);
+    drain(&mut link, ms(2250));
+    link.handle_segment(ms(4000), &ack(0, 1)).unwrap();
+    assert!(!link.round_trip().is_measured());
+    assert_eq!(link.round_trip().smoothed(), Duration::from_secs(4));
+}
+
+// Incarnations.
+
+#[test]
+fn the_first_contact_with_whoever_is_there_is_believed() {
+    let mut link = link();
+    let first = Segment {
+        peer: 0,
+        ..delta(0, &[7], 0)
+    };
+    let news = link.handle_segment(ms(0), &first).unwrap();
+    assert_eq!(news, News::default());
+    assert_eq!((link.received(), link.epochs()), (1, (EPOCH, PEER)));
+}
+
+#[test]
+fn acks_and_holes_for_a_former_life_count_nothing_but_the_values_are_welcome() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..103);
+    let past = naming(&[(101, 101)], delta(0, &[7], 102));
+    let past = Segment {
+        peer: EPOCH - 1,
+        ..past
+    };
+    let news = link.handle_segment(later(200), &past).unwrap();
+    assert!(news.former_life && !news.restarted);
+    assert_eq!((link.una(), link.received()), (100, 1));
+    let sent = drain(&mut link, later(200));
+    assert_eq!(
+        (sent.len(), sent[0].epoch, sent[0].peer),
+        (1, EPOCH, PEER),
+        "who is here now"
+    );
+    assert_eq!(sent[0].items, []);
+}
+
+#[test]
+fn who_was_known_in_a_former_life_asks_for_a_digest() {
+    let mut link = link();
+    let past = Segment {
+        peer: EPOCH - 1,
+        ..delta(812, &[7], 5)
+    };
+    let news = link.handle_segment(ms(0), &past).unwrap();
+    assert!(news.former_life && link.is_asking());
+    assert!(!link.push(9), "the digest will show whether it is lacking");
+    let sent = frames(&mut link, ms(0));
+    let Frame::Sync(sync) = &sent[0] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(
+        (sync.epoch, sync.peer, sync.probe, sync.end),
+        (EPOCH, PEER, true, None)
+    );
+}
+
+#[test]
+fn a_restart_of_the_neighbour_drops_the_queue_and_asks_what_is_lacking() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..103);
+    let news = link.handle_segment(
+        later(200),
+        &Segment {
+            epoch: PEER + 1,
+            peer: 0,
+            ..delta(0, &[7], 0)
+        },
+    );
+    assert!(news.unwrap().restarted);
+    assert_eq!(
+        (link.unacked(), link.received(), link.epochs().1),
+        (0, 1, PEER + 1)
+    );
+    let sent = frames(&mut link, later(200));
+    let asks = Sync {
+        epoch: EPOCH,
+        peer: PEER + 1,
+        offset: 103,
+        end: None,
+        probe: true,
+    };
+    assert_eq!(
+        sent,
+        [Frame::Sync(asks)],
+        "and says where its stream begins now"
+    );
+
+    let digest = sync(PEER + 1, EPOCH, 0);
+    let (news, wanted) = link.handle_sync(&digest).unwrap();
+    assert!(wanted && !news.restarted);
+    link.fill([100, 7000]);
+    assert!(!link.is_asking());
+    assert_eq!(
+        gist(&drain(&mut link, later(400))),
+        [(103, &[100, 7000][..], 1)]
+    );
+}
+
+#[test]
+fn late_segments_of_the_former_life_are_from_the_past_and_change_nothing() {
+    let mut link = measured();
+    link.handle_sync(&sync(PEER + 1, 0, 0)).unwrap();
+    let before = link.clone();
+    let past = LinkError::FromThePast {
+        epoch: PEER,
+        peer: PEER + 1,
+    };
+    assert_eq!(
+        link.handle_segment(later(0), &delta(0, &[1], 100)),
+        Err(past)
+    );
+    assert_eq!(link.handle_sync(&sync(PEER, EPOCH, 9)), Err(past));
+    assert_eq!(link, before);
+}
+
+#[test]
+fn a_stream_that_began_for_a_former_life_goes_on_where_the_sync_says() {
+    let mut link = link();
+    link.handle_sync(&sync(PEER, EPOCH, 812)).unwrap();
+    assert_eq!(link.received(), 812);
+    link.handle_segment(ms(0), &delta(812, &[1, 2], 0)).unwrap();
+    assert_eq!(
+        (link.received(), link.poll_timeout()),
+        (814, Some(ms(1000))),
+        "no hole"
+    );
+}
+
+#[test]
+fn who_acknowledges_less_than_where_the_stream_begins_is_told_again() {
+    let mut link = measured();
+    link.handle_sync(&sync(PEER + 1, EPOCH, 0)).unwrap();
+    link.fill([7]);
+    assert_eq!(
+        frames(&mut link, later(0)).len(),
+        2,
+        "a sync, which is lost, and a delta"
+    );
+    let unknowing = Segment {
+        epoch: PEER + 1,
+        ..ack(0, 0)
+    };
+    link.handle_segment(later(20), &unknowing).unwrap();
+    let sent = frames(&mut link, later(20));
+    let tells = Sync {
+        epoch: EPOCH,
+        peer: PEER + 1,
+        offset: 100,
+        end: Some(101),
+        probe: false,
+    };
+    assert_eq!(sent, [Frame::Sync(tells)]);
+}
+
+#[test]
+fn a_sync_that_is_lost_is_asked_again() {
+    let mut link = link();
+    link.ask();
+    assert!(matches!(frames(&mut link, ms(0))[..], [Frame::Sync(_)]));
+    for _ in 0..20 {
+        let next = link.poll_timeout().expect("it never gives up");
+        assert!(matches!(frames(&mut link, next)[..], [Frame::Sync(_)]));
+    }
+}
+
+#[test]
+fn a_sync_that_does_not_ask_is_not_answered() {
+    let mut link = measured();
+    link.handle_sync(&sync(PEER, EPOCH, 0)).unwrap();
+    assert_eq!(frames(&mut link, later(0)), []);
+    link.handle_sync(&Sync {
+        probe: true,
+        ..sync(PEER, EPOCH, 0)
+    })
+    .unwrap();
+    let sent = frames(&mut link, later(0));
+    let Frame::Sync(sync) = &sent[0] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((sync.end, sync.probe), (Some(100), false));
+}
+
+#[test]
+fn two_that_ask_each_other_at_the_same_time_come_to_an_end() {
+    let mut links = [
+        Link::<u32>::new(5, ACK_DELAY, 1),
+        Link::new(6, ACK_DELAY, 2),
+    ];
+    links.iter_mut().for_each(Link::ask);
+    let mut count = 0;
+    loop {
+        let sent = [0, 1].map(|end| frames(&mut links[end], ms(0)));
+        if sent.iter().all(Vec::is_empty) {
+            break;
+        }
+        for (end, frames) in sent.into_iter().enumerate() {
+            for frame in frames {
+                let Frame::Sync(sync) = frame else {
+                    panic!("{frame:?}")
+                };
+                let (_, wanted) = links[1 - end].handle_sync(&sync).unwrap();
+                if wanted {
+                    links[1 - end].fill([]);
+                }
+                count += 1;
+            }
+        }
+        assert!(count < 10, "they would ask for ever");
+    }
+    assert!(
+        links
+            .iter()
+            .all(|link| link.is_quiet() && !link.is_asking())
+    );
+}
+
+#[test]
+fn who_catches_up_is_level_when_all_has_come_that_was_lacking() {
+    let mut link = link();
+    link.catch_up();
+    frames(&mut link, ms(0));
+    link.handle_sync(&Sync {
+        end: Some(814),
+        ..sync(PEER, EPOCH, 812)
+    })
+    .unwrap();
+    assert!(!link.is_level());
+    link.handle_segment(ms(9), &delta(812, &[1], 0)).unwrap();
+    assert!(!link.is_level());
+    link.handle_segment(ms(9), &delta(813, &[2], 0)).unwrap();
+    assert!(link.is_level());
+}
+
+// What cannot be right.
+
+#[test]
+fn what_cannot_be_right_is_refused_and_changes_nothing() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..2);
+    link.handle_segment(ms(5), &delta(0, &[4], 1)).unwrap();
+    let before = link.clone();
+    let beyond = LinkError::AckBeyondSent { ack: 3, nxt: 2 };
+    assert_eq!(link.handle_segment(ms(10), &ack(1, 3)), Err(beyond));
+    let far = WINDOW + 2;
+    let ahead = LinkError::BeyondWindow {
+        end: far,
+        received: 1,
+    };
+    assert_eq!(link.handle_segment(ms(10), &ack(far, 1)), Err(ahead));
+    let huge = delta(u64::MAX, &[1], 1);
+    assert!(link.handle_segment(ms(10), &huge).is_err(), "no overflow");
+    assert_eq!(link, before);
+}

@@ -163,6 +163,7 @@ fn deltas() -> Vec<u8> {
             peer: 0,
             ack: 0,
             held: 0,
+            next: None,
             missing: Vec::new(),
             probe: false,
         };

@@ -161,16 +161,22 @@ impl<W: Workload, E> Cluster<W, E> {
     /// Gives a node a line, which is a turn of its own, unless the node is paused:
     /// then the line waits.
     pub fn tell(&mut self, node: usize, line: &[u8]) {
+        self.tell_all(node, [line]);
+    }
+
+    /// The same with lines that lie in its pipe together: they are one turn.
+    pub fn tell_all<'a>(&mut self, node: usize, lines: impl IntoIterator<Item = &'a [u8]>) {
         if self.down.contains(&node) {
             return;
         }
-        match self.paused.get_mut(&node) {
-            Some(waiting) => waiting.push(line.to_owned()),
-            None => {
-                self.nodes[node].handle_line(self.now, line);
-                self.turn(node);
-            }
+        if let Some(waiting) = self.paused.get_mut(&node) {
+            waiting.extend(lines.into_iter().map(<[u8]>::to_owned));
+            return;
         }
+        for line in lines {
+            self.nodes[node].handle_line(self.now, line);
+        }
+        self.turn(node);
     }
 
     /// Stops a node: it neither reads nor acts until it may [`resume`](Cluster::resume).

@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn options_are_passed_on_in_maelstroms_words() {
         let mut options = Options::new(Job::Partition);
-        options.node_args = vec!["--down-ms".into(), "300".into()];
+        options.node_args = vec!["--within-ms".into(), "300".into()];
         let args = arguments(&options, Path::new("/x/hubcast"))
             .expect("all known")
             .join(" ");
@@ -300,7 +300,7 @@ mod tests {
             args,
             "test -w broadcast --bin /x/hubcast --node-count 25 --time-limit 20 --rate 100 \
              --latency 100 --latency-dist constant --topology grid --nemesis partition \
-             --nemesis-interval 2 -- --down-ms 300"
+             --nemesis-interval 2 -- --within-ms 300"
         );
         options.loss = 0.1;
         assert!(

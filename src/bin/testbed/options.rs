@@ -37,7 +37,7 @@ options of efficient and partition
 /// The usage page's end.
 const STATUS: &str = "
 node options, behind --
-  --up-ms --down-ms --ack-ms --retry-ms --hubs --log; see hubcast --help
+  --within-ms --hubs --log; see hubcast --help
 
 exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
 A run leaves its files in target/runs/COMMAND/; report.html shows it. A second run
@@ -576,9 +576,9 @@ mod tests {
 
     #[test]
     fn what_stands_behind_two_dashes_goes_to_the_nodes() {
-        let options = options("efficient --node-count 50 --rate 200 -- --down-ms 300");
+        let options = options("efficient --node-count 50 --rate 200 -- --within-ms 300");
         assert_eq!((options.nodes, options.rate), (50, 200.0));
-        assert_eq!(options.node_args, ["--down-ms", "300"]);
+        assert_eq!(options.node_args, ["--within-ms", "300"]);
     }
 
     #[test]
@@ -602,8 +602,8 @@ mod tests {
             ("efficient --what", "unknown option '--what'"),
             ("test-page --what", "takes no options"),
             (
-                "efficient -- --retry-ms 10",
-                "node option: --retry-ms 10 must be more",
+                "efficient -- --hubs 0",
+                "node option: --hubs takes a whole number from 1",
             ),
         ] {
             let UsageError(text) = parse_line(line).expect_err(line);
@@ -615,7 +615,7 @@ mod tests {
     fn the_limits_are_judged_in_the_challenges_own_network_only() {
         assert!(!options("efficient").is_other_network());
         assert!(!options("efficient --seed 3 --time-limit 60").is_tuned());
-        assert!(options("efficient -- --down-ms 350").is_tuned());
+        assert!(options("efficient -- --within-ms 350").is_tuned());
         assert!(options("efficient --loss 0.05").is_other_network());
         assert!(options("partition").is_other_network());
     }

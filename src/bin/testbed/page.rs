@@ -668,8 +668,7 @@ fn settings(options: &Options) -> String {
     rows.push(("clock", clock.into()));
     match (&options.bin, options::node_config(&options.node_args)) {
         (None, Ok(config)) => rows.extend([
-            ("window up", ms(config.up)),
-            ("window down", ms(config.down)),
+            ("promised within", ms(config.within)),
             (
                 "hubs",
                 (config.hubs)
@@ -1181,12 +1180,12 @@ mod tests {
             virtual_time: true,
             nodes: 50,
             loss: 0.05,
-            node_args: vec!["--down-ms".into(), "350".into()],
+            node_args: vec!["--within-ms".into(), "585".into()],
             ..plain
         };
         assert_eq!(
             command_line(&other),
-            "./run.sh efficient --virtual --node-count 50 --loss 0.05 --seed 1 -- --down-ms 350"
+            "./run.sh efficient --virtual --node-count 50 --loss 0.05 --seed 1 -- --within-ms 585"
         );
     }
 

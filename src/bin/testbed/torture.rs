@@ -22,7 +22,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hubcast::config::Config;
+use hubcast::config::{Config, Pace};
 use hubcast::event::{Event as Noticed, Level};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
@@ -132,12 +132,8 @@ impl Plan {
             }
         } else {
             Config {
-                up: if rng.chance(0.5) {
-                    Duration::ZERO
-                } else {
-                    ms(rng, 0, 500)
-                },
-                down: ms(rng, 0, 1000),
+                within: ms(rng, 0, 2000),
+                pace: [Pace::Cheaper, Pace::Lazy, Pace::Timetable][rng.below(3) as usize],
                 hubs: rng
                     .chance(0.5)
                     .then(|| 1 + rng.below(nodes as u64) as usize),
@@ -287,7 +283,7 @@ impl Plan {
             return PROMPT;
         }
         let ways = self.latency.min(MAX_DELAY) * 4;
-        let hop = self.patience() + ways + self.config.up + self.config.down;
+        let hop = self.patience() + ways + self.config.within;
         MAX_DELAY * 2 + hop * if self.hubs() > 1 { 4 } else { 2 }
     }
 
@@ -296,7 +292,7 @@ impl Plan {
     /// one more retransmission if the settings invite one.
     fn quiet_by(&self, complete: Instant) -> Instant {
         let last = complete.max(self.heal + MAX_DELAY * 2);
-        last + ACK_DELAY + self.patience() + self.latency.min(MAX_DELAY) * 4
+        last + ACK_DELAY + self.config.within + self.patience() + self.latency.min(MAX_DELAY) * 4
     }
 
     /// The longest that a link waits until it tries again: the backoff's cap, which
@@ -322,11 +318,11 @@ impl fmt::Display for Plan {
         let config = &self.config;
         writeln!(
             f,
-            "  {} nodes under {} hubs; --up-ms {} --down-ms {}",
+            "  {} nodes under {} hubs; --within-ms {} ({:?})",
             self.nodes,
             self.hubs(),
-            config.up.as_millis(),
-            config.down.as_millis(),
+            config.within.as_millis(),
+            config.pace,
         )?;
         writeln!(
             f,
@@ -419,7 +415,7 @@ struct Packet {
 
 #[derive(Debug)]
 enum Event {
-    Value(usize, i64),
+    Values(usize, Vec<i64>),
     Deliver(Packet),
     Begin(usize),
     End(usize),
@@ -479,8 +475,11 @@ impl<'a> World<'a> {
         };
         let mut cluster = Cluster::new(plan.nodes, &plan.config);
         cluster.init();
-        for &(at, node, value) in &plan.values {
-            cluster.at(at, Event::Value(node, value));
+        // What a burst brings lies in the node's pipe together.
+        for burst in plan.values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let (at, node, _) = burst[0];
+            let values = burst.iter().map(|(.., value)| *value).collect();
+            cluster.at(at, Event::Values(node, values));
         }
         for (index, fault) in plan.faults.iter().enumerate() {
             cluster.at(fault.start, Event::Begin(index));
@@ -586,11 +585,14 @@ impl<'a> World<'a> {
     fn handle(&mut self, event: Event) -> Result<(), String> {
         match event {
             // A client finds nobody there.
-            Event::Value(node, _) if self.cluster.is_down(node) => Ok(()),
-            Event::Value(node, value) => {
-                self.given.insert(value);
-                self.tally.values += 1;
-                self.tell(node, &cluster::broadcast(node, value), &[value])
+            Event::Values(node, _) if self.cluster.is_down(node) => Ok(()),
+            Event::Values(node, values) => {
+                self.tally.values += values.len() as u64;
+                for &value in &values {
+                    self.given.insert(value);
+                }
+                let lines = values.iter().map(|&value| cluster::broadcast(node, value));
+                self.tell(node, &lines.collect::<Vec<_>>(), &values)
             }
             Event::Deliver(packet) => self.deliver(&packet),
             Event::Begin(fault) => {
@@ -664,11 +666,16 @@ impl<'a> World<'a> {
             *heard = packet.epoch;
         }
         let values = if present { &packet.values[..] } else { &[] };
-        self.tell(dest, &packet.line, values)
+        self.tell(dest, &[&packet.line], values)
     }
 
-    /// Gives a node a line that brings it these values.
-    fn tell(&mut self, node: usize, line: &[u8], values: &[i64]) -> Result<(), String> {
+    /// Gives a node lines that bring it these values.
+    fn tell<L: AsRef<[u8]>>(
+        &mut self,
+        node: usize,
+        lines: &[L],
+        values: &[i64],
+    ) -> Result<(), String> {
         if self.cluster.is_down(node) {
             return Ok(());
         }
@@ -678,7 +685,7 @@ impl<'a> World<'a> {
                 return Err(format!("n{node} is told of {value}, which nobody sent"));
             }
         }
-        self.cluster.tell(node, line);
+        self.cluster.tell_all(node, lines.iter().map(AsRef::as_ref));
         if self.pauses[node] > 0 {
             // It has not read that yet.
             return Ok(());
