@@ -436,9 +436,9 @@ impl<I: Clone> Link<I> {
         self.met
     }
 
-    /// Whether nothing was ever sent or heard.
+    /// Whether nothing was ever sent or heard, or is about to be sent.
     pub fn is_untouched(&self) -> bool {
-        self.peer == 0 && self.nxt == 0 && !self.asking
+        self.peer == 0 && self.nxt == 0 && self.queue.is_empty() && !self.asking
     }
 
     /// Whether what the neighbour's digest showed to be lacking here has come.

@@ -966,7 +966,7 @@ mod tests {
     #[test]
     fn a_few_hundred_drawn_lives_keep_every_promise() {
         let mut total = Tally::default();
-        for seed in 0..300 {
+        for seed in 0..400 {
             let plan = Plan::draw(seed);
             match run(&plan) {
                 Ok(tally) => total.add(&tally),
