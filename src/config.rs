@@ -5,6 +5,7 @@
 //! 2 network latencies + `--up-ms` + `--down-ms`.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::event::Level;
@@ -21,6 +22,7 @@ usage: hubcast [OPTION]...
                   turn of the loop (default 0)
   --down-ms MS    gather values towards the leaves for MS ms (default 150)
   --hubs K        K hubs instead of 1 up to 500 nodes and about sqrt(n) beyond
+  --data-dir DIR  keep a journal in DIR, and remember everything after a restart
   --log LEVEL     error, warn, info or debug (default info)
   --help          this text
   --version       name and version
@@ -54,6 +56,9 @@ pub struct Config {
     /// The number of this run of the node: larger than those of all runs before. Not
     /// 0. A driver without a memory of its own takes the wall clock's microseconds.
     pub epoch: u64,
+    /// The folder of the [journal](crate::journal), if there is one. Where it is is the
+    /// driver's business; the node only asks whether there is one.
+    pub data_dir: Option<PathBuf>,
     /// The number of hubs; `None`: [`default_hubs`](crate::tree::default_hubs).
     pub hubs: Option<usize>,
     /// The least important level that is logged.
@@ -67,6 +72,7 @@ impl Default for Config {
             up: Duration::ZERO,
             down: Duration::from_millis(150),
             epoch: 1,
+            data_dir: None,
             hubs: None,
             log: Level::Info,
         }
@@ -123,6 +129,7 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
                     UsageError(format!("--workload takes broadcast or echo, not '{name}'"))
                 })?;
             }
+            "--data-dir" => config.data_dir = Some(PathBuf::from(value()?)),
             "--log" => {
                 let name = value()?;
                 config.log = Level::from_name(name).ok_or_else(|| {
@@ -175,11 +182,12 @@ mod tests {
 
     #[test]
     fn every_setting_can_be_given() {
-        let line = "--workload echo --up-ms 1 --down-ms 2 --hubs 5 --log debug";
+        let line = "--workload echo --up-ms 1 --down-ms 2 --hubs 5 --data-dir data --log debug";
         let config = Config {
             workload: workload::Name::Echo,
             up: Duration::from_millis(1),
             down: Duration::from_millis(2),
+            data_dir: Some(PathBuf::from("data")),
             hubs: Some(5),
             log: Level::Debug,
             ..Config::default()

@@ -82,6 +82,7 @@ pub mod config;
 pub mod event;
 pub mod gossip;
 pub mod interval_set;
+pub mod journal;
 pub mod json;
 pub mod link;
 pub mod message;

@@ -106,7 +106,13 @@ mod tests {
         trip.sample(ms(200));
         assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
         trip.sample(ms(280));
-        assert_eq!((trip.smoothed(), trip.spread()), (Duration::from_micros(210_000), Duration::from_micros(117_500)));
+        assert_eq!(
+            (trip.smoothed(), trip.spread()),
+            (
+                Duration::from_micros(210_000),
+                Duration::from_micros(117_500)
+            )
+        );
     }
 
     #[test]
