@@ -33,7 +33,7 @@ const VERSION: i64 = 1;
 ///
 /// Unit: bytes. Reading this back takes a millisecond, so to rewrite a smaller one
 /// gains nothing.
-const LEAST_LONG: u64 = 64 << 10;
+pub const LEAST_LONG: u64 = 64 << 10;
 
 /// How often its short form a journal may be long.
 ///
@@ -89,6 +89,8 @@ pub struct Journal<D> {
     /// How long it is, and how long its short form was. Unit: bytes.
     length: u64,
     short: u64,
+    /// Below this length it is not rewritten.
+    least: u64,
 }
 
 /// Why a journal could not be opened.
@@ -107,7 +109,9 @@ impl<E> From<E> for OpenError<E> {
 }
 
 impl<D: Disk> Journal<D> {
-    /// Reads what node `node` has stored on `disk`, and cuts a torn end off.
+    /// Reads what node `node` has stored on `disk`, and cuts a torn end off. It will not
+    /// be rewritten before it has `least` bytes: [`LEAST_LONG`], unless one wants to
+    /// see it often.
     ///
     /// # Errors
     ///
@@ -115,6 +119,7 @@ impl<D: Disk> Journal<D> {
     pub fn open<W: Workload>(
         mut disk: D,
         node: &str,
+        least: u64,
     ) -> Result<(Journal<D>, Found<W>), OpenError<D::Error>> {
         let mut reader = Reader::new(node);
         let mut line = Vec::new();
@@ -136,6 +141,7 @@ impl<D: Disk> Journal<D> {
             disk,
             length,
             short,
+            least,
         };
         Ok((journal, found))
     }
@@ -155,7 +161,7 @@ impl<D: Disk> Journal<D> {
         self.disk.append(records)?;
         self.disk.sync()?;
         self.length += records.len() as u64;
-        if self.length > LEAST_LONG.max(self.short.saturating_mul(LONG)) {
+        if self.length > self.least.max(self.short.saturating_mul(LONG)) {
             self.rewrite(short())?;
         }
         Ok(())

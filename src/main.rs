@@ -13,7 +13,7 @@ mod disk;
 use disk::Files;
 use hubcast::config::{self, Command, Config};
 use hubcast::event::Level;
-use hubcast::journal::{Journal, OpenError};
+use hubcast::journal::{Journal, LEAST_LONG, OpenError};
 use hubcast::json::Json;
 use hubcast::node::Node;
 use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
@@ -182,14 +182,15 @@ impl<W: Workload> Process<W> {
         };
         let files = Files::open(folder, id)?;
         let path = files.path().to_owned();
-        let (journal, found) = Journal::open(files, id).map_err(|error| match error {
-            OpenError::Disk(error) => error,
-            OpenError::Damage(damage) => io::Error::other(format!(
-                "{}, {damage}. What the node has promised cannot be told from this any more. \
+        let (journal, found) =
+            Journal::open(files, id, LEAST_LONG).map_err(|error| match error {
+                OpenError::Disk(error) => error,
+                OpenError::Damage(damage) => io::Error::other(format!(
+                    "{}, {damage}. What the node has promised cannot be told from this any more. \
                  To start with nothing, and with what the neighbours have, move the file away",
-                path.display()
-            )),
-        })?;
+                    path.display()
+                )),
+            })?;
         self.node.restore(found);
         self.journal = Some(journal);
         Ok(())

@@ -14,6 +14,7 @@
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
 //! | [`cluster`] | what the nodes in memory have in common |
+//! | [`disk`] | their disks, which crash |
 //! | [`trace`] | a story of five nodes, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
@@ -45,6 +46,7 @@ mod arguments;
 mod bench;
 mod checker;
 mod cluster;
+mod disk;
 mod engine;
 
 mod load;
