@@ -608,7 +608,7 @@ fn command_line(options: &Options) -> String {
     );
     add(
         options.nemesis != plain.nemesis,
-        "--nemesis partition".into(),
+        format!("--nemesis {}", tools(options, ",")),
     );
     add(
         options.nemesis_interval != plain.nemesis_interval,
@@ -621,6 +621,7 @@ fn command_line(options: &Options) -> String {
         options.quiet != plain.quiet,
         format!("--quiet {}", options.quiet.as_secs_f64()),
     );
+    add(options.volatile, "--volatile".into());
     add(true, format!("--seed {}", options.seed));
     if let Some(bin) = &options.bin {
         add(true, format!("--bin {}", bin.display()));
@@ -630,6 +631,12 @@ fn command_line(options: &Options) -> String {
         format!("-- {}", options.node_args.join(" ")),
     );
     line
+}
+
+/// What the nemesis does.
+fn tools(options: &Options, between: &str) -> String {
+    let names: Vec<&str> = options.nemesis.iter().map(|tool| tool.name()).collect();
+    names.join(between)
 }
 
 /// Names and values of the run's settings, as an array of pairs.
@@ -652,10 +659,14 @@ fn settings(options: &Options) -> String {
     if options.duplicate > 0.0 {
         rows.push(("duplicated", percent(options.duplicate)));
     }
-    if options.nemesis {
+    if !options.nemesis.is_empty() {
         rows.push((
-            "partitions",
-            format!("every {} or so", seconds(options.nemesis_interval)),
+            "faults",
+            format!(
+                "{}, every {} or so",
+                tools(options, " "),
+                seconds(options.nemesis_interval)
+            ),
         ));
     }
     rows.push(("quiet at the end", seconds(options.quiet)));

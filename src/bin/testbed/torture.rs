@@ -171,7 +171,7 @@ impl Plan {
             seed,
             nodes,
             config,
-            least_long: 100 + rng.below(4000),
+            least_long: 1 << rng.below(12),
             latency: ms(rng, 0, 300),
             latency_dist: Distribution::ALL[rng.below(3) as usize],
             loss: some(rng, 0.2),
