@@ -17,6 +17,56 @@
 //! ever said. Any other damage is no work of a crash. It is refused: a node that went on without what it had acknowledged would break its
 //! word, and nobody would know.
 //!
+//! # Chapter 12: what survives a crash
+//!
+//! Kill the nodes, and see what is left; then with journals:
+//!
+//! ```text
+//! $ ./run.sh crash --virtual --volatile
+//! 660 values lost, 1303 stale, 0 never read
+//! $ ./run.sh crash --virtual
+//! 0 values lost, 1452 stale, 1 never read
+//! ```
+//!
+//! Read one number: 660. Each of these had been answered with `broadcast_ok`. All nodes
+//! were killed at the same moment once, so there was no neighbour left to ask. (When
+//! only some are killed the others bring them up to date, and what is gone is what a
+//! node had acknowledged and not passed on yet.)
+//!
+//! **What fsync promises.** `write` gives bytes to the system, which survive the process
+//! (SIGKILL) and not the machine: they are in memory, and are written in any order
+//! when it suits. Only when `fsync` returns are they on the disk, as far as that one
+//! tells the truth. `fdatasync` leaves out what reading does not need (the time of
+//! the change). Two more things are easily forgotten: a new or renamed file is safe
+//! when its *folder* was synced, too; and after an `fsync` that failed nobody knows what
+//! is there (Rebello and others, "Can applications recover from fsync failures?",
+//! 2020), so the node does not try again. It ends.
+//!
+//! **Why a group commit.** An fsync takes a millisecond or so on an SSD, and none is
+//! worth less than one message. One a message would allow some hundred to two thousand
+//! messages a second. So a node takes all lines that are there, makes one record of
+//! their news, syncs once, and answers all:
+//!
+//! | broadcasts a second through a pipe | |
+//! |---|---|
+//! | without a journal | 1 860 000 |
+//! | with one | 1 250 000 |
+//! | one at a time, each waiting for its answer, with one | what one fsync takes: 300 to 1600 |
+//!
+//! The more there is to do, the more share a sync: a slow disk costs latency, not
+//! throughput. `Journal::store` is the place.
+//!
+//! **Why the epoch is on disk.** A node that comes back begins new streams, and its
+//! neighbours must not take them for the old ones: acks would be ahead of what was
+//! received. So each start has a higher number than those before
+//! ([`crate::link`]). A clock could tell, as long as nobody sets it back; a count on
+//! disk, as long as nobody loses the disk. The node takes the higher of the two.
+//!
+//! **Caveats.** What a neighbour sends is stored before it is acknowledged, so every node
+//! writes every value: that is 25 copies. The disk is believed: a whole record that was
+//! synced, and is gone without a trace, is not missed. Rewriting happens between two
+//! turns, and nothing is answered meanwhile: a million far-apart values are 13 MB.
+//!
 //! No I/O here: a [`Journal`] says what is to be done and in which order, and a
 //! [`Disk`] does it, `main`'s with files, the testbed's in memory, where it can crash
 //! between any two steps.

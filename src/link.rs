@@ -538,7 +538,8 @@ impl<I: Clone> Link<I> {
             self.probe(now);
         }
         if end <= self.received().saturating_add(WINDOW) {
-            self.begun = true;
+            // One for a former incarnation does not tell where this one's part begins.
+            self.begun |= for_us || segment.peer == 0;
             self.handle_items(now, segment, end);
         }
         // Else where our part of its stream begins is yet to come, in a sync.
