@@ -26,6 +26,13 @@ const UNSURE: u32 = 16;
 /// machine adds to an even network now and then.
 pub const GRANULARITY: Duration = Duration::from_millis(10);
 
+/// How far one sample may be above what was the longest.
+///
+/// Unit: times. A node that was stopped for a while takes its own sleep for the
+/// network's, and would wait as long for everything from then on. A network that has
+/// become slow is believed all the same, after a few samples.
+const OUTLIER: u32 = 2;
+
 /// The measured round trip of one link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoundTrip {
@@ -46,13 +53,15 @@ impl RoundTrip {
         }
     }
 
-    /// One round trip took this long (RFC 6298, 2.2 and 2.3).
+    /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
+    /// those before counts as [`OUTLIER`] times their longest.
     pub fn sample(&mut self, time: Duration) {
         if !self.sampled {
             self.sampled = true;
             (self.smoothed, self.variance) = (time, time / UNSURE);
             return;
         }
+        let time = time.min(self.longest() * OUTLIER);
         let deviation = self.smoothed.abs_diff(time);
         self.variance = self.variance * 3 / 4 + deviation / 4;
         self.smoothed = self.smoothed * 7 / 8 + time / 8;
@@ -113,6 +122,16 @@ mod tests {
                 Duration::from_micros(117_500)
             )
         );
+    }
+
+    #[test]
+    fn one_sleep_is_not_taken_for_a_slow_network_and_a_slow_network_is_believed() {
+        let mut trip = RoundTrip::new();
+        (0..50).for_each(|_| trip.sample(ms(200)));
+        trip.sample(ms(2600));
+        assert!(trip.longest() < ms(500), "{trip:?}");
+        (0..6).for_each(|_| trip.sample(ms(2600)));
+        assert!(trip.longest() > ms(2600), "{trip:?}");
     }
 
     #[test]
