@@ -17,6 +17,7 @@
 //! ```text
 //! "events":   t    time since the event before, in microseconds
 //!             e    0 send  1 receive  2 drop  3 client asks  4 node answers  5 cut  6 heal
+//!                  7 kill  8 start  9 pause  10 resume
 //!             i    of receive, drop and answer: which message
 //! "messages": one entry a send, in the order of the sends
 //! "clients":  one entry a request, likewise
@@ -94,6 +95,10 @@ enum What {
     Reply = 4,
     Cut = 5,
     Heal = 6,
+    Kill = 7,
+    Start = 8,
+    Pause = 9,
+    Resume = 10,
 }
 
 /// What a message between nodes is, by number as in the page's data.
@@ -150,6 +155,8 @@ struct Trace {
     messages: Vec<Sent>,
     requests: Vec<Request>,
     cuts: Vec<Cut>,
+    /// Of each kill, start, pause and resume: the kind and the nodes.
+    nodes: Vec<(String, Vec<i64>)>,
     values: usize,
     raw: usize,
     /// The moment from which on messages are left out.
@@ -233,10 +240,27 @@ impl Trace {
             (Some("heal"), _) if self.full_at.is_none() => {
                 Some((What::Heal, self.cuts.len().saturating_sub(1)))
             }
+            (Some(event), _) if self.full_at.is_none() => self.trouble(event, json),
             _ => None,
         };
         self.events
             .extend(event.map(|(what, index)| (time, what, index)));
+    }
+
+    /// Nodes are killed, started, paused or resumed.
+    fn trouble(&mut self, event: &str, json: &Json<'_>) -> Option<(What, usize)> {
+        let what = match event {
+            "kill" => What::Kill,
+            "start" => What::Start,
+            "pause" => What::Pause,
+            "resume" => What::Resume,
+            _ => return None,
+        };
+        let kind = json.get("kind").and_then(Json::as_str)?;
+        let nodes = json.get("nodes").and_then(Json::as_array)?;
+        let nodes = nodes.iter().filter_map(Json::as_int);
+        self.nodes.push((kind.to_owned(), nodes.collect()));
+        Some((what, self.nodes.len() - 1))
     }
 
     fn send(
@@ -464,6 +488,13 @@ fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     });
     let cuts: Vec<String> = trace.cuts.iter().map(cut_json).collect();
     member("cuts", &format!("[{}]", cuts.join(",")));
+
+    let nodes = trace.nodes.iter().map(|(kind, nodes)| {
+        let nodes = column(nodes.iter().copied());
+        format!("{{\"kind\":{},\"nodes\":{nodes}}}", string(kind))
+    });
+    let nodes: Vec<String> = nodes.collect();
+    member("nodes", &format!("[{}]", nodes.join(",")));
 
     let events = &trace.events;
     let times = events.iter().map(|event| event.0 as i64);

@@ -274,14 +274,17 @@ impl Outcome<'_> {
         }
         text += &self.operations_text();
         let server = counts.server;
+        let digests = match server.sync {
+            0 => String::new(),
+            count => format!(", {count} digests"),
+        };
         let _ = write!(
             text,
-            "{} messages between nodes: {} deltas, {} acks alone, {} digests; {} retransmitted, {} dropped, {} duplicated\n\
+            "{} messages between nodes: {} deltas, {} acks alone{digests}; {} retransmitted, {} dropped, {} duplicated\n\
              {} values lost, {} stale, {} never read\n",
             server.total,
             server.delta,
             server.ack,
-            server.sync,
             server.retransmitted,
             server.dropped,
             server.duplicated,
@@ -334,10 +337,17 @@ impl Outcome<'_> {
 
     /// The faults and what it took to get over them.
     fn faults_text(&self) -> String {
-        let row = |name: &str, start: &str, end: &str, recovery: &str| {
-            format!("{name:<24}{start:>10}{end:>10}{recovery:>13}\n")
+        // With one tool its name stands above, and not in every row.
+        let only = match self.options.nemesis[..] {
+            [only] => Some(only.name()),
+            _ => None,
         };
-        let mut text = String::from("\n") + &row("fault", "start", "end", "recovery");
+        let width = if only.is_some() { 18 } else { 26 };
+        let row = |name: &str, start: &str, end: &str, recovery: &str| {
+            format!("{name:<width$}{start:>10}{end:>10}{recovery:>12}\n")
+        };
+        let head = only.unwrap_or("fault");
+        let mut text = String::from("\n") + &row(head, "start", "end", "recovery");
         for fault in &self.counts.faults {
             let recovery = match fault.recovery {
                 Some(time) => format!("{} ms", time.as_millis()),
@@ -346,7 +356,10 @@ impl Outcome<'_> {
             };
             let time = |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
             text += &row(
-                &format!("{} {}", fault.tool.name(), fault.kind),
+                &match only {
+                    Some(_) => fault.kind.to_owned(),
+                    None => format!("{} {}", fault.tool.name(), fault.kind),
+                },
                 &time(Some(fault.start.as_secs_f64())),
                 &time(fault.end.map(|end| end.as_secs_f64())),
                 &recovery,
