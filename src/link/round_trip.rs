@@ -26,6 +26,12 @@ const UNSURE: u32 = 16;
 /// machine adds to an even network now and then.
 pub const GRANULARITY: Duration = Duration::from_millis(10);
 
+/// The longest bound that is believed.
+///
+/// Unit: time. Longer ones tell of a partition's length, not of the network, and a link
+/// that waited as long for everything would notice no loss.
+const MOST_BOUND: Duration = Duration::from_secs(5);
+
 /// How far one sample may be above what was the longest.
 ///
 /// Unit: times. A node that was stopped for a while takes its own sleep for the
@@ -74,7 +80,7 @@ impl RoundTrip {
         if !self.sampled {
             let known = std::mem::replace(&mut self.bounded, true);
             let bound = if known { self.smoothed.min(time) } else { time };
-            self.smoothed = bound.max(INITIAL);
+            self.smoothed = bound.clamp(INITIAL, MOST_BOUND);
         }
     }
 
