@@ -143,6 +143,9 @@ pub struct Journal<D> {
     least: u64,
 }
 
+/// A journal that was opened, and what was found in it.
+pub type Opened<D, W> = (Journal<D>, Found<W>);
+
 /// Why a journal could not be opened.
 #[derive(Debug)]
 pub enum OpenError<E> {
@@ -170,7 +173,7 @@ impl<D: Disk> Journal<D> {
         mut disk: D,
         node: &str,
         least: u64,
-    ) -> Result<(Journal<D>, Found<W>), OpenError<D::Error>> {
+    ) -> Result<Opened<D, W>, OpenError<D::Error>> {
         let mut reader = Reader::new(node);
         let mut line = Vec::new();
         while disk.read_line(&mut line)? {

@@ -176,36 +176,8 @@ impl<W: Workload> Node<W> {
                 let text = format!("this is {id} already");
                 self.ignore(message, &text);
             }
-            "delta" | "ack" => {
-                let segment = Segment::read(kind, message.body)?;
-                match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
-                    Ok(None) => {}
-                    Ok(from) => {
-                        for item in &segment.items {
-                            if self.workload.merge(item) {
-                                if self.config.data_dir.is_some() {
-                                    self.unsaved.push(item.clone());
-                                }
-                                gossip.spread(now, item, from);
-                            }
-                        }
-                    }
-                    Err(text) => self.ignore(message, &text),
-                }
-            }
-            "sync" => {
-                let sync = Sync::read(message.body)?;
-                let have = W::Digest::read(message.body.any("have")?);
-                let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
-                match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
-                    Ok(Some(from)) => {
-                        let items = self.workload.missing(&have);
-                        gossip.fill(from, items, &mut self.events);
-                    }
-                    Ok(None) => {}
-                    Err(text) => self.ignore(message, &text),
-                }
-            }
+            "delta" | "ack" => return self.handle_segment(now, kind, message),
+            "sync" => return self.handle_sync(now, message),
             "stats" => self.stats(message),
             _ => {
                 let mut effects = Effects {
@@ -221,6 +193,51 @@ impl<W: Workload> Node<W> {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn handle_segment(
+        &mut self,
+        now: Instant,
+        kind: &str,
+        message: &Message<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(Identity { gossip, .. }) = &mut self.identity else {
+            return Ok(());
+        };
+        let segment = Segment::read(kind, message.body)?;
+        match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
+            Ok(None) => {}
+            Ok(from) => {
+                for item in &segment.items {
+                    if self.workload.merge(item) {
+                        if self.config.data_dir.is_some() {
+                            self.unsaved.push(item.clone());
+                        }
+                        gossip.spread(now, item, from);
+                    }
+                }
+            }
+            Err(text) => self.ignore(message, &text),
+        }
+        Ok(())
+    }
+
+    fn handle_sync(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
+        let Some(Identity { gossip, .. }) = &mut self.identity else {
+            return Ok(());
+        };
+        let sync = Sync::read(message.body)?;
+        let have = W::Digest::read(message.body.any("have")?);
+        let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
+        match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
+            Ok(Some(from)) => {
+                let items = self.workload.missing(&have);
+                gossip.fill(from, items, &mut self.events);
+            }
+            Ok(None) => {}
+            Err(text) => self.ignore(message, &text),
         }
         Ok(())
     }

@@ -855,6 +855,7 @@ const wire = () => {
   const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut']] : []), ['node', 'holds this share']];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
   $('legend').append(...legend.map(([what, text]) => key(what, text)));
+  if (troubles.length) $('legend').append(el('li', {textContent: '\u2715 dead'}), el('li', {textContent: '\u2016 paused'}));
   const speeds = [.01, .02, .05, .1, .25, .5, 1, 2, 5];
   $('speed').append(...speeds.map(speed => el('option', {value: speed, textContent: speed < 1 ? '1/' + Math.round(1 / speed) : speed + '\u00D7', selected: speed === state.speed})));
   $('speed').onchange = () => { state.speed = +$('speed').value; };
