@@ -538,9 +538,12 @@ impl<I: Clone> Link<I> {
             self.probe(now);
         }
         if end <= self.received().saturating_add(WINDOW) {
-            // One for a former incarnation does not tell where this one's part begins.
-            self.begun |= for_us || segment.peer == 0;
+            let received = self.received();
             self.handle_items(now, segment, end);
+            // Only items in order, for this incarnation, show where its part begins: the
+            // sync that says it may have been lost.
+            let in_order = self.received() > received;
+            self.begun |= in_order && (for_us || segment.peer == 0);
         }
         // Else where our part of its stream begins is yet to come, in a sync.
         if news.former_life {
