@@ -168,7 +168,8 @@ pub struct ServerMessages {
 pub struct Outcomes {
     /// Answered as asked.
     pub ok: u64,
-    /// Refused with a definite error: not done, for certain.
+    /// Refused with a definite error: not done, for certain. Or a question without effect
+    /// that nobody answered.
     pub failed: u64,
     /// Anything else: no answer in time, an indefinite error, an answer that is
     /// none. Done or not, nobody knows.
@@ -662,7 +663,12 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             return Err(Failure::of(index, text));
         };
         self.counts.timeouts += 1;
-        self.counts.kinds[L::kind(asked)].outcomes.indeterminate += 1;
+        let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
+        match kind == L::SHOW {
+            // It has no effect, so it has failed if nobody answers; Maelstrom's rule.
+            true => outcomes.failed += 1,
+            false => outcomes.indeterminate += 1,
+        }
         if self.phase == Phase::Final {
             let (node, time) = (&self.node_ids[index], CLIENT_TIMEOUT.as_secs());
             self.problem(format!(
