@@ -5,6 +5,7 @@
 //! fewer messages it sends ([`timetable`](crate::gossip::timetable)).
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::event::Level;
@@ -20,6 +21,7 @@ usage: hubcast [OPTION]...
   --within-ms MS  by when a value is to be everywhere; the node measures the network
                   and spends what is left on as few messages as it can (default 400)
   --hubs K        K hubs instead of 1 up to 500 nodes and about sqrt(n) beyond
+  --data-dir DIR  keep a journal in DIR, and remember everything after a restart
   --log LEVEL     error, warn, info or debug (default info)
   --help          this text
   --version       name and version
@@ -50,6 +52,9 @@ pub struct Config {
     /// The number of this run of the node: larger than those of all runs before. Not
     /// 0. A driver without a memory of its own takes the wall clock's microseconds.
     pub epoch: u64,
+    /// The folder of the [journal](crate::journal), if there is one. Where it is is the
+    /// driver's business; the node only asks whether there is one.
+    pub data_dir: Option<PathBuf>,
     /// The number of hubs; `None`: [`default_hubs`](crate::tree::default_hubs).
     pub hubs: Option<usize>,
     /// The least important level that is logged.
@@ -63,6 +68,7 @@ impl Default for Config {
             within: Duration::from_millis(400),
             pace: Pace::Cheaper,
             epoch: 1,
+            data_dir: None,
             hubs: None,
             log: Level::Info,
         }
@@ -142,6 +148,7 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
                     UsageError(format!("--workload takes broadcast or echo, not '{name}'"))
                 })?;
             }
+            "--data-dir" => config.data_dir = Some(PathBuf::from(value()?)),
             "--log" => {
                 let name = value()?;
                 config.log = Level::from_name(name).ok_or_else(|| {
@@ -190,11 +197,12 @@ mod tests {
 
     #[test]
     fn every_setting_can_be_given() {
-        let line = "--workload echo --within-ms 1 --pace lazy --hubs 5 --log debug";
+        let line = "--workload echo --within-ms 1 --pace lazy --hubs 5 --data-dir data --log debug";
         let config = Config {
             workload: workload::Name::Echo,
             within: Duration::from_millis(1),
             pace: Pace::Lazy,
+            data_dir: Some(PathBuf::from("data")),
             hubs: Some(5),
             log: Level::Debug,
             ..Config::default()

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
+use crate::journal::Damage;
 use crate::json;
 
 /// How much a node says. Each level includes those above it.
@@ -65,6 +66,19 @@ pub enum Event {
         hub: Option<String>,
         /// How many children it has.
         children: usize,
+    },
+    /// The journal was read.
+    Restored {
+        /// How many items were in it.
+        items: u64,
+        /// The incarnation that begins.
+        epoch: u64,
+    },
+    /// The end of the journal was torn by a crash, and is cut off. Nothing that depended
+    /// on it was ever said.
+    Torn {
+        /// Which line, and what is wrong with it.
+        damage: Damage,
     },
     /// A line that is no message. Nothing has changed.
     Refused {
@@ -163,9 +177,11 @@ impl Event {
             Event::Refused { .. }
             | Event::Ignored { .. }
             | Event::Dropped { .. }
+            | Event::Torn { .. }
             | Event::Suspect { .. }
             | Event::PromiseBroken { .. } => Level::Warn,
             Event::Init { .. }
+            | Event::Restored { .. }
             | Event::Healthy { .. }
             | Event::Restarted { .. }
             | Event::PromiseKept { .. } => Level::Info,
@@ -204,6 +220,10 @@ impl Display for Event {
                 ];
                 line("init", counts)
             }
+            Event::Restored { items, epoch } => {
+                line("restored", &[("items", items), ("epoch", epoch)])
+            }
+            Event::Torn { damage } => line("torn", &[("journal", damage)]),
             Event::Refused { reason, line: text } => {
                 line("refused", &[("reason", reason), ("line", text)])
             }

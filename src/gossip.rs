@@ -210,6 +210,21 @@ impl<I: Item> Gossip<I> {
         })
     }
 
+    /// The node's journal was read: this is its incarnation `epoch`, and it `remembers`
+    /// what it held, or nothing. Only before anything was sent or heard.
+    pub fn restart(&mut self, epoch: u64, remembers: bool) {
+        for Neighbour { link, .. } in &mut self.neighbours {
+            link.set_epoch(epoch);
+            if remembers {
+                // The neighbours have gone on meanwhile, and this node knows what it
+                // lacks: all can be asked at once.
+                link.ask();
+            }
+        }
+        self.caught_up |= remembers;
+        self.touched |= remembers;
+    }
+
     /// The neighbours and their links, the parent first, in the order of the tree.
     pub fn links(&self) -> impl Iterator<Item = (&str, &Link<I>)> {
         self.neighbours.iter().map(|n| (n.id.as_str(), &n.link))

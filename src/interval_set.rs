@@ -93,6 +93,23 @@ impl IntervalSet {
         true
     }
 
+    /// Adds all of `first` to `last`. Behind everything else that is one step, however
+    /// many they are; elsewhere it is one a value.
+    pub fn insert_range(&mut self, first: i64, last: i64) {
+        let end = self.chunks.last().and_then(|chunk| chunk.last());
+        if end.is_some_and(|&(_, end)| end >= first.saturating_sub(1)) {
+            return (first..=last).for_each(|value| {
+                self.insert(value);
+            });
+        }
+        let chunks = Arc::make_mut(&mut self.chunks);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push((first, last)),
+            _ => chunks.push(vec![(first, last)]),
+        }
+        self.len += last.abs_diff(first).saturating_add(1);
+    }
+
     /// Whether `value` is in the set.
     pub fn contains(&self, value: i64) -> bool {
         let (chunk, at) = self.place(value);
@@ -218,6 +235,23 @@ mod tests {
         for order in [[1, 2, 3, 4], [4, 3, 2, 1], [1, 3, 2, 4], [4, 1, 3, 2]] {
             assert_eq!(set(&order).ranges().collect::<Vec<_>>(), [(1, 4)]);
         }
+    }
+
+    #[test]
+    fn ranges_that_are_put_back_make_the_set_that_they_came_from() {
+        let mut draw = Draw(7);
+        let values: Vec<i64> = (0..3000).map(|_| draw.below(9000) as i64 - 99).collect();
+        let set = set(&values);
+        let mut again = IntervalSet::new();
+        for (first, last) in set.ranges() {
+            again.insert_range(first, last);
+        }
+        assert_eq!(again, set);
+        let mut shuffled = IntervalSet::new();
+        for (first, last) in set.ranges().chain(set.ranges()).skip(99) {
+            shuffled.insert_range(first, last);
+        }
+        assert_eq!(shuffled, set, "in any order, and twice");
     }
 
     #[test]

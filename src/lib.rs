@@ -26,7 +26,7 @@
 //!
 //! **The core and its edge.** All of this is *sans-IO*: it has no clock, no sockets,
 //! no threads and no randomness. Lines and time are passed in, lines come out. Only
-//! [`stdio`] and `main` touch the system; the testbed (`src/bin/testbed/`, a program
+//! [`stdio`] and `main` (with the journal's files, `disk.rs`) touch the system; the testbed (`src/bin/testbed/`, a program
 //! that uses this library) and the tests drive the same core in other ways.
 //!
 //! # The chapters
@@ -44,6 +44,7 @@
 //! | 9 the poll loop | [`stdio`] |
 //! | 10 what the figures mean, and how they fool people | `src/bin/testbed/checker.rs` |
 //! | 11 limits and caveats | below |
+//! | 12 what survives a crash | [`journal`] |
 //!
 //! `./run.sh trace` tells all of it as a story of five nodes.
 //!
@@ -60,15 +61,17 @@
 //! | 4 | [`tree`] | who talks to whom, and why a star |
 //! | 5 | [`gossip`] | batches, split horizon, good news |
 //! | 6 | [`link`] | reliable streams: offsets, acks, gaps, retransmission |
-//! | 7 | [`stdio`] and `main.rs` | the poll loop |
-//! | 8 | [`interval_set`] | a million values in a few bytes |
-//! | 9 | [`json`] | a parser one can read, and the one writer |
-//! | 10 | [`event`], [`config`], [`time`] | what a node notices, settings, moments |
+//! | 7 | [`journal`] | what survives a restart: records, and the order of steps |
+//! | 8 | [`stdio`] and `main.rs` | the poll loop |
+//! | 9 | [`interval_set`] | a million values in a few bytes |
+//! | 10 | [`json`] | a parser one can read, and the one writer |
+//! | 11 | [`event`], [`config`], [`time`] | what a node notices, settings, moments |
 //!
 //! # Chapter 11: limits and caveats
 //!
-//! - Memory only. A node that is restarted has forgotten its values and its
-//!   streams, and its neighbours do not notice. Maelstrom does not restart nodes.
+//! - Without `--data-dir` there is memory only. A node that is restarted fetches from
+//!   its neighbours what they have; what it had acknowledged and not passed on yet is
+//!   gone.
 //! - The hub is a single point of delay. While it is cut off nothing spreads, and
 //!   there is no election. Nothing is lost: everything follows when it is back.
 //! - Trust. Nodes believe what their neighbours say, as far as it makes sense.
@@ -82,6 +85,7 @@ pub mod config;
 pub mod event;
 pub mod gossip;
 pub mod interval_set;
+pub mod journal;
 pub mod json;
 pub mod link;
 pub mod message;

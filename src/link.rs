@@ -343,6 +343,12 @@ impl<I: Clone> Link<I> {
         }
     }
 
+    /// This node's incarnation is another one than was thought. Only before anything
+    /// was sent or heard.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
     /// Appends an item to the outgoing stream, where it waits for
     /// [`release`](Link::release). False: the neighbour's digest is awaited, and
     /// will show whether it lacks the item.

@@ -1,14 +1,20 @@
 //! The node's process: arguments, the poll loop, exit codes.
 //!
-//! Exit status: 0 at the end of the input, 1 if stdin or stdout fail (a closed
-//! stdout among that), 2 for wrong arguments.
+//! Exit status: 0 at the end of the input, 1 if stdin, stdout (a closed one, too) or
+//! the journal fail, 2 for wrong arguments.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod disk;
+
+use disk::Files;
 use hubcast::config::{self, Command, Config};
 use hubcast::event::Level;
+use hubcast::journal::{Journal, LEAST_LONG, OpenError};
+use hubcast::json::Json;
 use hubcast::node::Node;
 use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
 use hubcast::time::Instant;
@@ -50,7 +56,8 @@ fn main() -> ExitCode {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     // What waited before this has had its time.
-                    say(&format!("level=error event=exit reason=\"{error}\""));
+                    let reason = Json::String(error.to_string().into());
+                    say(&format!("level=error event=exit reason={reason}"));
                     ExitCode::FAILURE
                 }
             }
@@ -92,6 +99,9 @@ fn run<W: Workload>(config: Config) -> io::Result<()> {
     let mut input = Input::stdin()?;
     let mut process = Process {
         warns: config.log >= Level::Warn,
+        data_dir: config.data_dir.clone(),
+        journal: None,
+        records: Vec::new(),
         node: Node::<W>::new(config),
         output: Output::stdout()?,
         out: Vec::new(),
@@ -112,6 +122,11 @@ struct Process<W: Workload> {
     output: Output,
     /// What the node has said and nobody was told yet.
     out: Vec<u8>,
+    /// Where the journal is, and the journal, once the node has a name.
+    data_dir: Option<PathBuf>,
+    journal: Option<Journal<Files>>,
+    /// What is on its way there.
+    records: Vec<u8>,
     log: LogOutput,
     /// Whether warnings are logged.
     warns: bool,
@@ -127,13 +142,13 @@ impl<W: Workload> Process<W> {
             let arrival = input.wait_and_read(wait, &mut self.log)?;
             let now = clock();
             while let Some(line) = input.lines.next_line() {
-                self.handle(now, line);
+                self.handle(now, line)?;
                 self.drain()?;
             }
             if arrival == Arrival::End
                 && let Some(line) = input.lines.rest()
             {
-                self.handle(now, line);
+                self.handle(now, line)?;
             }
             self.node.end_turn(now);
             self.drain()?;
@@ -146,14 +161,39 @@ impl<W: Workload> Process<W> {
         }
     }
 
-    fn handle(&mut self, now: Instant, line: Line<'_>) {
+    fn handle(&mut self, now: Instant, line: Line<'_>) -> io::Result<()> {
         match line {
-            Line::Complete(line) => self.node.handle_line(now, line),
+            Line::Complete(line) => {
+                self.node.handle_line(now, line);
+                self.open_journal()?;
+            }
             Line::TooLong if self.warns => self.log.push(&format!(
                 "level=warn event=refused reason=\"a line may have {MAX_LINE} bytes\""
             )),
             Line::TooLong => {}
         }
+        Ok(())
+    }
+
+    /// Gives the node its journal if it wants it, which it does once.
+    fn open_journal(&mut self) -> io::Result<()> {
+        let (Some(id), Some(folder)) = (self.node.wants_journal(), &self.data_dir) else {
+            return Ok(());
+        };
+        let files = Files::open(folder, id)?;
+        let path = files.path().to_owned();
+        let (journal, found) =
+            Journal::open(files, id, LEAST_LONG).map_err(|error| match error {
+                OpenError::Disk(error) => error,
+                OpenError::Damage(damage) => io::Error::other(format!(
+                    "{}, {damage}. What the node has promised cannot be told from this any more. \
+                 To start with nothing, and with what the neighbours have, move the file away",
+                    path.display()
+                )),
+            })?;
+        self.node.restore(found);
+        self.journal = Some(journal);
+        Ok(())
     }
 
     /// Takes what the node has to say, and writes it whenever it is a lot.
@@ -169,7 +209,15 @@ impl<W: Workload> Process<W> {
         Ok(())
     }
 
+    /// Stores what the output promises, and then writes it.
     fn write(&mut self) -> io::Result<()> {
+        if let Some(journal) = &mut self.journal
+            && self.node.poll_persist(&mut self.records)
+        {
+            journal.store(&self.records, || self.node.short_form())?;
+            self.records.clear();
+            self.records.shrink_to(FLUSH_AT);
+        }
         self.output.write_all(&self.out)?;
         self.out.clear();
         // A huge reply must not keep its memory for good.

@@ -12,6 +12,7 @@
 use crate::config::Config;
 use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
+use crate::journal::{self, Found};
 use crate::json::{self, Json};
 use crate::link::{Frame, Link, LinkStats, Segment, Sync};
 use crate::message::{self, ErrorCode, Message, Refusal};
@@ -37,6 +38,13 @@ const REPLIES_ROOM: usize = 64 << 10;
 ///   [`poll_transmit`](Node::poll_transmit) until there is none, and send it. It may
 ///   be taken between the lines, too; replies are ready at once, and what goes to
 ///   neighbours at the end of the turn, so that it goes together.
+/// - With a journal ([`Config::data_dir`]): after each line look whether the node
+///   [wants its journal](Node::wants_journal). It does once, when `init` has told it its
+///   name: give it what was [found](Node::restore) before anything else.
+/// - Before anything that `poll_transmit` gave leaves, take the records with
+///   [`poll_persist`](Node::poll_persist) and have them *stored*: synced, not only
+///   written. The output promises that. If they cannot be stored, nothing that was
+///   taken since the last time may leave, and the node is at its end.
 /// - When the moment of [`poll_timeout`](Node::poll_timeout) has come, a turn is due,
 ///   with or without lines. One that is not due does no harm. `None` means that
 ///   nothing will happen until a line comes.
@@ -50,6 +58,11 @@ pub struct Node<W: Workload> {
     identity: Option<Identity<W>>,
     /// Lines for clients.
     replies: Vec<u8>,
+    /// Records for the journal, and the items of the next one.
+    records: Vec<u8>,
+    unsaved: Vec<W::Item>,
+    /// Whether the journal is awaited.
+    wants_journal: bool,
     events: Events,
 }
 
@@ -69,6 +82,9 @@ impl<W: Workload> Node<W> {
             workload: W::default(),
             identity: None,
             replies: Vec::new(),
+            records: Vec::new(),
+            unsaved: Vec::new(),
+            wants_journal: false,
         }
     }
 
@@ -81,6 +97,36 @@ impl<W: Workload> Node<W> {
     pub fn links(&self) -> impl Iterator<Item = (&str, &Link<W::Item>)> {
         let gossip = self.identity.iter().map(|identity| &identity.gossip);
         gossip.flat_map(Gossip::links)
+    }
+
+    /// The node's name, if it must be given what its journal holds before it goes on.
+    pub fn wants_journal(&self) -> Option<&str> {
+        let identity = self.identity.as_ref().filter(|_| self.wants_journal);
+        identity.map(|identity| identity.id.as_str())
+    }
+
+    /// What was found in the journal, be it nothing. The node goes on where it was, in
+    /// its next incarnation.
+    pub fn restore(&mut self, found: Found<W>) {
+        let Some(Identity { id, gossip }) = &mut self.identity else {
+            return;
+        };
+        self.wants_journal = false;
+        // The count holds even if the clock goes back; the clock, even if the journal
+        // was lost and the neighbours remember what it counted.
+        self.config.epoch = self.config.epoch.max(found.epoch + 1);
+        let epoch = self.config.epoch;
+        if found.length == 0 {
+            journal::write_head(&mut self.records, id);
+        }
+        journal::write_epoch(&mut self.records, epoch);
+        self.workload = found.workload;
+        let items = self.workload.len();
+        gossip.restart(epoch, items > 0);
+        if let Some(damage) = found.torn {
+            self.events.push(Event::Torn { damage });
+        }
+        self.events.push(Event::Restored { items, epoch });
     }
 
     /// A line came in, without its line break. A bad one makes an event and, where
@@ -130,33 +176,8 @@ impl<W: Workload> Node<W> {
                 let text = format!("this is {id} already");
                 self.ignore(message, &text);
             }
-            "delta" | "ack" => {
-                let segment = Segment::read(kind, message.body)?;
-                match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
-                    Ok(None) => {}
-                    Ok(from) => {
-                        for item in &segment.items {
-                            if self.workload.merge(item) {
-                                gossip.spread(now, item, from);
-                            }
-                        }
-                    }
-                    Err(text) => self.ignore(message, &text),
-                }
-            }
-            "sync" => {
-                let sync = Sync::read(message.body)?;
-                let have = W::Digest::read(message.body.any("have")?);
-                let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
-                match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
-                    Ok(Some(from)) => {
-                        let items = self.workload.missing(&have);
-                        gossip.fill(from, items, &mut self.events);
-                    }
-                    Ok(None) => {}
-                    Err(text) => self.ignore(message, &text),
-                }
-            }
+            "delta" | "ack" => return self.handle_segment(now, kind, message),
+            "sync" => return self.handle_sync(now, message),
             "stats" => self.stats(message),
             _ => {
                 let mut effects = Effects {
@@ -167,8 +188,56 @@ impl<W: Workload> Node<W> {
                 self.workload.request(kind, message, &mut effects)?;
                 for item in effects.items {
                     gossip.spread(now, &item, None);
+                    if self.config.data_dir.is_some() {
+                        self.unsaved.push(item);
+                    }
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn handle_segment(
+        &mut self,
+        now: Instant,
+        kind: &str,
+        message: &Message<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(Identity { gossip, .. }) = &mut self.identity else {
+            return Ok(());
+        };
+        let segment = Segment::read(kind, message.body)?;
+        match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
+            Ok(None) => {}
+            Ok(from) => {
+                for item in &segment.items {
+                    if self.workload.merge(item) {
+                        if self.config.data_dir.is_some() {
+                            self.unsaved.push(item.clone());
+                        }
+                        gossip.spread(now, item, from);
+                    }
+                }
+            }
+            Err(text) => self.ignore(message, &text),
+        }
+        Ok(())
+    }
+
+    fn handle_sync(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
+        let Some(Identity { gossip, .. }) = &mut self.identity else {
+            return Ok(());
+        };
+        let sync = Sync::read(message.body)?;
+        let have = W::Digest::read(message.body.any("have")?);
+        let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
+        match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
+            Ok(Some(from)) => {
+                let items = self.workload.missing(&have);
+                gossip.fill(from, items, &mut self.events);
+            }
+            Ok(None) => {}
+            Err(text) => self.ignore(message, &text),
         }
         Ok(())
     }
@@ -210,6 +279,7 @@ impl<W: Workload> Node<W> {
         });
         let id = id.to_owned();
         self.identity = Some(Identity { id, gossip });
+        self.wants_journal = self.config.data_dir.is_some();
         self.reply(message, "init_ok", |_| ());
         Ok(())
     }
@@ -277,6 +347,26 @@ impl<W: Workload> Node<W> {
         if let Some(Identity { gossip, .. }) = &mut self.identity {
             gossip.end_turn(now, &mut self.events);
         }
+    }
+
+    /// Appends to `out` what the journal must hold before any output leaves that was
+    /// taken until now: one record for all items of a turn (*group commit*). False:
+    /// there is nothing new.
+    #[must_use]
+    pub fn poll_persist(&mut self, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        out.append(&mut self.records);
+        journal::write_items(out, &self.unsaved);
+        self.unsaved.clear();
+        out.len() > start
+    }
+
+    /// The journal in short, record by record, if there is one.
+    pub fn short_form(&self) -> impl Iterator<Item = Vec<u8>> {
+        let identity = self.identity.iter();
+        identity.flat_map(|identity| {
+            journal::short_form(&identity.id, self.config.epoch, &self.workload)
+        })
     }
 
     /// Appends the next output to `out`: one line for a neighbour, or all replies

@@ -170,6 +170,48 @@ const MUTANTS: &[Mutant] = &[
         right: "self.incoming.begin(sync.offset);",
         wrong: "self.incoming.begin(0);",
     },
+    Mutant {
+        mistake: "an answer before the sync",
+        file: "src/journal.rs",
+        right: "self.disk.append(records)?;\n        self.disk.sync()?;",
+        wrong: "self.disk.append(records)?;",
+    },
+    Mutant {
+        mistake: "a torn line is taken for good",
+        file: "src/journal.rs",
+        right: "disk.truncate(found.length)?;",
+        wrong: "",
+    },
+    Mutant {
+        mistake: "an epoch is not counted up",
+        file: "src/node.rs",
+        right: "self.config.epoch.max(found.epoch + 1)",
+        wrong: "self.config.epoch.max(found.epoch)",
+    },
+    Mutant {
+        mistake: "a journal is rewritten in its place",
+        file: "src/journal.rs",
+        right: "self.disk.create()?;",
+        wrong: "self.disk.truncate(0)?;",
+    },
+    Mutant {
+        mistake: "a rewritten journal gets its name before it is stored",
+        file: "src/journal.rs",
+        right: "self.disk.sync()?;\n        self.disk.rename()?;",
+        wrong: "self.disk.rename()?;",
+    },
+    Mutant {
+        mistake: "the new name is not stored",
+        file: "src/journal.rs",
+        right: "self.disk.rename()?;\n        self.disk.sync_folder()?;",
+        wrong: "self.disk.rename()?;",
+    },
+    Mutant {
+        mistake: "what comes from neighbours is not stored",
+        file: "src/node.rs",
+        right: "self.unsaved.push(item.clone());",
+        wrong: "",
+    },
 ];
 
 fn root() -> PathBuf {

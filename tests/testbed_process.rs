@@ -116,6 +116,48 @@ fn partition_shows_several_kinds_with_their_recoveries_and_the_median() {
 }
 
 #[test]
+fn crash_loses_nothing_with_journals_and_counts_what_is_gone_without() {
+    let output = run("crash", "crash --virtual");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains("\n0 values lost"), "{stdout}");
+    for tool in ["\nkill ", "\npause ", "\npartition "] {
+        assert!(stdout.matches(tool).count() > 1, "{tool}: {stdout}");
+    }
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("crash/target/runs/crash");
+    let results = std::fs::read_to_string(files.join("results.json")).expect("results");
+    let row = r#"{"fault":"kill","nodes":["#;
+    assert!(results.contains(row), "{results}");
+    let output = run("volatile", "crash --virtual --volatile");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains("values were lost: "), "{stdout}");
+}
+
+#[test]
+fn a_real_node_that_is_killed_comes_back_with_its_journal_and_a_paused_one_goes_on() {
+    let args = "crash --node-count 3 --time-limit 4 --latency 10 --quiet 2 --nemesis kill,pause \
+                --nemesis-interval 0.4";
+    let output = run("killed", args);
+    let stdout = text(&output.stdout);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed/target/runs/crash");
+    assert!(files.join("data/n2.journal").exists());
+    let logs = (0..3).map(|node| {
+        let log = files.join(format!("node-logs/n{node}.log"));
+        std::fs::read_to_string(log).expect("a log")
+    });
+    let starts: usize = logs.map(|log| log.matches("event=restored").count()).sum();
+    assert!(starts > 3, "the log is appended to: {starts}");
+    let messages = std::fs::read_to_string(files.join("messages.jsonl")).expect("messages");
+    for event in ["kill", "start", "pause", "resume"] {
+        let event = format!(r#""event":"{event}""#);
+        assert!(messages.contains(&event), "{event}");
+    }
+}
+
+#[test]
 fn a_second_run_at_the_same_time_is_refused_and_a_killed_one_leaves_no_lock() {
     let mut first = testbed("twice", "efficient --node-count 3");
     let mut first = first

@@ -32,6 +32,19 @@ pub const GRANULARITY: Duration = Duration::from_millis(10);
 /// sends two a second, a slow moment is forgotten.
 const PEAK_FADES: u32 = 64;
 
+/// The longest bound that is believed.
+///
+/// Unit: time. Longer ones tell of a partition's length, not of the network, and a link
+/// that waited as long for everything would notice no loss.
+const MOST_BOUND: Duration = Duration::from_secs(5);
+
+/// How far one sample may be above what was the longest.
+///
+/// Unit: times. A node that was stopped for a while takes its own sleep for the
+/// network's, and would wait as long for everything from then on. A network that has
+/// become slow is believed all the same, after a few samples.
+const OUTLIER: u32 = 2;
+
 /// The measured round trip of one link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoundTrip {
@@ -58,7 +71,8 @@ impl RoundTrip {
         }
     }
 
-    /// One round trip took this long (RFC 6298, 2.2 and 2.3).
+    /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
+    /// those before counts as [`OUTLIER`] times their longest.
     pub fn sample(&mut self, time: Duration) {
         if !self.sampled {
             self.sampled = true;
@@ -66,6 +80,7 @@ impl RoundTrip {
             self.peak = time;
             return;
         }
+        let time = time.min(self.longest() * OUTLIER);
         let above = self.peak.saturating_sub(self.smoothed);
         self.peak = (self.peak - above / PEAK_FADES).max(time);
         let deviation = self.smoothed.abs_diff(time);
@@ -81,7 +96,7 @@ impl RoundTrip {
         if !self.sampled {
             let known = std::mem::replace(&mut self.bounded, true);
             let bound = if known { self.smoothed.min(time) } else { time };
-            self.smoothed = bound.max(INITIAL);
+            self.smoothed = bound.clamp(INITIAL, MOST_BOUND);
         }
     }
 
@@ -139,6 +154,16 @@ mod tests {
                 Duration::from_micros(117_500)
             )
         );
+    }
+
+    #[test]
+    fn one_sleep_is_not_taken_for_a_slow_network_and_a_slow_network_is_believed() {
+        let mut trip = RoundTrip::new();
+        (0..50).for_each(|_| trip.sample(ms(200)));
+        trip.sample(ms(2600));
+        assert!(trip.longest() < ms(500), "{trip:?}");
+        (0..6).for_each(|_| trip.sample(ms(2600)));
+        assert!(trip.longest() > ms(2600), "{trip:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@
 
 use crate::interval_set::IntervalSet;
 use crate::message::{Message, Refusal};
-use crate::workload::{self, Effects, Ranges, Workload, echo};
+use crate::workload::{self, Effects, Ranges, Run, Workload, echo};
 
 /// The most ranges of a digest.
 ///
@@ -38,6 +38,7 @@ impl Broadcast {
 
 impl Workload for Broadcast {
     type Item = i64;
+    type Piece = Run;
     type Digest = Ranges;
 
     const REQUESTS: &'static [&'static str] = &["broadcast", "read", "topology", "echo"];
@@ -76,6 +77,14 @@ impl Workload for Broadcast {
 
     fn missing(&self, have: &Ranges) -> Vec<i64> {
         self.values.without(&have.0)
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Run> {
+        self.values.ranges().map(|(first, last)| Run(first, last))
+    }
+
+    fn restore(&mut self, &Run(first, last): &Run) {
+        self.values.insert_range(first, last);
     }
 
     fn len(&self) -> u64 {

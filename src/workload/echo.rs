@@ -26,6 +26,7 @@ impl Item for Nothing {
 
 impl Workload for Echo {
     type Item = Nothing;
+    type Piece = Nothing;
     type Digest = ();
 
     const REQUESTS: &'static [&'static str] = &["echo"];
@@ -50,6 +51,14 @@ impl Workload for Echo {
 
     fn missing(&self, _have: &()) -> Vec<Nothing> {
         Vec::new()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Nothing> {
+        std::iter::empty()
+    }
+
+    fn restore(&mut self, piece: &Nothing) {
+        match *piece {}
     }
 
     fn len(&self) -> u64 {

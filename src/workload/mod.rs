@@ -22,8 +22,13 @@ use crate::message::{self, ErrorCode, Message, Refusal};
 
 /// A state machine that many nodes hold together.
 pub trait Workload: Default {
-    /// What spreads. Small: each link keeps one until the neighbour has it.
+    /// What spreads. Small: each link keeps one until the neighbour has it. What must
+    /// survive a restart is items, too: the journal keeps all that were news.
     type Item: Item;
+
+    /// A piece of the short form in which a journal keeps all that it holds. Where
+    /// there is no short form: an item.
+    type Piece: Item;
 
     /// A short summary of what a node holds, for anti-entropy.
     type Digest: Digest;
@@ -53,6 +58,12 @@ pub trait Workload: Default {
 
     /// Items that make a node with this digest hold all that this one holds.
     fn missing(&self, have: &Self::Digest) -> Vec<Self::Item>;
+
+    /// Everything that it holds, in short.
+    fn pieces(&self) -> impl Iterator<Item = Self::Piece>;
+
+    /// Takes a piece back in, as [`merge`](Workload::merge) does with an item.
+    fn restore(&mut self, piece: &Self::Piece);
 
     /// How many items it holds.
     fn len(&self) -> u64;
@@ -133,6 +144,31 @@ impl Digest for Ranges {
             ranges.push((*first, *last));
         }
         Some(Ranges(ranges))
+    }
+}
+
+/// A run of integers, first and last: `[0,812]`, or `815` if it is one alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run(pub i64, pub i64);
+
+impl Item for Run {
+    const WHAT: &'static str = "an integer, or the first and the last of a run";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match *self {
+            Run(first, last) if first == last => json::encode_int(first, out),
+            Run(first, last) => json::list(out, [first, last], json::encode_int),
+        }
+    }
+
+    fn read(json: &Json<'_>) -> Option<Run> {
+        match json {
+            Json::Int(value) => Some(Run(*value, *value)),
+            _ => match json.as_array()? {
+                [Json::Int(first), Json::Int(last)] if first <= last => Some(Run(*first, *last)),
+                _ => None,
+            },
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Takes<T> {
     Seconds(&'static str, f64, fn(&mut T, Duration)),
     /// One of these words, given by its place.
     Word(&'static str, fn() -> Vec<String>, fn(&mut T, usize)),
+    /// Some of these words, with commas, given by their places, ascending, each once.
+    Words(&'static str, fn() -> Vec<String>, fn(&mut T, &[usize])),
     /// Any text.
     Text(&'static str, fn(&mut T, &str)),
 }
@@ -99,12 +101,15 @@ impl<T> Row<T> {
                 set(target, Duration::from_secs_f64(seconds));
             }
             Takes::Word(_, words, set) => {
+                set(target, place(name, &words(), value)?);
+            }
+            Takes::Words(_, words, set) => {
                 let words = words();
-                let Some(place) = words.iter().position(|word| word == value) else {
-                    let text = format!("{name} takes {}, not '{value}'", either(&words));
-                    return Err(UsageError(text));
-                };
-                set(target, place);
+                let places = value.split(',').map(|word| place(name, &words, word));
+                let mut places = places.collect::<Result<Vec<usize>, UsageError>>()?;
+                places.sort_unstable();
+                places.dedup();
+                set(target, &places);
             }
             Takes::Text(_, set) => set(target, value),
         }
@@ -119,10 +124,12 @@ impl<T> Row<T> {
             | Takes::Number(argument, ..)
             | Takes::Seconds(argument, ..)
             | Takes::Word(argument, ..)
+            | Takes::Words(argument, ..)
             | Takes::Text(argument, _) => argument,
         };
         let words = match self.takes {
             Takes::Word(_, words, _) if words().len() > 1 => either(&words()) + " ",
+            Takes::Words(_, words, _) => either(&words()) + ", several with commas: ",
             _ => String::new(),
         };
         let help = words + &self.help.replace("{}", &(self.default)(defaults));
@@ -135,6 +142,12 @@ impl<T> Row<T> {
         }
         text
     }
+}
+
+/// Where `value` stands among `words`.
+fn place(option: &str, words: &[String], value: &str) -> Result<usize, UsageError> {
+    let place = words.iter().position(|word| word == value);
+    place.ok_or_else(|| UsageError(format!("{option} takes {}, not '{value}'", either(words))))
 }
 
 /// The usage page's lines about all of these.

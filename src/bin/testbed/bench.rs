@@ -38,6 +38,9 @@ const DELTAS: usize = 200_000;
 /// Values of a delta: what the hub gathers by default.
 const DELTA_VALUES: usize = 8;
 
+/// Where nodes keep their journals that are measured with one.
+const JOURNAL: &str = "target/runs/bench";
+
 /// Values far apart that a read shows: what costs most to spell out.
 const SPARSE_VALUES: usize = 300_000;
 
@@ -51,12 +54,18 @@ struct Node {
 
 impl Node {
     fn start(program: &Path) -> Result<Node, Failure> {
-        let mut process = Group::start(
-            Command::new(program)
-                .args(["--log", "error"])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped()),
-        )?;
+        Node::start_with(program, None)
+    }
+
+    /// One that keeps a journal in `folder`, which is emptied first.
+    fn start_with(program: &Path, folder: Option<&Path>) -> Result<Node, Failure> {
+        let mut command = Command::new(program);
+        command.args(["--log", "error"]);
+        if let Some(folder) = folder {
+            let _ = std::fs::remove_dir_all(folder);
+            command.arg("--data-dir").arg(folder);
+        }
+        let mut process = Group::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let (Some(stdin), Some(stdout), _) = process.pipes() else {
             return Err(Failure::new("a pipe is missing"));
         };
@@ -184,7 +193,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 /// Measures five rounds times, each with a new node, how many of `count` requests
 /// it answers in a second.
 fn rate(
-    program: &Path,
+    (program, journal): (&Path, Option<&Path>),
     first: &[u8],
     first_replies: usize,
     input: &[u8],
@@ -192,7 +201,7 @@ fn rate(
 ) -> Result<f64, Failure> {
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
-        let mut node = Node::start(program)?;
+        let mut node = Node::start_with(program, journal)?;
         node.exchange(first, first_replies)?;
         let (time, _) = node.exchange(input, replies)?;
         rates.push(count as f64 / time.as_secs_f64());
@@ -255,25 +264,28 @@ fn requests_a_second(program: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let alone = init(&["n1"]);
     let requests = broadcasts(0..REQUESTS as i64);
-    let broadcast_rate = rate(program, &alone, 1, &requests, (REQUESTS, REQUESTS))?;
-    text += &row(
-        "broadcasts read, stored and answered",
-        per_second(broadcast_rate),
-    );
+    let folder = Path::new(JOURNAL);
+    for (name, journal) in [
+        ("broadcasts read, kept and answered", None),
+        ("the same with a journal", Some(folder)),
+    ] {
+        let node = (program, journal);
+        let broadcast_rate = rate(node, &alone, 1, &requests, (REQUESTS, REQUESTS))?;
+        text += &row(name, per_second(broadcast_rate));
+    }
 
     let mut first = alone;
     first.extend(broadcasts(0..READ_VALUES));
-    let read_rate = rate(
-        program,
-        &first,
-        1 + READ_VALUES as usize,
-        &reads(READS),
-        (READS, READS),
-    )?;
-    text += &row(
-        &format!("reads of {READ_VALUES} values"),
-        format!("{:.0} k/s", read_rate / 1e3),
-    );
+    for (name, journal) in [("", None), (", with a journal", Some(folder))] {
+        let node = (program, journal);
+        let replies = 1 + READ_VALUES as usize;
+        let read_rate = rate(node, &first, replies, &reads(READS), (READS, READS))?;
+        text += &row(
+            &format!("reads of {READ_VALUES} values{name}"),
+            format!("{:.0} k/s", read_rate / 1e3),
+        );
+    }
+    let _ = std::fs::remove_dir_all(folder);
 
     let deltas = deltas();
     let mut delta_rates = Vec::new();

@@ -19,11 +19,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hubcast::config::Config;
 use hubcast::event;
+use hubcast::journal::{Journal, LEAST_LONG, OpenError};
 use hubcast::json::Object;
 use hubcast::message;
 use hubcast::node::Node;
 use hubcast::time::Instant;
 use hubcast::workload::Workload;
+
+use crate::disk::Disk;
 
 /// What happens next.
 #[derive(Debug)]
@@ -53,6 +56,13 @@ pub struct Cluster<W: Workload, E> {
     /// The nodes that are down.
     down: BTreeSet<usize>,
     config: Config,
+    /// With journals: each node's disk, and its journal while it is open.
+    disks: Vec<Disk>,
+    journals: Vec<Option<Journal<Disk>>>,
+    /// From which length on journals are rewritten.
+    least_long: u64,
+    /// What a node says that refuses its journal, which no crash should make it do.
+    refused: Option<String>,
 }
 
 /// A node's name.
@@ -95,7 +105,19 @@ impl<W: Workload, E> Cluster<W, E> {
             paused: BTreeMap::new(),
             down: BTreeSet::new(),
             config: config.clone(),
+            disks: match config.data_dir {
+                Some(_) => (0..nodes).map(|_| Disk::default()).collect(),
+                None => Vec::new(),
+            },
+            journals: (0..nodes).map(|_| None).collect(),
+            least_long: LEAST_LONG,
+            refused: None,
         }
+    }
+
+    /// From now on journals are rewritten at this length already.
+    pub fn rewrite_at(&mut self, length: u64) {
+        self.least_long = length;
     }
 
     /// Tells each node who it is and who the others are; they need not answer.
@@ -103,7 +125,8 @@ impl<W: Workload, E> Cluster<W, E> {
         (0..self.nodes.len()).for_each(|node| self.init_one(node));
     }
 
-    fn init_one(&mut self, node: usize) {
+    /// Tells one node who it is and who the others are.
+    pub fn init_one(&mut self, node: usize) {
         let names: Vec<String> = (0..self.nodes.len()).map(name).collect();
         let init = line("c0", &names[node], |body| {
             body.word("type", "init");
@@ -116,20 +139,45 @@ impl<W: Workload, E> Cluster<W, E> {
     }
 
     /// Ends a node's life: what it knew and what waited for it is gone, and what is
-    /// told to it is lost until it [starts](Cluster::start) again.
-    pub fn kill(&mut self, node: usize) {
+    /// told to it is lost until it [starts](Cluster::start) again. `draw` decides what is
+    /// left on its disk of what was not synced.
+    pub fn kill(&mut self, node: usize, draw: u64) {
         self.down.insert(node);
         self.paused.remove(&node);
         self.set_timer(node, None);
+        self.journals[node] = None;
+        if let Some(disk) = self.disks.get(node) {
+            disk.crash(draw);
+        }
     }
 
-    /// Starts a node that was killed, with nothing in its memory, in its next
-    /// incarnation, and tells it who it is.
+    /// The node will die by itself while it writes to its disk, in so many steps. It is
+    /// [down](Cluster::is_down) then, and can be [killed](Cluster::kill) properly. False:
+    /// it has no disk.
+    pub fn arm(&mut self, node: usize, steps: u64) -> bool {
+        let disk = self.disks.get(node);
+        disk.map(|disk| disk.arm(steps)).is_some()
+    }
+
+    /// Starts a node that was killed, with nothing in its memory. It has to be told who
+    /// it is.
     pub fn start(&mut self, node: usize) {
         self.down.remove(&node);
-        self.config.epoch += 1;
+        if self.disks.is_empty() {
+            // With a journal the node counts its lives itself: the clock stands still.
+            self.config.epoch += 1;
+        }
         self.nodes[node] = Node::new(self.config.clone());
-        self.init_one(node);
+    }
+
+    /// What a node says that refuses its journal.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// Whether a node is paused.
+    pub fn is_paused(&self, node: usize) -> bool {
+        self.paused.contains_key(&node)
     }
 
     /// Whether a node is down.
@@ -174,9 +222,29 @@ impl<W: Workload, E> Cluster<W, E> {
             return;
         }
         for line in lines {
-            self.nodes[node].handle_line(self.now, line);
+            self.hear(node, line);
         }
         self.turn(node);
+    }
+
+    fn hear(&mut self, node: usize, line: &[u8]) {
+        self.nodes[node].handle_line(self.now, line);
+        let (Some(id), Some(disk)) = (self.nodes[node].wants_journal(), self.disks.get(node))
+        else {
+            return;
+        };
+        match Journal::open(disk.clone(), id, self.least_long) {
+            Ok((journal, found)) => {
+                self.nodes[node].restore(found);
+                self.journals[node] = Some(journal);
+            }
+            Err(error) => {
+                self.down.insert(node);
+                if let OpenError::Damage(damage) = error {
+                    self.refused = Some(format!("{id} refuses its journal: {damage}"));
+                }
+            }
+        }
     }
 
     /// Stops a node: it neither reads nor acts until it may [`resume`](Cluster::resume).
@@ -194,7 +262,7 @@ impl<W: Workload, E> Cluster<W, E> {
             return;
         }
         for line in self.paused.remove(&node).unwrap_or_default() {
-            self.nodes[node].handle_line(self.now, &line);
+            self.hear(node, &line);
         }
         self.turn(node);
     }
@@ -232,13 +300,32 @@ impl<W: Workload, E> Cluster<W, E> {
 
     /// Ends a node's turn and takes what it says.
     fn turn(&mut self, node: usize) {
+        if self.down.contains(&node) {
+            return;
+        }
         let mut said = Vec::new();
         self.nodes[node].end_turn(self.now);
         while self.nodes[node].poll_transmit(&mut said) {}
+        if !self.persist(node) {
+            self.down.insert(node);
+            return self.set_timer(node, None);
+        }
         let lines = said.split_inclusive(|&byte| byte == b'\n');
         let lines = lines.map(|line| (node, line[..line.len() - 1].to_owned()));
         self.said.extend(lines);
         self.set_timer(node, self.nodes[node].poll_timeout());
+    }
+
+    /// Stores what a node is about to promise; false: it crashed meanwhile.
+    fn persist(&mut self, node: usize) -> bool {
+        let mut records = Vec::new();
+        match &mut self.journals[node] {
+            Some(journal) if self.nodes[node].poll_persist(&mut records) => {
+                let node = &self.nodes[node];
+                journal.store(&records, || node.short_form()).is_ok()
+            }
+            _ => true,
+        }
     }
 
     fn set_timer(&mut self, node: usize, timer: Option<Instant>) {

@@ -11,6 +11,8 @@
 //! is judged is there, and the nodes are asked for their links' counters, which
 //! only the report shows: whatever they do with that question is no fault.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
@@ -25,6 +27,8 @@ use crate::observer::Observer;
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::rng::Rng;
+pub use faults::Fault;
+use faults::Seat;
 use hubcast::json::{self, Json, Object, encode_str};
 use hubcast::time::Instant;
 
@@ -78,6 +82,22 @@ pub trait Host {
     ///
     /// [`Failure`] if a node has died or the run was interrupted.
     fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure>;
+
+    /// Ends a node, at once and without a word (SIGKILL).
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if that cannot be done, as of the following three.
+    fn kill(&mut self, node: usize) -> Result<(), Failure>;
+
+    /// Starts a node that was killed, with the same arguments.
+    fn start(&mut self, node: usize) -> Result<(), Failure>;
+
+    /// Stops a node where it is (SIGSTOP).
+    fn pause(&mut self, node: usize) -> Result<(), Failure>;
+
+    /// Lets a paused node go on (SIGCONT).
+    fn resume(&mut self, node: usize) -> Result<(), Failure>;
 
     /// Whether a node still runs or how it ended, and its last words.
     fn post_mortem(&mut self, node: usize) -> String;
@@ -133,6 +153,8 @@ pub struct ServerMessages {
     pub delta: u64,
     /// Acks alone.
     pub ack: u64,
+    /// Digests.
+    pub sync: u64,
     /// Deltas with a value that the same node had sent the same way before.
     pub retransmitted: u64,
     /// Lost, or dropped by a partition.
@@ -141,28 +163,13 @@ pub struct ServerMessages {
     pub duplicated: u64,
 }
 
-/// One partition as it happened.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Partition {
-    /// The kind's name.
-    pub kind: &'static str,
-    /// When it began.
-    pub start: Instant,
-    /// When it was healed.
-    pub end: Option<Instant>,
-    /// From the heal until every node showed, asked for it, every value that had
-    /// been accepted before the heal; `None` if that did not happen.
-    pub recovery: Option<Duration>,
-    /// It did not happen since the next partition began before.
-    pub interrupted: bool,
-}
-
 /// How the operations of one kind ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {
     /// Answered as asked.
     pub ok: u64,
-    /// Refused with a definite error: not done, for certain.
+    /// Refused with a definite error: not done, for certain. Or a question without effect
+    /// that nobody answered.
     pub failed: u64,
     /// Anything else: no answer in time, an indefinite error, an answer that is
     /// none. Done or not, nobody knows.
@@ -205,8 +212,8 @@ pub struct Counts {
     /// What the nodes' links counted themselves (`stats`), summed by name; empty
     /// if the nodes do not know that request.
     pub links: BTreeMap<String, i64>,
-    /// The partitions, in the order of time.
-    pub partitions: Vec<Partition>,
+    /// The faults, in the order of time.
+    pub faults: Vec<Fault>,
     /// When the last operation before the quiet was begun.
     pub last_op: Option<Instant>,
     /// When the last message between servers was sent.
@@ -234,9 +241,18 @@ enum Event {
         msg_id: i64,
     },
     Nemesis,
-    /// Reads of the observer's, after the heal of this partition.
+    /// Reads of the observer's, after the end of this fault.
     Observe {
-        partition: usize,
+        fault: usize,
+    },
+    /// A node that was started again is told who it is, and should have answered.
+    Init {
+        node: usize,
+        life: i64,
+    },
+    InitTimeout {
+        node: usize,
+        life: i64,
     },
     EndOfLoad,
     FinalReads,
@@ -294,7 +310,11 @@ pub struct Engine<'a, H, L: Load> {
     network: Network,
     nemesis: Nemesis,
     /// The directions that are cut now.
-    cut: Option<Vec<(usize, usize)>>,
+    cut: Vec<(usize, usize)>,
+    seats: Vec<Seat>,
+    start_rng: Rng,
+    /// The fault whose end the nodes have to get over.
+    recovering: Option<usize>,
     load: L,
     clients: Vec<Client<L::Operation>>,
     client_rng: Rng,
@@ -340,8 +360,11 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             queued: 0,
             phase: Phase::Init,
             network: Network::new(options),
-            nemesis: Nemesis::new(options.nemesis_interval, options.seed),
-            cut: None,
+            nemesis: Nemesis::new(&options.nemesis, options.nemesis_interval, options.seed),
+            cut: Vec::new(),
+            seats: (0..options.nodes).map(|_| Seat::new()).collect(),
+            start_rng: Rng::new(options.seed, "starts"),
+            recovering: None,
             load: L::default(),
             clients: (0..options.nodes).map(client).collect(),
             client_rng: Rng::new(options.seed, "clients"),
@@ -473,7 +496,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         let pause = self.operation_pause();
         self.at(now + pause, Event::NextOperation);
         self.at(now + self.options.time_limit, Event::EndOfLoad);
-        if self.options.nemesis {
+        if !self.options.nemesis.is_empty() {
             let pause = self.nemesis.pause();
             self.at(now + pause, Event::Nemesis);
         }
@@ -500,18 +523,16 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
                 if self.phase == Phase::Load {
                     let pause = self.nemesis.pause();
                     self.at(now + pause, Event::Nemesis);
-                    if self.cut.is_some() {
-                        self.heal(now)?;
-                    } else {
-                        self.partition(now)?;
-                    }
+                    self.nemesis(now)?;
                 }
             }
-            Event::Observe { partition } => self.observe(now, partition)?,
+            Event::Observe { fault } => self.observe(now, fault)?,
+            Event::Init { node, life } => self.init_again(now, node, life)?,
+            Event::InitTimeout { node, life } => self.init_timeout(node, life)?,
             Event::EndOfLoad => {
                 self.phase = Phase::Quiet;
                 self.backlog = 0;
-                self.heal(now)?;
+                self.end_faults(now)?;
                 self.at(now + self.options.quiet, Event::FinalReads);
             }
             Event::FinalReads => {
@@ -534,13 +555,12 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     }
 
     fn progress(&self, now: Instant) {
-        let cut = self.counts.partitions.last().filter(|_| self.cut.is_some());
         let line = format!(
             "{:5.1} s  {:6} operations  {:5.2} messages per operation  {}",
             now.as_secs_f64(),
             self.counts.ops,
             self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
-            cut.map_or(String::new(), |cut| format!("partition: {}", cut.kind)),
+            self.faults_now(),
         );
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
@@ -614,7 +634,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         });
         self.message_ids += 1;
         self.recording.send(now, self.message_ids, &line)?;
-        self.host.send(index, &line)
+        self.hand(now, index, None, line)
     }
 
     /// The advice of a `topology` message, which hubcast does not take.
@@ -643,7 +663,12 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             return Err(Failure::of(index, text));
         };
         self.counts.timeouts += 1;
-        self.counts.kinds[L::kind(asked)].outcomes.indeterminate += 1;
+        let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
+        match kind == L::SHOW {
+            // It has no effect, so it has failed if nobody answers; Maelstrom's rule.
+            true => outcomes.failed += 1,
+            false => outcomes.indeterminate += 1,
+        }
         if self.phase == Phase::Final {
             let (node, time) = (&self.node_ids[index], CLIENT_TIMEOUT.as_secs());
             self.problem(format!(
@@ -681,6 +706,9 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         if client == src + nodes {
             self.observed(now, src, reply, body);
             return Ok(());
+        }
+        if client == src + 2 * nodes {
+            return self.started(now, src, reply, body);
         }
         if client != src {
             self.problem(format!("{name} answered c{client}, which asked it nothing"));
@@ -834,8 +862,9 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             return self.transmit(now, src, dest, line);
         }
         let client = dest.strip_prefix('c').and_then(|index| index.parse().ok());
-        // Each node has a client and, with the numbers behind, an observer's.
-        let Some(client) = client.filter(|&index: &usize| index < 2 * self.clients.len()) else {
+        // Each node has a client and, with the numbers behind, an observer's and one that
+        // starts it again.
+        let Some(client) = client.filter(|&index: &usize| index < 3 * self.clients.len()) else {
             return Err(malformed("dest is neither a node nor a client"));
         };
         if client < self.clients.len() {
@@ -901,6 +930,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         self.counts.last_message = Some(now);
         match body.get("type").and_then(Json::as_str) {
             Some("ack") => server.ack += 1,
+            Some("sync") => server.sync += 1,
             Some("delta") => {
                 server.delta += 1;
                 let values = body.get("values").and_then(Json::as_array).unwrap_or(&[]);
@@ -915,86 +945,6 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             // Another node's own messages: they count, and that is all we know.
             _ => {}
         }
-    }
-
-    fn deliver(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
-        self.under_way -= packet.line.len();
-        if self.network.is_cut(packet.src, packet.dest) {
-            self.counts.server.dropped += 1;
-            return Ok(self.recording.dropped(now, packet.id, "partition")?);
-        }
-        self.recording.recv(now, packet.id)?;
-        self.host.send(packet.dest, &packet.line)
-    }
-
-    /// Asks those nodes that have not shown everything since the last heal.
-    fn observe(&mut self, now: Instant, partition: usize) -> Result<(), Failure> {
-        // The next partition has its own questions.
-        if partition != self.counts.partitions.len() || !self.observer.is_open() {
-            return Ok(());
-        }
-        for (node, id) in self.observer.ask() {
-            let observer = format!("c{}", self.clients.len() + node);
-            let line = cluster::line(&observer, &self.node_ids[node], |body| {
-                body.word("type", L::SHOW);
-                body.int("msg_id", id);
-            });
-            self.host.send(node, &line)?;
-        }
-        self.at(self.observer.next(now), Event::Observe { partition });
-        Ok(())
-    }
-
-    /// A node has answered the observer. An error shows nothing.
-    fn observed(&mut self, now: Instant, node: usize, reply: i64, body: &Json<'_>) {
-        if self.observer.answered(node, reply, L::shown(body)) {
-            self.recovered(now);
-        }
-    }
-
-    fn recovered(&mut self, now: Instant) {
-        if let Some(partition) = self.counts.partitions.last_mut()
-            && let Some(end) = partition.end
-        {
-            partition.recovery = Some(now - end);
-        }
-    }
-
-    fn partition(&mut self, now: Instant) -> Result<(), Failure> {
-        // Whoever has not recovered by now does not before the next heal.
-        if self.observer.is_open()
-            && let Some(last) = self.counts.partitions.last_mut()
-        {
-            last.interrupted = true;
-        }
-        self.observer.stop();
-        let (kind, directions) = self.nemesis.partition(self.options.nodes);
-        self.recording.cut(now, kind.name(), &directions)?;
-        self.network.cut(&directions);
-        self.cut = Some(directions);
-        self.counts.partitions.push(Partition {
-            kind: kind.name(),
-            start: now,
-            end: None,
-            recovery: None,
-            interrupted: false,
-        });
-        Ok(())
-    }
-
-    fn heal(&mut self, now: Instant) -> Result<(), Failure> {
-        let Some(directions) = self.cut.take() else {
-            return Ok(());
-        };
-        self.recording.heal(now)?;
-        self.network.heal(&directions);
-        if let Some(partition) = self.counts.partitions.last_mut() {
-            partition.end = Some(now);
-        }
-        self.observer.begin(self.load.accepted());
-        let partition = self.counts.partitions.len();
-        self.at(now, Event::Observe { partition });
-        Ok(())
     }
 }
 

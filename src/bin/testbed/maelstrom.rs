@@ -50,16 +50,18 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
     option("--latency", options.latency.as_millis().to_string());
     option("--latency-dist", options.latency_dist.name().into());
     option("--topology", options.topology.name());
-    if options.nemesis {
-        option("--nemesis", "partition".into());
+    if !options.nemesis.is_empty() {
+        let names: Vec<&str> = options.nemesis.iter().map(|tool| tool.name()).collect();
+        option("--nemesis", names.join(","));
         option(
             "--nemesis-interval",
             options.nemesis_interval.as_secs_f64().to_string(),
         );
     }
-    if !options.node_args.is_empty() {
+    let node_args = options.program_args();
+    if !node_args.is_empty() {
         args.push("--".into());
-        args.extend_from_slice(&options.node_args);
+        args.extend(node_args);
     }
     Ok(args)
 }
@@ -302,6 +304,12 @@ mod tests {
              --latency 100 --latency-dist constant --topology grid --nemesis partition \
              --nemesis-interval 2 -- --within-ms 300"
         );
+        let mut crash = Options::new(Job::Crash);
+        crash.data_dir = Some("data".into());
+        let args = arguments(&crash, Path::new("x")).expect("all known");
+        let args = args.join(" ");
+        assert!(args.contains("--nemesis partition,kill,pause --nemesis-interval 1.5"));
+        assert!(args.ends_with("-- --data-dir data"), "{args}");
         options.loss = 0.1;
         assert!(
             arguments(&options, Path::new("x")).is_err(),

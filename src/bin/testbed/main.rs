@@ -14,6 +14,7 @@
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
 //! | [`cluster`] | what the nodes in memory have in common |
+//! | [`disk`] | their disks, which crash |
 //! | [`trace`] | a story of five nodes, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
@@ -45,6 +46,7 @@ mod arguments;
 mod bench;
 mod checker;
 mod cluster;
+mod disk;
 mod engine;
 
 mod load;
@@ -190,6 +192,13 @@ fn run(options: &Options) -> Result<bool, Failure> {
     if maelstrom {
         let folder = Path::new(RUNS).join("maelstrom");
         let _lock = lock("maelstrom")?;
+        // Maelstrom gives none, runs all nodes in one folder and deletes nothing.
+        let mut options = options.clone();
+        if options.needs_data_dir() {
+            options.data_dir = Some("data".into());
+            remove_folder(&folder.join("data"))?;
+        }
+        let options = &options;
         let measured = maelstrom::run(options, &program(options)?, &folder)?;
         say(&report::table(&measured, options));
         say("\n");
@@ -203,6 +212,11 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let folder = Path::new(RUNS).join(options.job.name());
     let _lock = lock(options.job.name())?;
     let recording = Recording::create(&folder)?;
+    let mut options = options.clone();
+    if options.needs_data_dir() {
+        options.data_dir = Some(folder.join("data").display().to_string());
+    }
+    let options = &options;
     let (finished, recording) = if options.virtual_time {
         simulation::run(options, recording, Some(&folder))?
     } else {
@@ -225,6 +239,16 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let page = folder.join("report.html");
     say(&format!("to watch it, open {}\n", page.display()));
     Ok(outcome.measured().passes(options))
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "cannot empty {}: {error}",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The node's program: `--bin`, or `hubcast` next to the testbed itself.
@@ -258,6 +282,9 @@ fn headline(options: &Options, maelstrom: bool) -> String {
             options.loss * 100.0,
             options.duplicate * 100.0
         );
+    }
+    if options.volatile {
+        text += ", without journals";
     }
     if !options.node_args.is_empty() {
         text += &format!("; nodes: {}", options.node_args.join(" "));

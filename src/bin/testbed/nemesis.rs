@@ -1,4 +1,4 @@
-//! The nemesis: who is cut off from whom, and when.
+//! The nemesis: who is cut off from whom, killed or paused, and when.
 //!
 //! Starts and stops alternate at pauses drawn evenly from half the interval to one
 //! and a half. (Jepsen draws from 0 to two: the same mean, but there some
@@ -7,6 +7,10 @@
 //! that a short run shows many. Four of the six are Jepsen's. The hub alone is
 //! the worst that can happen to a hub tree; one direction only is what a
 //! half-broken cable or a wrong firewall rule does.
+//!
+//! With several tools their faults come in turn, and one in four gets company: a
+//! fault of another kind begins before it ends. (Jepsen has an independent sequence a
+//! tool; then something is nearly always wrong, and no recovery is seen.)
 
 use std::time::Duration;
 
@@ -105,24 +109,185 @@ fn split(order: &[usize], count: usize) -> Vec<(usize, usize)> {
     pairs.flat_map(|(a, b)| [(a, b), (b, a)]).collect()
 }
 
-/// The sequence of pauses and kinds of one run.
+/// What the nemesis does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tool {
+    /// Cuts the network.
+    Partition,
+    /// Kills nodes, and starts them again.
+    Kill,
+    /// Stops nodes where they are, and lets them go on.
+    Pause,
+}
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Tool; 3] = [Tool::Partition, Tool::Kill, Tool::Pause];
+
+    /// The name on the command line, Maelstrom's too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tool::Partition => "partition",
+            Tool::Kill => "kill",
+            Tool::Pause => "pause",
+        }
+    }
+}
+
+/// Who is killed or paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victims {
+    /// One random node.
+    One,
+    /// A random third, rounded down.
+    Minority,
+    /// The least random majority.
+    Majority,
+    /// All nodes at once.
+    All,
+}
+
+impl Victims {
+    /// All kinds.
+    pub const ALL: [Victims; 4] = [
+        Victims::One,
+        Victims::Minority,
+        Victims::Majority,
+        Victims::All,
+    ];
+
+    /// The name in results and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Victims::One => "one",
+            Victims::Minority => "minority",
+            Victims::Majority => "majority",
+            Victims::All => "all",
+        }
+    }
+
+    /// Who they are, of so many nodes, ascending.
+    fn draw(self, nodes: usize, rng: &mut Rng) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..nodes).collect();
+        rng.shuffle(&mut order);
+        order.truncate(match self {
+            Victims::One => 1,
+            Victims::Minority => (nodes.saturating_sub(1) / 3).max(1),
+            Victims::Majority => nodes / 2 + 1,
+            Victims::All => nodes,
+        });
+        order.sort_unstable();
+        order
+    }
+}
+
+/// A fault that begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Strike {
+    /// These directions are cut.
+    Partition(Kind, Vec<(usize, usize)>),
+    /// These nodes are killed.
+    Kill(Victims, Vec<usize>),
+    /// These nodes are paused.
+    Pause(Victims, Vec<usize>),
+}
+
+impl Strike {
+    /// What is done.
+    pub fn tool(&self) -> Tool {
+        match self {
+            Strike::Partition(..) => Tool::Partition,
+            Strike::Kill(..) => Tool::Kill,
+            Strike::Pause(..) => Tool::Pause,
+        }
+    }
+
+    /// The kind's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Strike::Partition(kind, _) => kind.name(),
+            Strike::Kill(victims, _) | Strike::Pause(victims, _) => victims.name(),
+        }
+    }
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// A fault begins.
+    Begin(Strike),
+    /// The fault of this tool ends.
+    End(Tool),
+}
+
+/// Kinds in a drawn order, each once before any comes again, and never the same one
+/// twice in a row.
+#[derive(Debug)]
+struct Deck<T> {
+    all: Vec<T>,
+    /// Those that come next, the last one first.
+    cards: Vec<T>,
+    last: Option<T>,
+}
+
+impl<T: Copy + PartialEq> Deck<T> {
+    fn new(all: &[T]) -> Deck<T> {
+        Deck {
+            all: all.to_vec(),
+            cards: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn draw(&mut self, rng: &mut Rng) -> T {
+        if let [only] = self.all[..] {
+            return only;
+        }
+        loop {
+            if self.cards.is_empty() {
+                self.cards.clone_from(&self.all);
+                rng.shuffle(&mut self.cards);
+            }
+            match self.cards.pop() {
+                Some(card) if self.last != Some(card) => {
+                    self.last = Some(card);
+                    return card;
+                }
+                // A new deck that begins with the last one's end: shuffle again.
+                _ => self.cards.clear(),
+            }
+        }
+    }
+}
+
+/// How often a fault of another kind begins before the one that stands ends, where
+/// there are several tools. Most have their own recovery then, and some come together.
+const COMPANY: f64 = 0.25;
+
+/// The sequence of pauses and faults of one run.
 #[derive(Debug)]
 pub struct Nemesis {
     interval: Duration,
     rng: Rng,
-    /// The kinds that come next, the last one first.
-    deck: Vec<Kind>,
-    last: Option<Kind>,
+    tools: Deck<Tool>,
+    partitions: Deck<Kind>,
+    kills: Deck<Victims>,
+    pauses: Deck<Victims>,
+    /// The faults that stand, the oldest first.
+    standing: Vec<Tool>,
 }
 
 impl Nemesis {
-    /// The nemesis of the run with this seed.
-    pub fn new(interval: Duration, seed: u64) -> Nemesis {
+    /// The nemesis of the run with this seed. Without tools it has nothing to do.
+    pub fn new(tools: &[Tool], interval: Duration, seed: u64) -> Nemesis {
         Nemesis {
             interval,
             rng: Rng::new(seed, "nemesis"),
-            deck: Vec::new(),
-            last: None,
+            tools: Deck::new(tools),
+            partitions: Deck::new(&Kind::ALL),
+            kills: Deck::new(&Victims::ALL),
+            pauses: Deck::new(&Victims::ALL),
+            standing: Vec::new(),
         }
     }
 
@@ -131,30 +296,43 @@ impl Nemesis {
         self.interval.mul_f64(0.5 + self.rng.fraction())
     }
 
-    /// The next partition: its kind and the directions that it forbids.
-    pub fn partition(&mut self, nodes: usize) -> (Kind, Vec<(usize, usize)>) {
-        let kind = self.kind();
-        (kind, kind.directions(nodes, &mut self.rng))
-    }
-}
-
-impl Nemesis {
-    /// The next kind: never the same one twice in a row.
-    fn kind(&mut self) -> Kind {
-        loop {
-            if self.deck.is_empty() {
-                self.deck = Kind::ALL.to_vec();
-                self.rng.shuffle(&mut self.deck);
-            }
-            match self.deck.pop() {
-                Some(kind) if self.last != Some(kind) => {
-                    self.last = Some(kind);
-                    return kind;
-                }
-                // A new deck that begins with the last one's end: shuffle again.
-                _ => self.deck.clear(),
-            }
+    /// What comes next, among so many nodes.
+    pub fn act(&mut self, nodes: usize) -> Act {
+        let begins = match self.standing.len() {
+            0 => true,
+            1 => self.tools.all.len() > 1 && self.rng.chance(COMPANY),
+            _ => false,
+        };
+        if !begins && let Some(tool) = self.end() {
+            return Act::End(tool);
         }
+        let tool = self.tools.draw(&mut self.rng);
+        self.standing.push(tool);
+        let rng = &mut self.rng;
+        Act::Begin(match tool {
+            Tool::Partition => {
+                let kind = self.partitions.draw(rng);
+                Strike::Partition(kind, kind.directions(nodes, rng))
+            }
+            Tool::Kill => {
+                let victims = self.kills.draw(rng);
+                Strike::Kill(victims, victims.draw(nodes, rng))
+            }
+            Tool::Pause => {
+                let victims = self.pauses.draw(rng);
+                Strike::Pause(victims, victims.draw(nodes, rng))
+            }
+        })
+    }
+
+    /// Ends the oldest fault that stands.
+    pub fn end(&mut self) -> Option<Tool> {
+        (!self.standing.is_empty()).then(|| self.standing.remove(0))
+    }
+
+    /// Whether no fault stands.
+    pub fn is_idle(&self) -> bool {
+        self.standing.is_empty()
     }
 }
 
@@ -216,10 +394,17 @@ mod tests {
     #[test]
     fn all_kinds_come_before_any_comes_again_and_none_twice_in_a_row() {
         for seed in 0..100 {
-            let mut nemesis = Nemesis::new(Duration::from_secs(2), seed);
-            let kinds: Vec<Kind> = (0..60).map(|_| nemesis.partition(25).0).collect();
+            let mut nemesis = Nemesis::new(&[Tool::Partition], Duration::from_secs(2), seed);
+            let acts = (0..120).map(|_| nemesis.act(25));
+            let kinds: Vec<&str> = acts
+                .filter_map(|act| match act {
+                    Act::Begin(strike) => Some(strike.kind()),
+                    Act::End(_) => None,
+                })
+                .collect();
+            assert_eq!(kinds.len(), 60, "starts and ends alternate");
             for round in kinds.chunks(Kind::ALL.len()) {
-                let names: BTreeSet<_> = round.iter().map(|kind| kind.name()).collect();
+                let names: BTreeSet<_> = round.iter().collect();
                 assert_eq!(names.len(), Kind::ALL.len(), "seed {seed}: {round:?}");
             }
             assert!(kinds.windows(2).all(|pair| pair[0] != pair[1]));
@@ -228,7 +413,7 @@ mod tests {
 
     #[test]
     fn pauses_have_the_mean_that_was_asked_for_and_are_never_very_short() {
-        let mut nemesis = Nemesis::new(Duration::from_secs(2), 1);
+        let mut nemesis = Nemesis::new(&[Tool::Partition], Duration::from_secs(2), 1);
         let pauses: Vec<f64> = (0..10_000).map(|_| nemesis.pause().as_secs_f64()).collect();
         let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
         assert!((1.95..2.05).contains(&mean), "{mean}");
@@ -240,5 +425,37 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(kind.directions(1, &mut Rng::new(1, "test")), []);
         }
+    }
+
+    #[test]
+    fn with_several_tools_all_come_in_turn_and_two_faults_at_most_stand_together() {
+        let mut nemesis = Nemesis::new(&Tool::ALL, Duration::from_secs(1), 7);
+        let (mut standing, mut begun, mut together) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..600 {
+            match nemesis.act(25) {
+                Act::Begin(strike) => {
+                    assert!(!standing.contains(&strike.tool()), "one of a kind");
+                    standing.push(strike.tool());
+                    begun.push(strike.tool());
+                }
+                Act::End(tool) => standing.retain(|other| *other != tool),
+            }
+            assert!(standing.len() <= 2);
+            together += usize::from(standing.len() == 2);
+            assert_eq!(nemesis.is_idle(), standing.is_empty());
+        }
+        for tool in Tool::ALL {
+            let count = begun.iter().filter(|other| **other == tool).count();
+            assert!(count.abs_diff(begun.len() / 3) <= 1, "{tool:?}: {count}");
+        }
+        assert!(together > 30, "{together}");
+    }
+
+    #[test]
+    fn victims_are_as_many_as_their_names_say() {
+        let count = |victims: Victims, nodes| victims.draw(nodes, &mut Rng::new(1, "test")).len();
+        let counts = |nodes| Victims::ALL.map(|victims| count(victims, nodes));
+        assert_eq!(counts(25), [1, 8, 13, 25]);
+        assert_eq!(counts(1), [1, 1, 1, 1]);
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use hubcast::config::{self, Config, UsageError};
 
-use crate::arguments::Takes::{Nothing, Number, Seconds, Text, Whole, Word};
+use crate::arguments::Takes::{Nothing, Number, Seconds, Text, Whole, Word, Words};
 use crate::arguments::{self, Parsed, Row};
+use crate::nemesis::Tool;
 
 /// The usage page's beginning.
 const COMMANDS: &str = "\
@@ -17,6 +18,8 @@ commands
               messages per operation and stable latency against the limits of
               Gossip Glomers' challenges 3d and 3e
   partition   the same while the network is cut and healed: nothing may be lost
+  crash       the same for 30 s while nodes are killed and paused, too; they keep
+              journals, and nothing acknowledged may be lost
   trace       a story of five nodes, event by event, with every reason
   torture     thousands of short lives in virtual time, each with its own cluster,
               load and faults; every promise is checked after every step
@@ -31,13 +34,13 @@ commands
   test-page   opens fresh report pages in a headless Chromium and tries everything
               on them; needs a browser (Debian's package chromium)
 
-options of efficient and partition
+options of efficient, partition and crash
 ";
 
 /// The usage page's end.
 const STATUS: &str = "
 node options, behind --
-  --within-ms --hubs --log; see hubcast --help
+  --within-ms --hubs --data-dir --log; see hubcast --help
 
 exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
 A run leaves its files in target/runs/COMMAND/; report.html shows it. A second run
@@ -51,7 +54,7 @@ pub fn help() -> String {
     format!("{COMMANDS}{run}\noptions of torture\n{torture}{STATUS}")
 }
 
-/// The options of `efficient` and `partition`.
+/// The options of `efficient`, `partition` and `crash`.
 fn run_rows() -> Vec<Row<Options>> {
     let row = |name, takes, help, default| Row {
         name,
@@ -120,22 +123,27 @@ fn run_rows() -> Vec<Row<Options>> {
         ),
         row(
             "--nemesis",
-            Word(
-                "partition",
-                || vec!["partition".into()],
-                |o, _| {
-                    o.nemesis = true;
-                },
+            Words(
+                "KINDS",
+                || Tool::ALL.map(|tool| tool.name().into()).into(),
+                |o, places| o.nemesis = places.iter().map(|&place| Tool::ALL[place]).collect(),
             ),
-            "cut and heal the network (on in `partition`)",
+            "cut the network, kill and restart nodes, pause them (partition in `partition`, all \
+             three in `crash`)",
             |_| String::new(),
         ),
         row(
             "--nemesis-interval",
             Seconds("S", 0.1, |o, time| o.nemesis_interval = time),
-            "mean seconds from one cut or heal to the next (2 in `partition`, otherwise {}, \
-             Maelstrom's default)",
+            "mean seconds from one start or end of a fault to the next (2 in `partition`, 1.5 in \
+             `crash`, otherwise {}, Maelstrom's default)",
             |o| o.nemesis_interval.as_secs_f64().to_string(),
+        ),
+        row(
+            "--volatile",
+            Nothing(|o| o.volatile = true),
+            "`crash` without journals: counts what is gone",
+            |_| String::new(),
         ),
         row(
             "--quiet",
@@ -229,6 +237,15 @@ const MAX_NODES: u64 = 10_000;
 /// (`--retry-ms` is 1.5 s) and followed by time enough to get over it (0.6 s).
 const PARTITION_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The same in `crash`.
+///
+/// Twenty starts and ends in its 30 s, so each of the three tools comes several times,
+/// and most recoveries have their time.
+const CRASH_INTERVAL: Duration = Duration::from_millis(1500);
+
+/// The node's option that names the folder of its journal.
+const DATA_DIR: &str = "--data-dir";
+
 /// The same elsewhere: Maelstrom's default.
 const NEMESIS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -239,6 +256,8 @@ pub enum Job {
     Efficient,
     /// The same under partitions.
     Partition,
+    /// The same while nodes are killed and paused, too.
+    Crash,
 }
 
 impl Job {
@@ -247,6 +266,7 @@ impl Job {
         match self {
             Job::Efficient => "efficient",
             Job::Partition => "partition",
+            Job::Crash => "crash",
         }
     }
 }
@@ -336,9 +356,9 @@ pub struct Options {
     pub duplicate: f64,
     /// The advice given to nodes.
     pub topology: Topology,
-    /// Whether the network is cut and healed.
-    pub nemesis: bool,
-    /// Mean time from one cut or heal to the next.
+    /// What the nemesis does, in the order of [`Tool::ALL`].
+    pub nemesis: Vec<Tool>,
+    /// Mean time from one start or end of a fault to the next.
     pub nemesis_interval: Duration,
     /// Quiet before the final reads.
     pub quiet: Duration,
@@ -352,6 +372,10 @@ pub struct Options {
     pub maelstrom: bool,
     /// The node's arguments, behind `--`.
     pub node_args: Vec<String>,
+    /// `crash` without journals.
+    pub volatile: bool,
+    /// Where the nodes keep their journals, if the run says where.
+    pub data_dir: Option<String>,
 }
 
 /// What the command line asks for.
@@ -381,17 +405,25 @@ impl Options {
         Options {
             job,
             nodes: 25,
-            time_limit: Duration::from_secs(20),
+            time_limit: match job {
+                Job::Crash => Duration::from_secs(30),
+                Job::Efficient | Job::Partition => Duration::from_secs(20),
+            },
             rate: 100.0,
             latency: Duration::from_millis(100),
             latency_dist: Distribution::Constant,
             loss: 0.0,
             duplicate: 0.0,
             topology: Topology::Grid,
-            nemesis: job == Job::Partition,
+            nemesis: match job {
+                Job::Efficient => Vec::new(),
+                Job::Partition => vec![Tool::Partition],
+                Job::Crash => Tool::ALL.to_vec(),
+            },
             nemesis_interval: match job {
                 Job::Efficient => NEMESIS_INTERVAL,
                 Job::Partition => PARTITION_INTERVAL,
+                Job::Crash => CRASH_INTERVAL,
             },
             quiet: Duration::from_secs(10),
             seed: 1,
@@ -399,14 +431,30 @@ impl Options {
             virtual_time: false,
             maelstrom: false,
             node_args: Vec::new(),
+            volatile: false,
+            data_dir: None,
         }
+    }
+
+    /// What the node's program is called with.
+    pub fn program_args(&self) -> Vec<String> {
+        let folder = self.data_dir.iter();
+        let folder = folder.flat_map(|folder| [DATA_DIR.into(), folder.clone()]);
+        self.node_args.iter().cloned().chain(folder).collect()
+    }
+
+    /// Whether the nodes keep journals in a folder of the run's.
+    pub fn needs_data_dir(&self) -> bool {
+        let given = self.node_args.iter().any(|arg| arg == DATA_DIR);
+        // Another node may not know what that is.
+        self.job == Job::Crash && !self.volatile && self.bin.is_none() && !given
     }
 
     /// Whether the network is another one than the challenges': then their
     /// limits are shown, and not judged.
     pub fn is_other_network(&self) -> bool {
         let plain = Options::new(Job::Efficient);
-        self.nemesis
+        !self.nemesis.is_empty()
             || self.loss > 0.0
             || self.duplicate > 0.0
             || self.latency != plain.latency
@@ -473,6 +521,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
     let mut options = Options::new(match job.as_str() {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
+        "crash" => Job::Crash,
         "torture" => {
             let mut torture = Torture::default();
             return match arguments::parse(&torture_rows(), rest, &mut torture)? {
@@ -501,6 +550,9 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
     }
     if options.virtual_time && (options.maelstrom || options.bin.is_some()) {
         return usage("--virtual runs hubcast in memory; leave --bin and --maelstrom out".into());
+    }
+    if options.volatile && options.job != Job::Crash {
+        return usage("--volatile is for crash: elsewhere nodes keep no journals anyway".into());
     }
     if !options.virtual_time && options.nodes > MAX_PROCESSES {
         return usage(format!(
@@ -551,7 +603,7 @@ mod tests {
         for part in [
             "  --node-count N           nodes (default 25)\n",
             "  --latency-dist D         constant, uniform or exponential (constant)\n",
-            "  --nemesis partition      cut and heal",
+            "  --nemesis KINDS          partition, kill or pause, several with commas",
             "  --runs N                 how many (default 1000)\n",
         ] {
             assert!(help.contains(part), "{part}:\n{help}");
@@ -583,8 +635,30 @@ mod tests {
 
     #[test]
     fn partition_is_efficient_with_a_nemesis() {
-        assert!(options("partition").nemesis && !options("efficient").nemesis);
-        assert!(options("efficient --nemesis partition").nemesis);
+        assert!(options("efficient").nemesis.is_empty());
+        assert_eq!(options("partition").nemesis, [Tool::Partition]);
+        let mixture = options("efficient --nemesis pause,partition,pause").nemesis;
+        assert_eq!(mixture, [Tool::Partition, Tool::Pause]);
+    }
+
+    #[test]
+    fn crash_keeps_journals_in_a_folder_of_its_own_unless_told_otherwise() {
+        assert_eq!(options("crash").nemesis, Tool::ALL);
+        assert!(options("crash").needs_data_dir());
+        for line in [
+            "crash --volatile",
+            "crash --bin /bin/cat",
+            "crash -- --data-dir mine",
+            "partition",
+        ] {
+            assert!(!options(line).needs_data_dir(), "{line}");
+        }
+        let mut options = options("crash -- --log debug");
+        options.data_dir = Some("data".into());
+        assert_eq!(
+            options.program_args().join(" "),
+            "--log debug --data-dir data"
+        );
     }
 
     #[test]
@@ -597,7 +671,8 @@ mod tests {
                 "efficient --latency-dist flat",
                 "constant, uniform or exponential",
             ),
-            ("efficient --nemesis kill", "takes partition"),
+            ("efficient --nemesis fire", "partition, kill or pause"),
+            ("efficient --volatile", "--volatile is for crash"),
             ("efficient --seed", "needs a value"),
             ("efficient --what", "unknown option '--what'"),
             ("test-page --what", "takes no options"),

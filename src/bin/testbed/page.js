@@ -19,7 +19,7 @@ const above = (sorted, x) => {
 };
 
 // ---- The model: sorted arrays, so that any moment is a few binary searches away.
-const SEND = 0, RECV = 1, DROP = 2, ASK = 3, REPLY = 4, CUT = 5, HEAL = 6;
+const SEND = 0, RECV = 1, DROP = 2, ASK = 3, REPLY = 4, CUT = 5, HEAL = 6, KILL = 7, START = 8, PAUSE = 9, RESUME = 10;
 const DELTA = 0, ACK = 1, AGAIN = 2, OTHER = 3;
 const KINDS = ['delta', 'ack', 'retransmission', 'other message'];
 const INKS = ['delta', 'ack', 'again', 'other'];
@@ -32,6 +32,8 @@ const gap = new Uint8Array(COUNT);
 const asked = new Float64Array(C.node.length), replied = new Float64Array(C.node.length).fill(Infinity);
 const flights = [];                           // [message, arrival], by send time
 const cuts = [];                              // {kind, start, end, pairs:Set}
+const absences = Array.from({length: N}, () => []);    // of each node: {dead, start, end}
+const troubles = [];                          // {dead, kind, nodes, start}
 for (let i = 0, id = 0; i < COUNT; i++) { id += M.id[i]; ids[i] = id; first[i + 1] = first[i] + M.count[i]; }
 for (const i of M.gap) gap[i] = 1;
 
@@ -73,12 +75,14 @@ let unackedNow = 0, suspectNow = 0;
     if (list) list.push([node, t, message]); else { spread.set(value, [[node, t, message]]); known.push(t); }
     if (!D.foreign) for (const other of neighbours[node]) if (other !== source) change(links.get(node * N + other), t, link => link.end++);
   };
-  let t = 0, sends = 0, asks = 0, cutting = 0, next = 0;
+  let t = 0, sends = 0, asks = 0, cutting = 0, next = 0, trouble = 0;
+  const leave = (node, dead, t) => { back(node, t); absences[node].push({dead, start: t, end: Infinity}); };
+  const back = (node, t) => { const last = absences[node][absences[node].length - 1]; if (last && last.end === Infinity) last.end = t; };
   const nth = [];
   for (let k = 0; k < evTime.length; k++) {
     t += D.events.t[k]; evTime[k] = t;
     const what = evWhat[k];
-    const i = what === SEND ? sends++ : what === ASK ? asks++ : what === CUT ? cutting++ : what === HEAL ? cutting - 1 : D.events.i[next++];
+    const i = what === SEND ? sends++ : what === ASK ? asks++ : what === CUT ? cutting++ : what === HEAL ? cutting - 1 : what >= KILL ? trouble++ : D.events.i[next++];
     evIndex[k] = i;
     if (what === SEND) {
       sent[i] = t; nth[i] = -1;
@@ -109,6 +113,13 @@ let unackedNow = 0, suspectNow = 0;
       for (let k = 0; k < flat.length; k += 2) pairs.add(flat[k] * N + flat[k + 1]);
       cuts.push({kind: D.cuts[i].kind, start: t, end: Infinity, pairs});
     } else if (what === HEAL && cuts[i]) cuts[i].end = t;
+    else if (what === KILL || what === PAUSE) {
+      troubles.push({dead: what === KILL, kind: D.nodes[i].kind, nodes: D.nodes[i].nodes, start: t});
+      for (const node of D.nodes[i].nodes) leave(node, what === KILL, t);
+    } else if (what === START || what === RESUME) for (const node of D.nodes[i].nodes) {
+      const last = absences[node][absences[node].length - 1];
+      if (last && last.dead === (what === START)) back(node, t);
+    }
   }
   for (let i = 0; i < COUNT; i++) if (nth[i] === -1) flights.push([i, Infinity]);
   flights.sort((a, b) => sent[a[0]] - sent[b[0]] || a[0] - b[0]);
@@ -129,6 +140,7 @@ const linkAt = (link, t) => {
     acked: link.ackeds[k], sent: link.sents[k], end: link.ends[k], recv: link.recvs[k], suspect: link.suspects[k]};
 };
 const cutAt = t => cuts.find(cut => cut.start <= t && t < cut.end);
+const absenceAt = (node, t) => absences[node].find(each => each.start <= t && t < each.end);
 const valuesOf = i => M.values.slice(first[i], first[i + 1]);
 const carries = (i, value) => { for (let k = first[i]; k < first[i + 1]; k++) if (M.values[k] === value) return true; return false; };
 const name = node => 'n' + node;
@@ -243,8 +255,16 @@ const drawTree = () => {
     const x = X(node), y = Y(node), count = above(held[node], t), hub = neighbours[node].length > 1 || D.parent[node] < 0;
     const size = hub ? radius * 1.3 : radius;
     const level = picked ? (has.has(node) ? 1 : 0) : total ? count / total : 0;
-    c.fillStyle = ink.panel; c.beginPath(); c.arc(x, y, size, 0, 7); c.fill();
-    if (level > 0) {
+    const absence = absenceAt(node, t);
+    c.fillStyle = absence ? ink.edge : ink.panel; c.beginPath(); c.arc(x, y, size, 0, 7); c.fill();
+    if (absence) {
+      // Dead: a cross. Paused: two bars, as on a player.
+      const s = size * .62;
+      c.strokeStyle = ink.cut; c.lineWidth = absence.dead ? 2 : 2.6; c.beginPath();
+      if (absence.dead) { c.moveTo(x - s, y - s); c.lineTo(x + s, y + s); c.moveTo(x + s, y - s); c.lineTo(x - s, y + s); }
+      else for (const side of [-.4, .4]) { c.moveTo(x + side * s, y - s); c.lineTo(x + side * s, y + s); }
+      c.stroke();
+    } else if (level > 0) {
       const half = Math.acos(1 - 2 * Math.min(1, level));
       c.fillStyle = ink.hold; c.beginPath(); c.arc(x, y, size, Math.PI / 2 - half, Math.PI / 2 + half); c.closePath(); c.fill();
     }
@@ -364,6 +384,14 @@ const drawLamport = () => {
   }
   c.save(); c.beginPath(); c.rect(left, top, right - left, bottom - top); c.clip();
   lamportMarks = [];
+  // Who is not there: a dead node's lane is a thick line, a paused one's a dashed one.
+  c.strokeStyle = ink.cut; c.globalAlpha = .4; c.lineWidth = 6;
+  for (const node of laneOf.keys()) for (const absence of absences[node]) {
+    if (absence.end < begin || absence.start > end) continue;
+    c.setLineDash(absence.dead ? [] : [3, 4]);
+    c.beginPath(); c.moveTo(x(absence.start), y(node)); c.lineTo(x(Math.min(absence.end, END)), y(node)); c.stroke();
+  }
+  c.setLineDash([]); c.globalAlpha = 1;
   const from = above(flightStart, begin - longest - 1), to = above(flightStart, end);
   // One path a look: kind, and whether it stands back.
   const paths = new Map(), dots = new Map(), crosses = [];
@@ -574,18 +602,21 @@ const nearDot = (px, py) => {
 // ---- Words.
 const messageText = i => {
   const values = M.kind[i] === DELTA || M.kind[i] === AGAIN ? ' of ' + plural(M.count[i], 'value') : '';
+  if (M.kind[i] === OTHER && (M.raw[i] || '').includes('"type":"sync"')) return 'digest (sync)';
   return KINDS[M.kind[i]] + values;
 };
 const a = text => (/^[aeiou]/.test(text) ? 'an ' : 'a ') + text;
+const nodesText = nodes => nodes.length === N ? 'All nodes are' : nodes.length > 4 ? plural(nodes.length, 'node') + ' are' : nodes.map(name).join(', ') + (nodes.length === 1 ? ' is' : ' are');
 const eventText = k => {
   const i = evIndex[k], t = evTime[k];
   switch (evWhat[k]) {
     case SEND: return name(M.src[i]) + ' sends ' + a(messageText(i)) + ' to ' + name(M.dest[i]);
     case RECV: return name(M.dest[i]) + ' receives ' + a(messageText(i)) + ' from ' + name(M.src[i]);
-    case DROP: return 'The ' + messageText(i) + ' from ' + name(M.src[i]) + ' to ' + name(M.dest[i]) + (fate[i] === 3 ? ' is lost' : ' is dropped by the partition');
+    case DROP: return 'The ' + messageText(i) + ' from ' + name(M.src[i]) + ' to ' + name(M.dest[i]) + (fate[i] === 3 ? ' is lost' : absenceAt(M.dest[i], t) ? ' is dropped: ' + name(M.dest[i]) + ' is not there' : ' is dropped by the partition');
     case ASK: return 'c' + C.node[i] + ' asks ' + name(C.node[i]) + ': ' + D.requests[C.what[i]] + (D.requests[C.what[i]] === 'broadcast' ? ' ' + C.value[i] : '');
     case REPLY: return name(C.node[i]) + ' answers c' + C.node[i] + ': ' + D.requests[C.what[i]] + '_ok' + (C.shown[i] >= 0 ? ', ' + plural(C.shown[i], 'value') : '');
     case CUT: return 'The network is cut: ' + cuts[i].kind;
+    case KILL: case START: case PAUSE: case RESUME: return nodesText(D.nodes[i].nodes) + [' killed', ' started again', ' paused', ' resumed'][evWhat[k] - KILL];
     default: return 'The network is healed';
   }
 };
@@ -609,7 +640,7 @@ const showMessage = i => {
   const end = fate[i] === 1 ? 'Received at ' + sec(arrive[i]) + ', after ' + ms(arrive[i] - sent[i]) + '.' : fate[i] === 2 ? 'Dropped by the partition at ' + sec(arrive[i]) + '.' : fate[i] === 3 ? 'Lost by the network.' : 'Still under way at the end.';
   const parts = [heading(KINDS[M.kind[i]][0].toUpperCase() + KINDS[M.kind[i]].slice(1) + ' ' + from + ' \u2192 ' + to, goTo('go to its sending', sent[i])),
     el('p', {className: 'small soft', textContent: 'Sent at ' + sec(sent[i]) + '. ' + end + ' Number ' + ids[i] + ' in messages.jsonl.'})];
-  if (M.kind[i] === OTHER) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: 'Not a message of hubcast\u2019s; it is shown as it was.'})];
+  if (M.kind[i] === OTHER) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: messageText(i).startsWith('digest') ? 'What a node holds, in short, for a neighbour that has started anew or knows nothing of it.' : 'Not a message of hubcast\u2019s; it is shown as it was.'})];
   const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour in the tree.']];
   const last = M.offset[i] + M.count[i] - 1;
   if (M.kind[i] === ACK) list.push(['type: ack', 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.'],
@@ -802,17 +833,19 @@ const verdict = () => {
     ['Retransmitted', fmt(server.retransmitted)], ['Dropped', fmt(server.dropped)], ...(server.duplicated ? [['Duplicated', fmt(server.duplicated)]] : []), ['Values lost', fmt(results.lost.length)], ['Availability', results.availability === null ? '\u2013' : Math.floor(results.availability * 1e4) / 100 + ' %'], ['Timeouts', fmt(results.timeouts)],
     ...(results.quiet_after_ms !== null && results.quiet_after_ms !== undefined ? [['Silent after', (results.quiet_after_ms / 1000).toFixed(2) + ' s without work']] : [])]);
   facts('settings', D.settings.map(([term, text]) => [term[0].toUpperCase() + term.slice(1), text]));
-  if (results.partitions.length) {
-    const rows = results.partitions.map((each, k) => {
-      const go = el('td'); const start = el('button', {type: 'button', className: 'text', textContent: 'the cut'}), end = el('button', {type: 'button', className: 'text', textContent: 'the heal'});
+  if (results.faults.length) {
+    // Where there are partitions alone the words are theirs.
+    const alone = results.faults.length === results.partitions.length;
+    const rows = results.faults.map((each, k) => {
+      const go = el('td'); const start = el('button', {type: 'button', className: 'text', textContent: alone ? 'the cut' : 'the start'}), end = el('button', {type: 'button', className: 'text', textContent: alone ? 'the heal' : 'the end'});
       const there = t => { if ($('replay').getBoundingClientRect) $('replay').scrollIntoView(); seek(t); };
       start.onclick = () => there(each.start_s * 1e6); end.onclick = () => there((each.end_s ?? each.start_s) * 1e6);
-      start.setAttribute('aria-label', 'Watch cut ' + (k + 1)); end.setAttribute('aria-label', 'Watch heal ' + (k + 1));
+      start.setAttribute('aria-label', 'Watch ' + (alone ? 'cut ' : 'start ') + (k + 1)); end.setAttribute('aria-label', 'Watch ' + (alone ? 'heal ' : 'end ') + (k + 1));
       go.append(start, ' ', end);
-      return el('tr', {}, el('td', {textContent: each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms'].map(text => el('td', {className: 'n', textContent: text})), go);
+      return el('tr', {}, el('td', {textContent: (alone ? '' : each.fault + ' ') + each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms'].map(text => el('td', {className: 'n', textContent: text})), go);
     });
-    $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: 'Partition', scope: 'col'}), ...['cut', 'healed', 'recovery'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
-    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the heal until every node, asked for it, shows every value accepted before it.'}));
+    $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: alone ? 'Partition' : 'Fault', scope: 'col'}), ...[...(alone ? ['cut', 'healed'] : ['start', 'end']), 'recovery'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
+    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the ' + (alone ? 'heal' : 'end') + ' until every node, asked for it, shows every value accepted before it.'}));
     $('partitions').lastChild.style.margin = '6px 0 0';
   }
   if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));
@@ -822,6 +855,7 @@ const wire = () => {
   const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut']] : []), ['node', 'holds this share']];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
   $('legend').append(...legend.map(([what, text]) => key(what, text)));
+  if (troubles.length) $('legend').append(el('li', {textContent: '\u2715 dead'}), el('li', {textContent: '\u2016 paused'}));
   const speeds = [.01, .02, .05, .1, .25, .5, 1, 2, 5];
   $('speed').append(...speeds.map(speed => el('option', {value: speed, textContent: speed < 1 ? '1/' + Math.round(1 / speed) : speed + '\u00D7', selected: speed === state.speed})));
   $('speed').onchange = () => { state.speed = +$('speed').value; };
@@ -832,6 +866,7 @@ const wire = () => {
   $('clear').onclick = () => { clear(); request(); };
   const jumps = [['', 'a moment\u2026'], [0, 'the start']];
   if (known.length) jumps.push([Math.max(0, known[0] - 1000), 'the first value']);
+  troubles.forEach(each => jumps.push([Math.max(0, each.start - 100000), (each.dead ? 'kill, ' : 'pause, ') + each.kind]));
   cuts.forEach((cut, k) => { jumps.push([Math.max(0, cut.start - 100000), 'cut ' + (k + 1) + ', ' + cut.kind]); if (cut.end < Infinity) jumps.push([Math.max(0, cut.end - 100000), 'heal ' + (k + 1)]); });
   $('jump').append(...jumps.map(([at, text]) => el('option', {value: at, textContent: text})));
   $('jump').onchange = () => { if ($('jump').value !== '') seek(+$('jump').value); $('jump').value = ''; };

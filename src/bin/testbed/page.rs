@@ -17,6 +17,7 @@
 //! ```text
 //! "events":   t    time since the event before, in microseconds
 //!             e    0 send  1 receive  2 drop  3 client asks  4 node answers  5 cut  6 heal
+//!                  7 kill  8 start  9 pause  10 resume
 //!             i    of receive, drop and answer: which message
 //! "messages": one entry a send, in the order of the sends
 //! "clients":  one entry a request, likewise
@@ -94,6 +95,10 @@ enum What {
     Reply = 4,
     Cut = 5,
     Heal = 6,
+    Kill = 7,
+    Start = 8,
+    Pause = 9,
+    Resume = 10,
 }
 
 /// What a message between nodes is, by number as in the page's data.
@@ -150,6 +155,8 @@ struct Trace {
     messages: Vec<Sent>,
     requests: Vec<Request>,
     cuts: Vec<Cut>,
+    /// Of each kill, start, pause and resume: the kind and the nodes.
+    nodes: Vec<(String, Vec<i64>)>,
     values: usize,
     raw: usize,
     /// The moment from which on messages are left out.
@@ -233,10 +240,27 @@ impl Trace {
             (Some("heal"), _) if self.full_at.is_none() => {
                 Some((What::Heal, self.cuts.len().saturating_sub(1)))
             }
+            (Some(event), _) if self.full_at.is_none() => self.trouble(event, json),
             _ => None,
         };
         self.events
             .extend(event.map(|(what, index)| (time, what, index)));
+    }
+
+    /// Nodes are killed, started, paused or resumed.
+    fn trouble(&mut self, event: &str, json: &Json<'_>) -> Option<(What, usize)> {
+        let what = match event {
+            "kill" => What::Kill,
+            "start" => What::Start,
+            "pause" => What::Pause,
+            "resume" => What::Resume,
+            _ => return None,
+        };
+        let kind = json.get("kind").and_then(Json::as_str)?;
+        let nodes = json.get("nodes").and_then(Json::as_array)?;
+        let nodes = nodes.iter().filter_map(Json::as_int);
+        self.nodes.push((kind.to_owned(), nodes.collect()));
+        Some((what, self.nodes.len() - 1))
     }
 
     fn send(
@@ -465,6 +489,13 @@ fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     let cuts: Vec<String> = trace.cuts.iter().map(cut_json).collect();
     member("cuts", &format!("[{}]", cuts.join(",")));
 
+    let nodes = trace.nodes.iter().map(|(kind, nodes)| {
+        let nodes = column(nodes.iter().copied());
+        format!("{{\"kind\":{},\"nodes\":{nodes}}}", string(kind))
+    });
+    let nodes: Vec<String> = nodes.collect();
+    member("nodes", &format!("[{}]", nodes.join(",")));
+
     let events = &trace.events;
     let times = events.iter().map(|event| event.0 as i64);
     let indexed = |what| matches!(what, What::Receive | What::Drop | What::Reply);
@@ -608,7 +639,7 @@ fn command_line(options: &Options) -> String {
     );
     add(
         options.nemesis != plain.nemesis,
-        "--nemesis partition".into(),
+        format!("--nemesis {}", tools(options, ",")),
     );
     add(
         options.nemesis_interval != plain.nemesis_interval,
@@ -621,6 +652,7 @@ fn command_line(options: &Options) -> String {
         options.quiet != plain.quiet,
         format!("--quiet {}", options.quiet.as_secs_f64()),
     );
+    add(options.volatile, "--volatile".into());
     add(true, format!("--seed {}", options.seed));
     if let Some(bin) = &options.bin {
         add(true, format!("--bin {}", bin.display()));
@@ -630,6 +662,12 @@ fn command_line(options: &Options) -> String {
         format!("-- {}", options.node_args.join(" ")),
     );
     line
+}
+
+/// What the nemesis does.
+fn tools(options: &Options, between: &str) -> String {
+    let names: Vec<&str> = options.nemesis.iter().map(|tool| tool.name()).collect();
+    names.join(between)
 }
 
 /// Names and values of the run's settings, as an array of pairs.
@@ -652,10 +690,14 @@ fn settings(options: &Options) -> String {
     if options.duplicate > 0.0 {
         rows.push(("duplicated", percent(options.duplicate)));
     }
-    if options.nemesis {
+    if !options.nemesis.is_empty() {
         rows.push((
-            "partitions",
-            format!("every {} or so", seconds(options.nemesis_interval)),
+            "faults",
+            format!(
+                "{}, every {} or so",
+                tools(options, " "),
+                seconds(options.nemesis_interval)
+            ),
         ));
     }
     rows.push(("quiet at the end", seconds(options.quiet)));

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
@@ -74,10 +74,17 @@ pub struct Processes {
     nodes: Vec<Process>,
     events: Receiver<Event>,
     started: std::time::Instant,
+    // What it takes to start a node again.
+    sender: SyncSender<Event>,
+    program: PathBuf,
+    args: Vec<String>,
+    logs: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Process {
+    /// How many were started at this place before.
+    life: u64,
     group: Group,
     /// Lines for its stdin; `None` once its input has been ended.
     input: Option<Sender<Vec<u8>>>,
@@ -103,11 +110,20 @@ impl Outputs {
     }
 }
 
-enum Event {
-    Line(usize, Vec<u8>),
-    TooLong(usize),
+/// Something that a node did in one of its lives.
+#[derive(Debug)]
+struct Event {
+    node: usize,
+    life: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Line(Vec<u8>),
+    TooLong,
     /// The node has closed its stdout.
-    Closed(usize),
+    Closed,
 }
 
 impl Processes {
@@ -122,21 +138,31 @@ impl Processes {
             nodes: Vec::new(),
             events,
             started: std::time::Instant::now(),
+            sender,
+            program: program.to_owned(),
+            args: options.program_args(),
+            logs: (options.node_ids().iter())
+                .map(|name| Recording::node_log(folder, name))
+                .collect(),
         };
-        for (index, name) in options.node_ids().into_iter().enumerate() {
-            let log = Recording::node_log(folder, &name);
-            let log = File::create(&log)
-                .map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
-            let node = Process::start(index, program, &options.node_args, log, sender.clone())
-                .map_err(|error| {
-                    Failure::new(format!(
-                        "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
-                        program.display()
-                    ))
-                })?;
+        for index in 0..options.nodes {
+            let node = processes.start_one(index, 0)?;
             processes.nodes.push(node);
         }
         Ok(processes)
+    }
+
+    fn start_one(&self, index: usize, life: u64) -> Result<Process, Failure> {
+        let log = &self.logs[index];
+        let opened = File::options().append(true).create(true).open(log);
+        let log = opened.map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
+        let sender = self.sender.clone();
+        Process::start((index, life), &self.program, &self.args, log, sender).map_err(|error| {
+            Failure::new(format!(
+                "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
+                self.program.display()
+            ))
+        })
     }
 
     /// Ends the nodes' input and waits for them to exit; kills those that do
@@ -184,16 +210,21 @@ impl Host for Processes {
                 return Err(Failure::new(format!("interrupted by signal {number}")));
             }
             let time = (until - self.now()).min(SIGNAL_INTERVAL);
-            match self.events.recv_timeout(time) {
-                Ok(Event::Line(index, line)) => return Ok(Some((index, line))),
-                Ok(Event::TooLong(index)) => {
+            let event = match self.events.recv_timeout(time) {
+                // What a node said in a former life died with it.
+                Ok(event) if event.life != self.nodes[event.node].life => continue,
+                event => event.map(|event| (event.what, event.node)),
+            };
+            match event {
+                Ok((What::Line(line), index)) => return Ok(Some((index, line))),
+                Ok((What::TooLong, index)) => {
                     let text = format!(
                         "wrote a malformed line: more than {} bytes",
                         stdio::MAX_LINE
                     );
                     return Err(Failure::of(index, text));
                 }
-                Ok(Event::Closed(index)) => {
+                Ok((What::Closed, index)) => {
                     let node = &mut self.nodes[index];
                     let text = match node.end() {
                         End::Itself(_) => "died",
@@ -208,6 +239,29 @@ impl Host for Processes {
                 }
             }
         }
+    }
+
+    fn kill(&mut self, index: usize) -> Result<(), Failure> {
+        let node = &mut self.nodes[index];
+        node.life += 1;
+        node.input = None;
+        node.group.end()?;
+        Ok(())
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), Failure> {
+        self.nodes[index] = self.start_one(index, self.nodes[index].life + 1)?;
+        Ok(())
+    }
+
+    fn pause(&mut self, index: usize) -> Result<(), Failure> {
+        self.nodes[index].group.pause(true);
+        Ok(())
+    }
+
+    fn resume(&mut self, index: usize) -> Result<(), Failure> {
+        self.nodes[index].group.pause(false);
+        Ok(())
     }
 
     fn post_mortem(&mut self, index: usize) -> String {
@@ -230,7 +284,7 @@ enum End {
 
 impl Process {
     fn start(
-        index: usize,
+        (index, life): (usize, u64),
         program: &Path,
         args: &[String],
         log: File,
@@ -247,6 +301,7 @@ impl Process {
         let pipes = group.pipes();
         let (input, lines) = mpsc::channel();
         let node = Process {
+            life,
             group,
             input: Some(input),
             unread: Arc::default(),
@@ -266,10 +321,14 @@ impl Process {
         thread().spawn(move || write_lines(stdin, &lines, &unread))?;
         let outputs = Arc::clone(&node.outputs);
         thread().spawn(move || {
-            read_lines(index, stdout, &events);
+            let tell = |what| {
+                let node = index;
+                events.send(Event { node, life, what }).is_ok()
+            };
+            read_lines(stdout, tell);
             outputs.stdout.store(false, Ordering::Relaxed);
             // Only now: whoever hears of it looks at the line above.
-            let _ = events.send(Event::Closed(index));
+            tell(What::Closed);
         })?;
         let last_lines = Arc::clone(&node.last_lines);
         let outputs = Arc::clone(&node.outputs);
@@ -327,7 +386,7 @@ fn write_lines(mut stdin: impl Write, lines: &Receiver<Vec<u8>>, unread: &Atomic
 }
 
 /// Gives the lines to the engine until there are no more, or nobody takes them.
-fn read_lines(index: usize, mut stdout: impl io::Read, events: &SyncSender<Event>) {
+fn read_lines(mut stdout: impl io::Read, tell: impl Fn(What) -> bool) {
     let mut lines = Lines::new();
     // Bytes since the last line: one without an end is told as it grows too long,
     // not when its end comes.
@@ -336,17 +395,17 @@ fn read_lines(index: usize, mut stdout: impl io::Read, events: &SyncSender<Event
         open += count;
         while let Some(line) = lines.next_line() {
             open = 0;
-            let event = match line {
-                Line::Complete(line) => Event::Line(index, line.to_vec()),
-                Line::TooLong => Event::TooLong(index),
+            let what = match line {
+                Line::Complete(line) => What::Line(line.to_vec()),
+                Line::TooLong => What::TooLong,
             };
-            if events.send(event).is_err() {
+            if !tell(what) {
                 return;
             }
         }
         if open > stdio::MAX_LINE {
             open = 0;
-            if events.send(Event::TooLong(index)).is_err() {
+            if !tell(What::TooLong) {
                 return;
             }
         }

@@ -16,7 +16,11 @@
 //! {"t":205230,"event":"drop","id":82,"why":"partition"}
 //! {"t":300000,"event":"cut","kind":"hub","src_dest":[[0,1],[1,0]]}
 //! {"t":900000,"event":"heal"}
+//! {"t":950000,"event":"kill","kind":"minority","nodes":[3,7]}
 //! ```
+//!
+//! `start`, `pause` and `resume` look like `kill`. A message for a node that is down may
+//! be dropped because of that (`"down"`), or received when the node is back.
 //!
 //! Messages from and to clients take no time and have one line, `send`; of a
 //! `read_ok` it says how many values it shows. A duplicated message has two `recv`.
@@ -112,7 +116,7 @@ impl Recording {
         self.event(now, "recv", |event| event.int("id", id as i64))
     }
 
-    /// A message is gone: by `"loss"` or by a `"partition"`.
+    /// A message is gone: by `"loss"`, by a `"partition"`, or since its node is `"down"`.
     pub fn dropped(&mut self, now: Instant, id: u64, why: &'static str) -> io::Result<()> {
         self.event(now, "drop", |event| {
             event.int("id", id as i64);
@@ -138,6 +142,22 @@ impl Recording {
     /// The network is healed.
     pub fn heal(&mut self, now: Instant) -> io::Result<()> {
         self.event(now, "heal", |_| ())
+    }
+
+    /// Nodes are killed, started, paused or resumed.
+    pub fn nodes(
+        &mut self,
+        now: Instant,
+        event: &'static str,
+        kind: &'static str,
+        nodes: &[usize],
+    ) -> io::Result<()> {
+        self.event(now, event, |event| {
+            event.word("kind", kind);
+            event.list("nodes", nodes, |&node, out| {
+                json::encode_int(node as i64, out);
+            });
+        })
     }
 
     fn event(

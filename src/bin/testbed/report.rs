@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::checker::{Verdict, name_some, plural, quantile};
 use crate::engine::{Counts, KindCounts};
+use crate::nemesis::Tool;
 use crate::options::{Job, Options};
 use hubcast::json::Json;
 
@@ -135,8 +136,8 @@ impl Outcome<'_> {
 
     /// The median of the recoveries that were seen.
     fn median_recovery(&self) -> Option<Duration> {
-        let partitions = self.counts.partitions.iter();
-        let mut times: Vec<Duration> = partitions.filter_map(|each| each.recovery).collect();
+        let faults = self.counts.faults.iter();
+        let mut times: Vec<Duration> = faults.filter_map(|each| each.recovery).collect();
         times.sort_unstable();
         quantile(&times, 0.5)
     }
@@ -186,7 +187,8 @@ impl Outcome<'_> {
             ("lost", Json::Array(lost.collect())),
             ("stale", int(self.verdict.stale as u64)),
             ("never_read", int(self.verdict.never_read as u64)),
-            ("partitions", self.partitions_json()),
+            ("faults", self.faults_json(None)),
+            ("partitions", self.faults_json(Some(Tool::Partition))),
             (
                 "median_recovery_ms",
                 or_null(self.median_recovery().map(ms)),
@@ -221,23 +223,34 @@ impl Outcome<'_> {
             ("total", int(server.total)),
             ("delta", int(server.delta)),
             ("ack", int(server.ack)),
+            ("sync", int(server.sync)),
             ("retransmitted", int(server.retransmitted)),
             ("dropped", int(server.dropped)),
             ("duplicated", int(server.duplicated)),
         ])
     }
 
-    fn partitions_json(&self) -> Json<'static> {
-        let partitions = self.counts.partitions.iter().map(|partition| {
-            let end = partition.end.map(|end| float(end.as_secs_f64()));
-            object([
-                ("kind", Json::String(partition.kind.into())),
-                ("start_s", float(partition.start.as_secs_f64())),
+    /// The faults, or the partitions alone, which other programs read.
+    fn faults_json(&self, only: Option<Tool>) -> Json<'static> {
+        let faults = self.counts.faults.iter();
+        let faults = faults.filter(|fault| only.is_none_or(|only| fault.tool == only));
+        let faults = faults.map(|fault| {
+            let end = fault.end.map(|end| float(end.as_secs_f64()));
+            let nodes = fault.nodes.iter().map(|&node| int(node as u64));
+            let what = [
+                ("fault", Json::String(fault.tool.name().into())),
+                ("nodes", Json::Array(nodes.collect())),
+            ];
+            let row = [
+                ("kind", Json::String(fault.kind.into())),
+                ("start_s", float(fault.start.as_secs_f64())),
                 ("end_s", or_null(end)),
-                ("recovery_ms", or_null(partition.recovery.map(ms))),
-            ])
+                ("recovery_ms", or_null(fault.recovery.map(ms))),
+            ];
+            let what = what.into_iter().filter(|_| only.is_none());
+            object(what.chain(row))
         });
-        Json::Array(partitions.collect())
+        Json::Array(faults.collect())
     }
 
     /// The report for people.
@@ -261,9 +274,13 @@ impl Outcome<'_> {
         }
         text += &self.operations_text();
         let server = counts.server;
+        let digests = match server.sync {
+            0 => String::new(),
+            count => format!(", {count} digests"),
+        };
         let _ = write!(
             text,
-            "{} messages between nodes: {} deltas, {} acks alone; {} retransmitted, {} dropped, {} duplicated\n\
+            "{} messages between nodes: {} deltas, {} acks alone{digests}; {} retransmitted, {} dropped, {} duplicated\n\
              {} values lost, {} stale, {} never read\n",
             server.total,
             server.delta,
@@ -289,8 +306,8 @@ impl Outcome<'_> {
                 time.as_secs_f64()
             );
         }
-        if self.options.nemesis {
-            text += &self.partitions_text();
+        if !self.options.nemesis.is_empty() {
+            text += &self.faults_text();
         }
         text.push('\n');
         text + &verdict_text(&measured, self.options, &self.problems())
@@ -318,23 +335,33 @@ impl Outcome<'_> {
         text
     }
 
-    /// The partitions and what it took to get over them.
-    fn partitions_text(&self) -> String {
-        let row = |name: &str, start: &str, end: &str, recovery: &str| {
-            format!("{name:<18}{start:>10}{end:>10}{recovery:>12}\n")
+    /// The faults and what it took to get over them.
+    fn faults_text(&self) -> String {
+        // With one tool its name stands above, and not in every row.
+        let only = match self.options.nemesis[..] {
+            [only] => Some(only.name()),
+            _ => None,
         };
-        let mut text = String::from("\n") + &row("partition", "start", "end", "recovery");
-        for partition in &self.counts.partitions {
-            let recovery = match partition.recovery {
+        let width = if only.is_some() { 18 } else { 26 };
+        let row = |name: &str, start: &str, end: &str, recovery: &str| {
+            format!("{name:<width$}{start:>10}{end:>10}{recovery:>12}\n")
+        };
+        let head = only.unwrap_or("fault");
+        let mut text = String::from("\n") + &row(head, "start", "end", "recovery");
+        for fault in &self.counts.faults {
+            let recovery = match fault.recovery {
                 Some(time) => format!("{} ms", time.as_millis()),
-                None if partition.interrupted => "interrupted".into(),
+                None if fault.interrupted => "interrupted".into(),
                 None => "not seen".into(),
             };
             let time = |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
             text += &row(
-                partition.kind,
-                &time(Some(partition.start.as_secs_f64())),
-                &time(partition.end.map(|end| end.as_secs_f64())),
+                &match only {
+                    Some(_) => fault.kind.to_owned(),
+                    None => format!("{} {}", fault.tool.name(), fault.kind),
+                },
+                &time(Some(fault.start.as_secs_f64())),
+                &time(fault.end.map(|end| end.as_secs_f64())),
                 &recovery,
             );
         }

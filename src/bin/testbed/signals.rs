@@ -87,6 +87,21 @@ impl Group {
         Ok(self.status)
     }
 
+    /// Stops the whole group where it is, or lets it go on. Not once it was ended.
+    pub fn pause(&self, stop: bool) {
+        // SIGSTOP and SIGCONT.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        const NUMBERS: [c_int; 2] = [19, 18];
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        const NUMBERS: [c_int; 2] = [17, 19];
+        if self.status.is_none()
+            && let Ok(id @ 2..) = c_int::try_from(self.leader.id())
+        {
+            // SAFETY: as in `end`.
+            unsafe { kill(-id, NUMBERS[usize::from(!stop)]) };
+        }
+    }
+
     /// Kills the leader and all that it has started in its group, and gives how
     /// the leader ended: by this, or by itself before. A second call only tells.
     ///

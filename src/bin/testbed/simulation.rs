@@ -30,7 +30,7 @@ pub fn run(
     recording: Recording,
     folder: Option<&Path>,
 ) -> Result<(Finished, Recording), Failure> {
-    let config = options::node_config(&options.node_args)
+    let config = options::node_config(&options.program_args())
         .map_err(|error| Failure::new(error.to_string()))?;
     match config.workload {
         workload::Name::Broadcast => {
@@ -95,6 +95,9 @@ impl<W: Workload> Host for Simulation<W> {
 
     fn send(&mut self, node: usize, line: &[u8]) -> Result<(), Failure> {
         self.cluster.tell(node, line);
+        if let Some(refused) = self.cluster.refused() {
+            return Err(Failure::new(refused));
+        }
         self.log(node)
     }
 
@@ -109,6 +112,27 @@ impl<W: Workload> Host for Simulation<W> {
         }
         self.cluster.sleep(until);
         Ok(None)
+    }
+
+    fn kill(&mut self, node: usize) -> Result<(), Failure> {
+        // Between two turns, when all is synced: there is nothing to draw.
+        self.cluster.kill(node, 0);
+        Ok(())
+    }
+
+    fn start(&mut self, node: usize) -> Result<(), Failure> {
+        self.cluster.start(node);
+        Ok(())
+    }
+
+    fn pause(&mut self, node: usize) -> Result<(), Failure> {
+        self.cluster.pause(node);
+        Ok(())
+    }
+
+    fn resume(&mut self, node: usize) -> Result<(), Failure> {
+        self.cluster.resume(node);
+        self.log(node)
     }
 
     fn post_mortem(&mut self, _node: usize) -> String {
@@ -153,6 +177,22 @@ mod tests {
 
         fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure> {
             self.nodes.wait(until)
+        }
+
+        fn kill(&mut self, node: usize) -> Result<(), Failure> {
+            self.nodes.kill(node)
+        }
+
+        fn start(&mut self, node: usize) -> Result<(), Failure> {
+            self.nodes.start(node)
+        }
+
+        fn pause(&mut self, node: usize) -> Result<(), Failure> {
+            self.nodes.pause(node)
+        }
+
+        fn resume(&mut self, node: usize) -> Result<(), Failure> {
+            self.nodes.resume(node)
         }
 
         fn post_mortem(&mut self, node: usize) -> String {

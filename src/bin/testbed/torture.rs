@@ -81,8 +81,16 @@ pub enum What {
     Cut(&'static str, Vec<(usize, usize)>),
     /// The node neither reads nor acts.
     Pause(usize),
-    /// The node is killed, and at the end started again with nothing in its memory.
-    Kill(usize),
+    /// The nodes are killed, and at the end started again with what their journals
+    /// hold, or nothing.
+    Kill {
+        /// Who.
+        nodes: Vec<usize>,
+        /// Not at once, but in the middle of a write to the disk, in so many steps.
+        steps: Option<u64>,
+        /// Decides what is left on the disk of what was not synced.
+        draw: u64,
+    },
 }
 
 /// Everything that a run depends on.
@@ -94,6 +102,8 @@ pub struct Plan {
     pub nodes: usize,
     /// The nodes' settings.
     pub config: Config,
+    /// From which length on journals are rewritten, if there are some. Unit: bytes.
+    pub least_long: u64,
     /// Mean latency.
     pub latency: Duration,
     /// How it spreads.
@@ -125,8 +135,11 @@ impl Plan {
         };
         let nodes = 1 + rng.below(MAX_NODES) as usize;
         let defaults = rng.chance(0.3);
+        // The folder of the journals: there is none, and nobody looks for it.
+        let data_dir = rng.chance(0.5).then(|| "memory".into());
         let config = if defaults {
             Config {
+                data_dir,
                 log: Level::Warn,
                 ..Config::default()
             }
@@ -137,6 +150,7 @@ impl Plan {
                 hubs: rng
                     .chance(0.5)
                     .then(|| 1 + rng.below(nodes as u64) as usize),
+                data_dir,
                 log: Level::Warn,
                 ..Config::default()
             }
@@ -153,6 +167,7 @@ impl Plan {
             seed,
             nodes,
             config,
+            least_long: 1 << rng.below(12),
             latency: ms(rng, 0, 300),
             latency_dist: Distribution::ALL[rng.below(3) as usize],
             loss: some(rng, 0.2),
@@ -257,7 +272,7 @@ impl Plan {
             let end = end.min(self.heal);
             let what = match rng.below(8) {
                 0 => What::Pause(rng.below(self.nodes as u64) as usize),
-                1 => What::Kill(rng.below(self.nodes as u64) as usize),
+                1 => self.draw_kill(rng),
                 2 => {
                     // Some directions, not both of a pair.
                     let all = (0..self.nodes).flat_map(|a| (0..self.nodes).map(move |b| (a, b)));
@@ -270,6 +285,20 @@ impl Plan {
                 }
             };
             self.faults.push(Fault { start, end, what });
+        }
+    }
+
+    fn draw_kill(&self, rng: &mut Rng) -> What {
+        let one = rng.below(self.nodes as u64) as usize;
+        What::Kill {
+            nodes: match rng.below(4) {
+                0 => (0..self.nodes).collect(),
+                1 => (0..self.nodes).filter(|_| rng.chance(0.4)).collect(),
+                _ => vec![one],
+            },
+            // A turn writes and syncs; a rewriting has some seven steps more.
+            steps: rng.chance(0.7).then(|| rng.below(20)),
+            draw: rng.next(),
         }
     }
 
@@ -339,10 +368,17 @@ impl fmt::Display for Plan {
             self.values.len(),
             self.heal
         )?;
+        if self.config.data_dir.is_some() {
+            writeln!(f, "  journals, rewritten from {} bytes on", self.least_long)?;
+        }
         for fault in &self.faults {
             let what = match &fault.what {
                 What::Pause(node) => format!("pause of n{node}"),
-                What::Kill(node) => format!("n{node} is dead"),
+                What::Kill { nodes, steps, .. } => {
+                    let when =
+                        steps.map_or(String::new(), |steps| format!(" {steps} writes later"));
+                    format!("{} are killed{when}", named(nodes))
+                }
                 What::Cut(kind, directions) => {
                     format!("cut {kind}, {} directions", directions.len())
                 }
@@ -351,6 +387,12 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// "n3 n4".
+fn named(nodes: &[usize]) -> String {
+    let names: Vec<String> = nodes.iter().map(|&node| cluster::name(node)).collect();
+    names.join(" ")
 }
 
 /// What happened in a run that went well.
@@ -374,6 +416,12 @@ pub struct Tally {
     pub pauses: u64,
     /// Nodes that were killed and started again.
     pub restarts: u64,
+    /// Of these, with a journal.
+    pub restored: u64,
+    /// Of these, killed in the middle of a write.
+    pub in_write: u64,
+    /// Torn ends that were cut off.
+    pub torn: u64,
     /// Values that died with the only node that held them.
     pub gone: u64,
     /// Values sent again by a link, in messages.
@@ -395,6 +443,9 @@ impl Tally {
         self.cuts += other.cuts;
         self.pauses += other.pauses;
         self.restarts += other.restarts;
+        self.restored += other.restored;
+        self.in_write += other.in_write;
+        self.torn += other.torn;
         self.gone += other.gone;
         self.retransmitted += other.retransmitted;
         self.steps += other.steps;
@@ -439,7 +490,9 @@ struct World<'a> {
     given: IntervalSet,
     /// What each node must hold: what was given or delivered to it in this life.
     model: Vec<IntervalSet>,
-    /// What a node held that died, and no other living one: it may come back with
+    /// What reached a node, and is not known to be stored there or was not read yet.
+    unsure: Vec<Vec<i64>>,
+    /// What a node held that died, and no other one will hold: it may come back with
     /// what was under way, and need not.
     gone: BTreeSet<i64>,
     tally: Tally,
@@ -474,6 +527,7 @@ impl<'a> World<'a> {
             ..Options::new(Job::Efficient)
         };
         let mut cluster = Cluster::new(plan.nodes, &plan.config);
+        cluster.rewrite_at(plan.least_long);
         cluster.init();
         // What a burst brings lies in the node's pipe together.
         for burst in plan.values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
@@ -494,6 +548,7 @@ impl<'a> World<'a> {
             deaths: vec![0; plan.nodes],
             heard: BTreeMap::new(),
             gone: BTreeSet::new(),
+            unsure: vec![Vec::new(); plan.nodes],
             pauses: vec![0; plan.nodes],
             healed: false,
             given: IntervalSet::new(),
@@ -606,9 +661,13 @@ impl<'a> World<'a> {
                         self.pauses[*index] += 1;
                         self.cluster.pause(*index);
                     }
-                    What::Kill(index) => {
-                        self.deaths[*index] += 1;
-                        self.kill(*index);
+                    What::Kill { nodes, steps, draw } => {
+                        for &index in nodes {
+                            self.deaths[index] += 1;
+                            if steps.is_none_or(|steps| !self.cluster.arm(index, steps)) {
+                                self.kill(index, *draw);
+                            }
+                        }
                     }
                 }
                 Ok(())
@@ -626,14 +685,16 @@ impl<'a> World<'a> {
                     self.cluster.resume(*index);
                     self.check(*index)
                 }
-                What::Kill(index) => {
-                    self.deaths[*index] -= 1;
-                    if self.deaths[*index] > 0 {
-                        return Ok(());
+                What::Kill { nodes, draw, .. } => {
+                    for &index in nodes {
+                        self.deaths[index] -= 1;
+                        if self.deaths[index] == 0 {
+                            // It may have written nothing in all that time.
+                            self.kill(index, *draw);
+                            self.start(index)?;
+                        }
                     }
-                    self.tally.restarts += 1;
-                    self.cluster.start(*index);
-                    self.check(*index)
+                    Ok(())
                 }
             },
             Event::Heal => {
@@ -645,12 +706,51 @@ impl<'a> World<'a> {
         }
     }
 
-    fn kill(&mut self, index: usize) {
-        let model = std::mem::take(&mut self.model[index]);
+    fn kill(&mut self, index: usize, draw: u64) {
+        let in_write = self.cluster.is_down(index);
+        self.cluster.kill(index, draw ^ index as u64);
         self.heard.retain(|(node, _), _| *node != index);
-        self.cluster.kill(index);
+        let mut lost = std::mem::take(&mut self.model[index]);
+        if self.is_durable() {
+            // Without this it is stored, and will be there again.
+            let unsure: IntervalSet = self.unsure[index].iter().copied().collect();
+            let stored = lost.iter().filter(|value| !unsure.contains(*value));
+            self.model[index] = stored.collect();
+            lost = unsure;
+            self.tally.in_write += u64::from(in_write && !lost.is_empty());
+        }
         let held = |value: &i64| self.model.iter().any(|model| model.contains(*value));
-        self.gone.extend(model.iter().filter(|value| !held(value)));
+        self.gone.extend(lost.iter().filter(|value| !held(value)));
+    }
+
+    fn is_durable(&self) -> bool {
+        self.plan.config.data_dir.is_some()
+    }
+
+    /// Starts a node again. With a journal it must hold what was stored, and may hold
+    /// what was about to be.
+    fn start(&mut self, index: usize) -> Result<(), String> {
+        self.tally.restarts += 1;
+        self.tally.restored += u64::from(self.is_durable());
+        self.cluster.start(index);
+        self.cluster.init_one(index);
+        if let Some(refused) = self.cluster.refused() {
+            return Err(refused.into());
+        }
+        let values = self.cluster.nodes()[index].workload().values();
+        let model = &mut self.model[index];
+        if let Some(missing) = model.iter().find(|value| !values.contains(*value)) {
+            return Err(format!(
+                "n{index} has restarted without {missing}, which was stored"
+            ));
+        }
+        for value in std::mem::take(&mut self.unsure[index]) {
+            if values.contains(value) {
+                self.gone.remove(&value);
+                model.insert(value);
+            }
+        }
+        self.check(index)
     }
 
     fn deliver(&mut self, packet: &Packet) -> Result<(), String> {
@@ -681,12 +781,15 @@ impl<'a> World<'a> {
         }
         for &value in values {
             self.gone.remove(&value);
-            if self.model[node].insert(value) && !self.given.contains(value) {
-                return Err(format!("n{node} is told of {value}, which nobody sent"));
+            if self.model[node].insert(value) {
+                self.unsure[node].push(value);
+                if !self.given.contains(value) {
+                    return Err(format!("n{node} is told of {value}, which nobody sent"));
+                }
             }
         }
         self.cluster.tell_all(node, lines.iter().map(AsRef::as_ref));
-        if self.pauses[node] > 0 {
+        if self.cluster.is_paused(node) {
             // It has not read that yet.
             return Ok(());
         }
@@ -727,9 +830,14 @@ impl<'a> World<'a> {
     fn check(&mut self, index: usize) -> Result<(), String> {
         self.tally.steps += 1;
         if self.cluster.is_down(index) {
+            if self.deaths[index] == 0 {
+                return Err(format!("n{index} has ended by itself"));
+            }
             return Ok(());
         }
+        self.unsure[index].clear();
         while let Some(event) = self.cluster.noticed(index) {
+            self.tally.torn += u64::from(matches!(event, Noticed::Torn { .. }));
             if matches!(event, Noticed::Ignored { .. } | Noticed::Refused { .. }) {
                 return Err(format!("n{index} had to refuse what it was told: {event}"));
             }
@@ -847,7 +955,10 @@ fn with_nodes(plan: &Plan, nodes: usize) -> Plan {
     }
     for fault in &mut plan.faults {
         match &mut fault.what {
-            What::Pause(node) | What::Kill(node) => *node %= nodes,
+            What::Pause(node) => *node %= nodes,
+            What::Kill { nodes: killed, .. } => {
+                killed.retain(|&node| node < nodes);
+            }
             What::Cut(_, directions) => directions.retain(|&(a, b)| a < nodes && b < nodes),
         }
     }
@@ -947,7 +1058,13 @@ impl fmt::Display for Tally {
             (self.cut_off, "dropped by cuts"),
             (self.cuts, "cuts"),
             (self.pauses, "pauses"),
-            (self.restarts, "restarts with nothing remembered"),
+            (
+                self.restarts - self.restored,
+                "restarts with nothing remembered",
+            ),
+            (self.restored, "restarts with a journal"),
+            (self.in_write, "crashes in the middle of a write"),
+            (self.torn, "torn ends of journals cut off"),
             (self.gone, "values died with the only node that held them"),
             (self.retransmitted, "retransmitted"),
             (self.steps, "steps, safety checked after each"),
