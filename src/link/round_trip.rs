@@ -32,10 +32,10 @@ pub const GRANULARITY: Duration = Duration::from_millis(10);
 /// sends two a second, a slow moment is forgotten.
 const PEAK_FADES: u32 = 64;
 
-/// The longest bound that is believed.
+/// The longest first sample, and the longest bound, that is believed.
 ///
-/// Unit: time. Longer ones tell of a partition's length, not of the network, and a link
-/// that waited as long for everything would notice no loss.
+/// Unit: time. Longer ones tell of the length of a partition or a pause, not of the
+/// network, and a link that waited as long for everything would notice no loss.
 const MOST_BOUND: Duration = Duration::from_secs(5);
 
 /// How far one sample may be above what was the longest.
@@ -75,6 +75,7 @@ impl RoundTrip {
     /// those before counts as [`OUTLIER`] times their longest.
     pub fn sample(&mut self, time: Duration) {
         if !self.sampled {
+            let time = time.min(MOST_BOUND);
             self.sampled = true;
             (self.smoothed, self.variance) = (time, time / UNSURE);
             self.peak = time;

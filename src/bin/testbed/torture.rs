@@ -798,9 +798,6 @@ impl<'a> World<'a> {
 
     /// A node says a line: to another node, as these nodes are asked nothing.
     fn send(&mut self, src: usize, line: &[u8]) -> Result<(), String> {
-        if std::env::var_os("TORTURE_TRACE").is_some() {
-            eprintln!("{} {}", self.cluster.now(), String::from_utf8_lossy(line));
-        }
         let packet = read(src, line).map_err(|why| {
             let line = String::from_utf8_lossy(line);
             format!("n{src} says {line}, and {why}")
