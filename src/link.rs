@@ -110,9 +110,25 @@ const CAP_ROUND_TRIPS: u32 = 3;
 const TRY_SPACING: Duration = Duration::from_millis(250);
 
 /// How often the timeout of a healthy link doubles at most while its losses leave
-/// nothing to measure (RFC 6298, 5.5). Unit: doublings. Four times as long is enough
+/// nothing to measure (RFC 6298, 5.5). Unit: doublings. Twice as long is enough
 /// for a network that has become slower, and holes and acks show losses sooner.
-const MAX_BACKOFF: u32 = 2;
+const MAX_BACKOFF: u32 = 1;
+
+/// How often the time after which something counts as lost doubles at most while there
+/// is doubt about the estimate and nothing to measure. Unit: doublings. Sixteen times
+/// as long is more than any network strays; the timeout and the named holes remain.
+const MAX_DOUBTS: u32 = 4;
+
+/// How often a link whose round trip was never measured may take [`TRY_SPACING`] for
+/// it. Unit: guesses. After a partition the second one may be needed; where it is far
+/// too short all would be sent twice, and never measured.
+const MAX_GUESSES: u32 = 2;
+
+/// From how many on the flights that are still under way make a crowd.
+///
+/// Unit: flights. The first ack of a crowd is that of its quickest, and tells little
+/// of the others. Few flights are those of a quiet link, which measures each one.
+const CROWD: usize = 8;
 
 /// A segment that cannot be right. The link has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,6 +306,11 @@ pub struct Link<I> {
     timeouts: u32,
     /// Timeouts since the last sample of the round trip.
     backoff: u32,
+    /// How often since then something was given up for the second time. The estimate
+    /// may be too short, and as long as all is sent twice nothing shows how much.
+    doubts: u32,
+    /// How often something was given up that nothing measured could tell of.
+    guesses: u32,
     probe_due: bool,
     probed_at: Option<Instant>,
     trip: RoundTrip,
@@ -331,6 +352,8 @@ impl<I: Clone> Link<I> {
             retry_at: None,
             timeouts: 0,
             backoff: 0,
+            doubts: 0,
+            guesses: 0,
             probe_due: false,
             probed_at: None,
             trip: RoundTrip::new(),
@@ -618,29 +641,36 @@ impl<I: Clone> Link<I> {
         healthy
     }
 
-    /// Takes the acknowledged flights away; the last of them measures the round trip
-    /// if none of them was sent twice.
+    /// Takes the acknowledged flights away. The last of them measures the round trip
+    /// if none of them was sent twice (Karn's rule).
     fn measure(&mut self, now: Instant, segment: &Segment<I>) {
-        let mut newest = None;
+        let mut acked = 0;
         let mut resent = false;
+        let mut newest = None;
         while let Some(flight) = self
             .flights
             .pop_front_if(|flight| flight.end <= segment.ack)
         {
+            acked += 1;
             resent |= flight.resent;
             newest = Some(flight);
         }
-        let held = Duration::from_millis(segment.held);
+        let crowd = self.flights.len() > CROWD.max(acked);
+        let took = |at| (now - at).saturating_sub(Duration::from_millis(segment.held));
         match newest {
-            Some(flight) if resent => {
-                self.trip
-                    .at_most((now - flight.first_at).saturating_sub(held));
+            Some(flight) if !resent => {
+                match crowd {
+                    true => self.trip.quickest(took(flight.at)),
+                    false => self.trip.sample(took(flight.at)),
+                }
+                (self.backoff, self.doubts) = (0, 0);
             }
-            Some(flight) => {
-                self.trip.sample((now - flight.at).saturating_sub(held));
-                self.backoff = 0;
+            // At least a part of the first one that is left may be acknowledged.
+            newest => {
+                if let Some(flight) = newest.as_ref().or(self.flights.front()) {
+                    self.trip.at_most(took(flight.first_at));
+                }
             }
-            None => {}
         }
     }
 
@@ -652,19 +682,26 @@ impl<I: Clone> Link<I> {
         // An answer to a hole that was seen at once takes just a round trip.
         let tolerance = round_trip::GRANULARITY.max(self.trip.smoothed() / 8);
         let answered = self.spacing(longest.saturating_sub(tolerance));
-        let patience = self.spacing(longest);
+        let doubled = longest * (1 << self.doubts.min(MAX_DOUBTS));
+        let may_guess = !self.trip.is_measured() && self.guesses < MAX_GUESSES;
+        let mut guessed = false;
         let mut start = self.una;
         let mut overdue = true;
+        let mut doubtful = false;
         for flight in &mut self.flights {
             let age = now - flight.at;
             // A first guess may be wrong, but not twice.
-            let patience = if flight.resent { longest } else { patience };
-            overdue &= age > patience;
+            let guess = may_guess && !flight.resent;
+            overdue &= age > if guess { TRY_SPACING } else { doubled };
+            guessed |= overdue && guess && !flight.lost;
+            doubtful |= overdue && flight.resent && !flight.lost;
             let named = |(first, last): &Range| *first < flight.end && *last >= start;
             let missing = age >= answered && segment.missing.iter().any(named);
             flight.lost |= overdue || missing;
             start = flight.end;
         }
+        self.doubts += u32::from(doubtful);
+        self.guesses += u32::from(guessed);
     }
 
     fn handle_items(&mut self, now: Instant, segment: &Segment<I>, end: u64) {
@@ -809,7 +846,13 @@ impl<I: Clone> Link<I> {
             lost: false,
         });
         self.nxt = self.nxt.max(end);
-        self.retry_at = Some(now + self.timeout());
+        // If this answers a probe the other side tries again by itself, and a timer
+        // of our own would only double what a one-way cut costs.
+        let next = match self.ack_due {
+            true => self.cap() + self.trip.longest(),
+            false => self.timeout(),
+        };
+        self.retry_at = Some(now + next);
         let mut segment = self.segment(now, self.una, count);
         segment.probe = true;
         self.stats.retransmitted += u64::from(resent);
@@ -888,6 +931,11 @@ impl<I: Clone> Link<I> {
         }
     }
 
+    /// The longest time between two tries.
+    fn cap(&self) -> Duration {
+        BACKOFF_CAP.max(self.trip.longest() * CAP_ROUND_TRIPS)
+    }
+
     /// How long to wait for an answer: what a round trip takes at most, and the
     /// other side's ack delay, twice as long after each timeout (RFC 6298, 5.5), up
     /// to the cap. Of a backoff up to a quarter is taken off, a different part for
@@ -908,9 +956,8 @@ impl<I: Clone> Link<I> {
             };
             return timeout * (1 << backoff.min(MAX_BACKOFF));
         }
-        let cap = BACKOFF_CAP.max(self.trip.longest() * CAP_ROUND_TRIPS);
         let doubled = timeout.saturating_mul(1 << self.timeouts.min(20));
-        let interval = doubled.min(cap);
+        let interval = doubled.min(self.cap());
         // The core has no randomness: a hash of the link and the try has to do.
         let hash = (self.jitter ^ u64::from(self.timeouts)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         interval - interval / 4 * (hash >> 56) as u32 / 256

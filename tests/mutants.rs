@@ -26,8 +26,8 @@ const COSTLY_MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "the ack's delay is taken for the network's",
         file: "src/link.rs",
-        right: "let held = Duration::from_millis(segment.held);\n        match newest",
-        wrong: "let held = Duration::ZERO;\n        match newest",
+        right: ".saturating_sub(Duration::from_millis(segment.held));",
+        wrong: ";",
     },
     Mutant {
         mistake: "the round trip is never updated",
@@ -38,8 +38,8 @@ const COSTLY_MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "Karn's rule is left out",
         file: "src/link.rs",
-        right: "Some(flight) if resent => {",
-        wrong: "Some(flight) if resent && false => {",
+        right: "Some(flight) if !resent => {",
+        wrong: "Some(flight) if !resent || true => {",
     },
 ];
 

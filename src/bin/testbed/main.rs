@@ -60,6 +60,8 @@ mod processes;
 mod recording;
 mod report;
 mod rng;
+#[cfg(test)]
+mod scenarios;
 mod signals;
 mod simulation;
 mod sweep;
