@@ -184,6 +184,7 @@ impl Plan {
         }
         plan.draw_values(rng);
         plan.draw_faults(rng);
+        plan.draw_crashes(&mut Rng::new(seed, "crashes"));
         plan
     }
 
@@ -284,6 +285,24 @@ impl Plan {
                     What::Cut(kind.name(), kind.directions(self.nodes, rng))
                 }
             };
+            self.faults.push(Fault { start, end, what });
+        }
+    }
+
+    /// With journals, one in four is a life of crashes: only what is killed again shows
+    /// how it came back from the crash before.
+    fn draw_crashes(&mut self, rng: &mut Rng) {
+        if self.config.data_dir.is_none() || !rng.chance(0.25) {
+            return;
+        }
+        let mut start = Instant::ZERO;
+        loop {
+            start = start + Duration::from_millis(100 + rng.below(4000));
+            let end = start + Duration::from_millis(1 + rng.below(1500));
+            if end > self.heal {
+                return;
+            }
+            let what = self.draw_kill(rng);
             self.faults.push(Fault { start, end, what });
         }
     }
