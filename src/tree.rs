@@ -17,7 +17,7 @@
 //! ever sent to a node that has it already.
 //!
 //! ```text
-//! $ ./run.sh efficient --virtual -- --down-ms 0
+//! $ ./run.sh efficient --virtual -- --within-ms 0
 //! messages per operation                11.75        < 30        61 %        < 20        41 %
 //! stable latency, median               186 ms    < 400 ms        53 %   < 1000 ms        81 %
 //! stable latency, maximum              199 ms    < 600 ms        67 %   < 2000 ms        90 %
@@ -25,8 +25,8 @@
 //!
 //! Read one number: 11.75. Half of the operations are broadcasts, each of 24 messages,
 //! so it should be 12; two values that arrive together share a message, and an ack
-//! alone now and then makes up for some of that. Next change: chapter 3, in
-//! [`gossip`](crate::gossip).
+//! alone now and then makes up for some of that. (A promise of no time at all leaves
+//! nothing to wait in.) Next change: chapter 3, in [`gossip`](crate::gossip).
 //!
 //! Which spanning tree? Every hop costs a network latency, so the shallowest:
 //! a star. Any two leaves are two hops apart, and one node in the middle, the
