@@ -26,7 +26,7 @@
 //! # Chapter 3: batching and the promise
 //!
 //! With no time to spend the hub sends each value alone (chapter 2, in
-//! [`tree`](crate::tree)). Now promise that a value is everywhere within 400 ms, the
+//! [`tree`]). Now promise that a value is everywhere within 400 ms, the
 //! default, then within 585 ms and 1700 ms, which is what challenges 3d and 3e allow:
 //!
 //! ```text

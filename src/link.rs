@@ -23,7 +23,7 @@
 //! **Acks** are *cumulative*: "I have everything below this offset." Each segment
 //! carries one (*piggybacked*); only when nothing else went that way for the
 //! *ack delay* is one sent alone (*delayed ack*, RFC 1122, 4.2.3.2). What
-//! arrives out of order is counted at once ([`Incoming`]), and the
+//! arrives out of order is counted at once (`incoming.rs`), and the
 //! holes are named in `missing`, so nothing is sent twice but what was lost.
 //!
 //! **Loss** is noticed in three ways, the quickest counts:
@@ -96,7 +96,7 @@
 //! two of those told nothing new. A receiver that sees offset 2 where 0 is next merges
 //! what came, names the hole, `"missing":[[0,1]]`, as soon as it is too old to be just
 //! late, and gets that range and nothing else. If the answer is lost, too, it names the
-//! hole again a round trip later. The code: [`Incoming`], `note_losses`, `resend`.
+//! hole again a round trip later. The code: `Incoming`, `note_losses`, `resend`.
 //!
 //! # Chapter 7: retransmission and backoff
 //!
@@ -178,7 +178,7 @@ pub const ACK_DELAY: Duration = Duration::from_secs(1);
 /// The longest time between two tries on a suspect link (the backoff's cap).
 ///
 /// Unit: time. Long, and a partition costs nothing; short, and its end is noticed
-/// soon where no hub probes. [`CAP_ROUND_TRIPS`] count instead if they are longer.
+/// soon where no hub probes. `CAP_ROUND_TRIPS` count instead if they are longer.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
 
 /// See [`BACKOFF_CAP`]. Unit: round trips. An answer needs one; with three a slow
@@ -415,7 +415,7 @@ impl<I: Clone> Link<I> {
             backoff: 0,
             probe_due: false,
             probed_at: None,
-            trip: RoundTrip::new(),
+            trip: RoundTrip::default(),
             incoming: Incoming::default(),
             arrived_at: None,
             unreported: 0,
@@ -699,12 +699,10 @@ impl<I: Clone> Link<I> {
     fn measure(&mut self, now: Instant, segment: &Segment<I>) {
         let mut newest = None;
         let mut resent = false;
-        while let Some(flight) = self
-            .flights
-            .pop_front_if(|flight| flight.end <= segment.ack)
-        {
-            resent |= flight.resent;
-            newest = Some(flight);
+        let acked = |flight: &Flight| flight.end <= segment.ack;
+        while self.flights.front().is_some_and(acked) {
+            newest = self.flights.pop_front();
+            resent |= newest.as_ref().is_some_and(|flight| flight.resent);
         }
         let held = Duration::from_millis(segment.held);
         match newest {
@@ -872,11 +870,9 @@ impl<I: Clone> Link<I> {
         let end = self.una + count;
         let first_at = self.flights.front().map_or(now, |flight| flight.first_at);
         let resent = !self.flights.is_empty();
-        while self
-            .flights
-            .pop_front_if(|flight| flight.end <= end)
-            .is_some()
-        {}
+        while self.flights.front().is_some_and(|flight| flight.end <= end) {
+            self.flights.pop_front();
+        }
         self.flights.push_front(Flight {
             end,
             at: now,

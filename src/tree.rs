@@ -41,12 +41,12 @@
 //!       25 nodes, one hub                 ...    ...         level two: leaves
 //! ```
 //!
-//! A hub's work grows with its leaves: it sends about 7 messages a second to each
-//! with the default batching and a value now and then. `./run.sh scale` shows what
+//! A hub's work grows with its leaves: it sends some 5 messages a second to each
+//! with the default promise and a value now and then. `./run.sh scale` shows what
 //! about sqrt(n) hubs would change; the README has its table.
 //!
-//! Two more hops cost 200 ms, whatever the size, and a few messages more. All that
-//! they buy is a less busy hub. So there is one hub as long as it has little to do
+//! Two more hops take a second round trip off the promise, whatever the size, so less
+//! of it is left to gather in. All that they buy is a less busy hub. So there is one hub as long as it has little to do
 //! ([`ONE_HUB_LIMIT`]), and beyond that about sqrt(n) hubs with about sqrt(n)
 //! leaves each; the first is the root, and a value crosses at most four edges. The
 //! root hub has leaves of its own, as every hub.

@@ -45,9 +45,9 @@ pub struct RoundTrip {
     peak: Duration,
 }
 
-impl RoundTrip {
+impl Default for RoundTrip {
     /// Nothing measured yet.
-    pub fn new() -> RoundTrip {
+    fn default() -> RoundTrip {
         RoundTrip {
             sampled: false,
             bounded: false,
@@ -57,7 +57,9 @@ impl RoundTrip {
             peak: Duration::ZERO,
         }
     }
+}
 
+impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3).
     pub fn sample(&mut self, time: Duration) {
         if !self.sampled {
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_first_sample_is_believed_and_the_following_ones_are_smoothed() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         assert_eq!((trip.smoothed(), trip.is_measured()), (ms(1000), false));
         trip.sample(ms(200));
         assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
@@ -143,14 +145,14 @@ mod tests {
 
     #[test]
     fn an_even_network_leaves_no_spread_but_the_machines() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         (0..50).for_each(|_| trip.sample(ms(200)));
         assert_eq!(trip.longest(), ms(210));
     }
 
     #[test]
     fn an_upper_bound_counts_until_something_is_measured() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         trip.at_most(ms(4500));
         assert_eq!(trip.smoothed(), ms(4500));
         trip.at_most(ms(9000));
