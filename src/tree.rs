@@ -46,10 +46,10 @@
 //! about sqrt(n) hubs would change; the README has its table.
 //!
 //! Two more hops take a second round trip off the promise, whatever the size, so less
-//! of it is left to gather in. All that they buy is a less busy hub. So there is one hub as long as it has little to do
-//! ([`ONE_HUB_LIMIT`]), and beyond that about sqrt(n) hubs with about sqrt(n)
-//! leaves each; the first is the root, and a value crosses at most four edges. The
-//! root hub has leaves of its own, as every hub.
+//! of it is left to gather in. All that they buy is a less busy hub. So there is one
+//! hub as long as it has little to do ([`ONE_HUB_LIMIT`]), and beyond that about sqrt(n)
+//! hubs with about sqrt(n) leaves each; the first is the root, and a value crosses at
+//! most four edges. The root hub has leaves of its own, as every hub.
 //!
 //! The tree is a pure function of the node list, which Maelstrom gives to all
 //! nodes in the same order: nothing needs to be agreed on. Maelstrom's own
@@ -57,7 +57,7 @@
 
 /// Up to this many nodes one hub serves all.
 ///
-/// Unit: nodes. 500 nodes mean about 3500 messages a second for the hub, where
+/// Unit: nodes. 500 nodes mean about 2800 messages a second for the hub, where
 /// `./run.sh bench` shows it handle more than a million: less than one in a hundred
 /// parts of what it can do, and a burst of 500 lines is less than a pipe holds.
 pub const ONE_HUB_LIMIT: usize = 500;
