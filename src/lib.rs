@@ -12,17 +12,19 @@
 //! 24 leaves ([`tree`]). A value goes to every neighbour but the one that it
 //! came from, so each node gets it once.
 //!
-//! **The saving.** The hub does not pass on a value at once. It waits for 150 ms
-//! for others, and sends all of them to each leaf in one message ([`gossip`]). The
-//! README draws one value's journey. The answer to the client does not wait for any
-//! of this: a node keeps the value and will not rest until its hub has it, so it can
-//! promise.
+//! **The saving.** The hub does not pass on a value at once. The user says by when a
+//! value must be everywhere, the node measures what the network takes of that, and in
+//! the rest the hub waits for company and sends all of it to each leaf in one message
+//! ([`gossip`], [`timetable`](gossip::timetable)). The README draws one value's journey.
+//! The answer to the client does not wait for any of this: a node keeps the value and
+//! will not rest until its hub has it, so it can promise.
 //!
 //! **The safety.** Between two neighbours runs a *link*: a numbered stream in
-//! each direction, with cumulative acks that ride on deltas, gaps that are
-//! asked for, and retransmission until acked ([`link`]). While a neighbour does
-//! not answer, it is *suspect* and only probed now and then. The first sign of
-//! life makes everybody try again at once.
+//! each direction, with cumulative acks that ride on deltas, holes that are named
+//! and filled, and retransmission until acked ([`link`]). Its timeouts follow the
+//! round trip that it measures. While a neighbour does not answer, it is *suspect*
+//! and only probed now and then. A neighbour that starts anew is known by its *epoch*,
+//! and the two tell each other what they hold.
 //!
 //! **The core and its edge.** All of this is *sans-IO*: it has no clock, no sockets,
 //! no threads and no randomness. Lines and time are passed in, lines come out. Only
@@ -38,13 +40,14 @@
 //! | chapter | where |
 //! |---|---|
 //! | 1 flooding, and why not; 2 the hub tree | [`tree`] |
-//! | 3 batching; 4 why the batches are shared | [`gossip`] |
-//! | 5 offsets and cumulative acks; 6 loss and the gap rule; 7 retransmission and backoff | [`link`] |
+//! | 3 batching and the promise | [`gossip`] |
+//! | 4 offsets and cumulative acks; 5 round trips; 6 loss and selective repeat; 7 retransmission and backoff | [`link`] |
 //! | 8 a partition, and good news | [`gossip`] |
 //! | 9 the poll loop | [`stdio`] |
 //! | 10 what the figures mean, and how they fool people | `src/bin/testbed/checker.rs` |
-//! | 11 limits and caveats | below |
+//! | 11 incarnations | [`link`] |
 //! | 12 what survives a crash | [`journal`] |
+//! | 13 limits and caveats | below |
 //!
 //! `./run.sh trace` tells all of it as a story of five nodes.
 //!
@@ -59,19 +62,22 @@
 //! | 2 | [`workload`] | what the nodes are for; the law of merging; one file a workload |
 //! | 3 | [`node`] | `init`, dispatch, replies; the contract of a sans-IO node |
 //! | 4 | [`tree`] | who talks to whom, and why a star |
-//! | 5 | [`gossip`] | batches, split horizon, good news |
-//! | 6 | [`link`] | reliable streams: offsets, acks, gaps, retransmission |
+//! | 5 | [`gossip`] | batches, the timetable, split horizon, good news, catching up |
+//! | 6 | [`link`] | reliable streams: incarnations, offsets, acks, holes, round trips, retransmission |
 //! | 7 | [`journal`] | what survives a restart: records, and the order of steps |
 //! | 8 | [`stdio`] and `main.rs` | the poll loop |
 //! | 9 | [`interval_set`] | a million values in a few bytes |
 //! | 10 | [`json`] | a parser one can read, and the one writer |
 //! | 11 | [`event`], [`config`], [`time`] | what a node notices, settings, moments |
 //!
-//! # Chapter 11: limits and caveats
+//! # Chapter 13: limits and caveats
 //!
 //! - Without `--data-dir` there is memory only. A node that is restarted fetches from
 //!   its neighbours what they have; what it had acknowledged and not passed on yet is
 //!   gone.
+//! - The promise is kept on a healthy network, by a machine that has time for the
+//!   nodes. A node that gets no processor for a while misses its slot, and what it had
+//!   to say leaves a period later.
 //! - The hub is a single point of delay. While it is cut off nothing spreads, and
 //!   there is no election. Nothing is lost: everything follows when it is back.
 //! - Trust. Nodes believe what their neighbours say, as far as it makes sense.

@@ -23,7 +23,7 @@
 //! **Acks** are *cumulative*: "I have everything below this offset." Each segment
 //! carries one (*piggybacked*); only when nothing else went that way for the
 //! *ack delay* is one sent alone (*delayed ack*, RFC 1122, 4.2.3.2). What
-//! arrives out of order is counted at once ([`Incoming`]), and the
+//! arrives out of order is counted at once (`incoming.rs`), and the
 //! holes are named in `missing`, so nothing is sent twice but what was lost.
 //!
 //! **Loss** is noticed in three ways, the quickest counts:
@@ -52,6 +52,88 @@
 //!
 //! A link does not know what an item means, and does not keep what arrives: it
 //! only counts. Its owner merges the items, duplicates and all.
+//!
+//! # Chapter 4: offsets and cumulative acks
+//!
+//! ```text
+//! $ ./run.sh efficient --virtual
+//! 3327 messages between nodes: 3259 deltas, 68 acks alone; 0 retransmitted, 0 dropped, 0 duplicated
+//! ```
+//!
+//! Read one number: 68. Every delta is acknowledged, and 68 times in 20 s a message of
+//! its own was needed for that: when nothing else went that way for the ack delay, which
+//! is a second and the promise. All other acks rode on a delta that was due anyway. Since
+//! an ack is cumulative, one stands for all before it, and a lost one costs nothing as
+//! soon as the next arrives. The code: `segment` puts the ack on everything that leaves.
+//!
+//! # Chapter 5: round trips
+//!
+//! ```text
+//! $ ./run.sh efficient --virtual --latency 10
+//! messages per operation                 1.05
+//! stable latency, median               189 ms
+//! stable latency, maximum              391 ms
+//! ```
+//!
+//! Read one number: 1.05, where a network of 100 ms took 1.66 for the same promise (chapter
+//! 3, in [`gossip`](crate::gossip)). Nobody told the nodes that this one is faster. They
+//! measured it: each ack says in `held` how long it was sat on, and what is left of the
+//! time since the items left is the round trip. A shorter one leaves more of the promise
+//! to gather in. The timeouts follow it, too. The code: `measure`, and [`RoundTrip`].
+//!
+//! # Chapter 6: loss and selective repeat
+//!
+//! ```text
+//! $ ./run.sh efficient --virtual --loss 0.05
+//! messages per operation                 1.82
+//! stable latency, median               403 ms
+//! stable latency, maximum             1716 ms
+//! 3654 messages between nodes: 3442 deltas, 212 acks alone; 181 retransmitted, 193 dropped, 0 duplicated
+//! the nodes' links say: 212 acks, 2 duplicates, 150 holes, 3461 received, 181 retransmitted, 3442 sent, 0 syncs, 0 unacked
+//! ```
+//!
+//! Read one number: 2 duplicates. 193 messages were lost, 181 were sent again, and only
+//! two of those told nothing new. A receiver that sees offset 2 where 0 is next merges
+//! what came, names the hole, `"missing":[[0,1]]`, as soon as it is too old to be just
+//! late, and gets that range and nothing else. If the answer is lost, too, it names the
+//! hole again a round trip later. The code: `Incoming`, `note_losses`, `resend`.
+//!
+//! # Chapter 7: retransmission and backoff
+//!
+//! A hole shows when something comes behind it. If nothing comes, a timer has to do:
+//!
+//! ```text
+//! $ ./run.sh trace
+//!   4.445 s  !    |    |    |    |     no ack from n3 for 1.65 s: n3 is suspect
+//!   4.445 s  !    |    |    |    |     probes n3 from 2 on (timeout), next try in 0.25 s
+//! ```
+//!
+//! Read one number: 1.65 s. The round trip is 200 ms, and after a single sample 50 ms are
+//! allowed for its straying; n3 may hold an ack back for 1.4 s. From now on n3 gets
+//! nothing but probes, each of which carries all that fits and asks for an answer at
+//! once. A leaf tries after about 3 s, then every 3 s, a bit earlier by a different part
+//! on each link; a hub also has its turn of suspects, one every 250 ms, hence 0.25 s.
+//! The code: `timeout`, `probe_segment`.
+//!
+//! # Chapter 11: incarnations
+//!
+//! ```text
+//! $ ./run.sh trace
+//!   9.000 s  |    |    #    |    |     RESTART: n2 stops and starts anew, its memory is gone
+//!  10.000 s  |    |    !    |    |     tells n0 in ranges what it holds
+//!  10.000 s  |    |    o    |    |     n2 sends n0 sync [], probe
+//!  10.100 s  *<---+----|    |    |     n0 gets sync [], probe
+//!  10.100 s  !    |    |    |    |     n2 has a higher epoch: it has started anew
+//!  10.100 s  !    |    |    |    |     tells n2 in ranges what it holds
+//!  10.100 s  o    |    |    |    |     n0 sends n2 sync [11-16]
+//!  10.100 s  o    |    |    |    |     n0 sends n2 delta 5:[11 12 13 14 15 16], ack 0
+//! ```
+//!
+//! Read one number: 5. The hub's stream to n2 had come to offset 5 and goes on there: no
+//! number is used twice, so what is left of n2's former life cannot be mistaken for this
+//! one's. n2 had heard nothing for a second after its start, so it greeted; with traffic
+//! the first delta would have told the same. What it lacked came in one message. The code:
+//! `recognise`, `handle_sync`, `fill`.
 
 mod incoming;
 #[cfg(test)]
@@ -96,7 +178,7 @@ pub const ACK_DELAY: Duration = Duration::from_secs(1);
 /// The longest time between two tries on a suspect link (the backoff's cap).
 ///
 /// Unit: time. Long, and a partition costs nothing; short, and its end is noticed
-/// soon where no hub probes. [`CAP_ROUND_TRIPS`] count instead if they are longer.
+/// soon where no hub probes. `CAP_ROUND_TRIPS` count instead if they are longer.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
 
 /// See [`BACKOFF_CAP`]. Unit: round trips. An answer needs one; with three a slow
@@ -330,8 +412,8 @@ pub struct Link<I> {
 
 impl<I: Clone> Link<I> {
     /// A link on which nothing has been sent, in incarnation `epoch` (from 1 on). Both
-    /// ends hold an ack back for `ack_delay` at most. `jitter` should differ from link to link, so that not all of them try again
-    /// in the same moment.
+    /// ends hold an ack back for `ack_delay` at most. `jitter` should differ from link
+    /// to link, so that not all of them try again in the same moment.
     pub fn new(epoch: u64, ack_delay: Duration, jitter: u64) -> Link<I> {
         Link {
             epoch,
@@ -356,7 +438,7 @@ impl<I: Clone> Link<I> {
             guesses: 0,
             probe_due: false,
             probed_at: None,
-            trip: RoundTrip::new(),
+            trip: RoundTrip::default(),
             incoming: Incoming::default(),
             arrived_at: None,
             unreported: 0,
@@ -647,13 +729,10 @@ impl<I: Clone> Link<I> {
         let mut acked = 0;
         let mut resent = false;
         let mut newest = None;
-        while let Some(flight) = self
-            .flights
-            .pop_front_if(|flight| flight.end <= segment.ack)
-        {
+        while let Some(flight) = self.flights.front().filter(|f| f.end <= segment.ack) {
             acked += 1;
             resent |= flight.resent;
-            newest = Some(flight);
+            newest = self.flights.pop_front();
         }
         let crowd = self.flights.len() > CROWD.max(acked);
         let took = |at| (now - at).saturating_sub(Duration::from_millis(segment.held));
@@ -833,11 +912,9 @@ impl<I: Clone> Link<I> {
         let end = self.una + count;
         let first_at = self.flights.front().map_or(now, |flight| flight.first_at);
         let resent = !self.flights.is_empty();
-        while self
-            .flights
-            .pop_front_if(|flight| flight.end <= end)
-            .is_some()
-        {}
+        while self.flights.front().is_some_and(|flight| flight.end <= end) {
+            self.flights.pop_front();
+        }
         self.flights.push_front(Flight {
             end,
             at: now,

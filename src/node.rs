@@ -410,7 +410,6 @@ mod tests {
     use super::*;
     use crate::gossip::PROBE_INTERVAL;
     use crate::workload::broadcast::Broadcast;
-    use std::collections::VecDeque;
     use std::time::Duration;
 
     fn ms(millis: u64) -> Instant {

@@ -17,7 +17,7 @@
 //! ever sent to a node that has it already.
 //!
 //! ```text
-//! $ ./run.sh efficient --virtual -- --down-ms 0
+//! $ ./run.sh efficient --virtual -- --within-ms 0
 //! messages per operation                11.75        < 30        61 %        < 20        41 %
 //! stable latency, median               186 ms    < 400 ms        53 %   < 1000 ms        81 %
 //! stable latency, maximum              199 ms    < 600 ms        67 %   < 2000 ms        90 %
@@ -25,8 +25,8 @@
 //!
 //! Read one number: 11.75. Half of the operations are broadcasts, each of 24 messages,
 //! so it should be 12; two values that arrive together share a message, and an ack
-//! alone now and then makes up for some of that. Next change: chapter 3, in
-//! [`gossip`](crate::gossip).
+//! alone now and then makes up for some of that. (A promise of no time at all leaves
+//! nothing to wait in.) Next change: chapter 3, in [`gossip`](crate::gossip).
 //!
 //! Which spanning tree? Every hop costs a network latency, so the shallowest:
 //! a star. Any two leaves are two hops apart, and one node in the middle, the
@@ -41,15 +41,15 @@
 //!       25 nodes, one hub                 ...    ...         level two: leaves
 //! ```
 //!
-//! A hub's work grows with its leaves: it sends about 7 messages a second to each
-//! with the default batching and a value now and then. `./run.sh scale` shows what
+//! A hub's work grows with its leaves: it sends some 5 messages a second to each
+//! with the default promise and a value now and then. `./run.sh scale` shows what
 //! about sqrt(n) hubs would change; the README has its table.
 //!
-//! Two more hops cost 200 ms, whatever the size, and a few messages more. All that
-//! they buy is a less busy hub. So there is one hub as long as it has little to do
-//! ([`ONE_HUB_LIMIT`]), and beyond that about sqrt(n) hubs with about sqrt(n)
-//! leaves each; the first is the root, and a value crosses at most four edges. The
-//! root hub has leaves of its own, as every hub.
+//! Two more hops take a second round trip off the promise, whatever the size, so less
+//! of it is left to gather in. All that they buy is a less busy hub. So there is one
+//! hub as long as it has little to do ([`ONE_HUB_LIMIT`]), and beyond that about sqrt(n)
+//! hubs with about sqrt(n) leaves each; the first is the root, and a value crosses at
+//! most four edges. The root hub has leaves of its own, as every hub.
 //!
 //! The tree is a pure function of the node list, which Maelstrom gives to all
 //! nodes in the same order: nothing needs to be agreed on. Maelstrom's own
@@ -57,7 +57,7 @@
 
 /// Up to this many nodes one hub serves all.
 ///
-/// Unit: nodes. 500 nodes mean about 3500 messages a second for the hub, where
+/// Unit: nodes. 500 nodes mean about 2800 messages a second for the hub, where
 /// `./run.sh bench` shows it handle more than a million: less than one in a hundred
 /// parts of what it can do, and a burst of 500 lines is less than a pipe holds.
 pub const ONE_HUB_LIMIT: usize = 500;

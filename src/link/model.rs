@@ -246,7 +246,7 @@ impl End {
     fn forget(&mut self) {
         self.outbox.sort_unstable();
         let link = &mut self.link;
-        (link.stats, link.trip) = (LinkStats::default(), RoundTrip::new());
+        (link.stats, link.trip) = (LinkStats::default(), RoundTrip::default());
         (link.timeouts, link.backoff, link.unreported) = (link.timeouts.min(1), 0, 0);
         (link.arrived_at, link.probed_at) = (None, Some(NOW));
         for flight in &mut link.flights {

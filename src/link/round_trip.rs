@@ -58,9 +58,9 @@ pub struct RoundTrip {
     peak: Duration,
 }
 
-impl RoundTrip {
+impl Default for RoundTrip {
     /// Nothing measured yet.
-    pub fn new() -> RoundTrip {
+    fn default() -> RoundTrip {
         RoundTrip {
             sampled: false,
             bounded: false,
@@ -70,7 +70,9 @@ impl RoundTrip {
             peak: Duration::ZERO,
         }
     }
+}
 
+impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
     /// those before counts as [`OUTLIER`] times their longest.
     pub fn sample(&mut self, time: Duration) {
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_first_sample_is_believed_and_the_following_ones_are_smoothed() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         assert_eq!((trip.smoothed(), trip.is_measured()), (ms(1000), false));
         trip.sample(ms(200));
         assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn one_sleep_is_not_taken_for_a_slow_network_and_a_slow_network_is_believed() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         (0..50).for_each(|_| trip.sample(ms(200)));
         trip.sample(ms(2600));
         assert!(trip.longest() < ms(500), "{trip:?}");
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_quickest_of_many_leaves_room_for_the_others() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         trip.quickest(ms(11));
         assert_eq!((trip.smoothed(), trip.spread()), (ms(11), ms(250)));
         (0..20).for_each(|_| trip.quickest(ms(11)));
@@ -184,14 +186,14 @@ mod tests {
 
     #[test]
     fn an_even_network_leaves_no_spread_but_the_machines() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         (0..50).for_each(|_| trip.sample(ms(200)));
         assert_eq!(trip.longest(), ms(210));
     }
 
     #[test]
     fn an_upper_bound_counts_until_something_is_measured() {
-        let mut trip = RoundTrip::new();
+        let mut trip = RoundTrip::default();
         trip.at_most(ms(4500));
         assert_eq!(trip.smoothed(), ms(4500));
         trip.at_most(ms(9000));

@@ -231,11 +231,8 @@ pub fn scale(folder: &Path) -> Result<String, Failure> {
 /// What the agreement runs: a name and the node's arguments.
 const AGREEMENT: [(&str, &str); 3] = [
     ("default", ""),
-    ("3d", "--down-ms 350"),
-    (
-        "3e",
-        "--up-ms 350 --down-ms 900 --ack-ms 2000 --retry-ms 3000",
-    ),
+    ("3d", "--within-ms 585"),
+    ("3e", "--within-ms 1700"),
 ];
 
 /// The most by which virtual and real messages per operation may differ, as a part.
