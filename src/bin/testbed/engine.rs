@@ -227,7 +227,10 @@ pub struct Finished {
 /// Something to do at its time.
 #[derive(Debug)]
 enum Event {
+    /// It has crossed the network.
     Deliver(Packet),
+    /// It is its turn at the node's door.
+    HandOver(Packet),
     NextOperation,
     ClientTimeout {
         client: usize,
@@ -487,6 +490,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         let now = self.host.now();
         match event {
             Event::Deliver(packet) => self.deliver(now, packet)?,
+            Event::HandOver(packet) => self.hand_over(now, packet)?,
             Event::NextOperation => {
                 if self.phase == Phase::Load {
                     let pause = self.operation_pause();
@@ -918,11 +922,21 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     }
 
     fn deliver(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
-        self.under_way -= packet.line.len();
         if self.network.is_cut(packet.src, packet.dest) {
+            self.under_way -= packet.line.len();
             self.counts.server.dropped += 1;
             return Ok(self.recording.dropped(now, packet.id, "partition")?);
         }
+        match self.network.door(now, packet.dest) {
+            // Even if that is now: on a late real clock others may be due before it.
+            Some(turn) => self.at(turn, Event::HandOver(packet)),
+            None => self.hand_over(now, packet)?,
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
+        self.under_way -= packet.line.len();
         self.recording.recv(now, packet.id)?;
         self.host.send(packet.dest, &packet.line)
     }
