@@ -23,7 +23,7 @@ commands
               load and faults; every promise is checked after every step
   mutants     breaks the protocol in many ways, one at a time, and shows that the
               torture catches each (minutes)
-  frontier    messages per operation against latency for many settings, as a table
+  frontier    messages per operation over the promise and over the rate, as tables
               and as target/runs/frontier/frontier.svg (virtual time)
   scale       clusters of 25 to 2000 nodes, one hub and many (virtual time)
   agreement   the same settings in real and in virtual time, side by side (minutes)
