@@ -77,6 +77,26 @@ fn a_small_run_passes_and_leaves_its_files() {
 }
 
 #[test]
+fn a_promise_is_shown_and_kept_also_where_the_timetable_comes_and_goes() {
+    for (args, row) in [
+        ("", " 400 ms\n"),
+        ("--service-ms 0.5", " 400 ms\n"),
+        // The news of a departure take four periods: children aim at slots of long ago.
+        ("--latency 400 --seed 3 -- --within-ms 1000", " 1000 ms\n"),
+        (
+            "--latency 201",
+            " 400 ms  not to be had: the network takes 402 ms\n",
+        ),
+    ] {
+        let output = run("promise", &format!("efficient --virtual {args}"));
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{args}: {stdout}");
+        let (_, shown) = stdout.split_once("\npromised within").expect("a row");
+        assert!(shown.trim_start().starts_with(row.trim_start()), "{stdout}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_in_virtual_time_and_another_seed_does_not() {
     let messages = |name: &str, seed: u64| {
         let args = format!("partition --virtual --loss 0.05 --latency-dist uniform --seed {seed}");

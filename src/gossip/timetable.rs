@@ -77,8 +77,10 @@ pub struct Timetable {
     due: Option<Instant>,
     /// The next slot and the period, while the timetable holds.
     slots: Option<(Instant, Duration)>,
-    /// The last slot that was announced before the timetable was given up.
-    last_slot: Option<Instant>,
+    /// A slot, the period, and how long children may still aim at these since the
+    /// timetable was given up: until the news of that and what they sent before it
+    /// have crossed.
+    given_up: Option<(Instant, Duration, Instant)>,
     /// Items passed on since the last departure, and when that was.
     items: u32,
     departed: Instant,
@@ -99,7 +101,7 @@ impl Timetable {
             network: None,
             due: None,
             slots: None,
-            last_slot: None,
+            given_up: None,
             items: 0,
             departed: Instant::ZERO,
             rate: 0.0,
@@ -135,8 +137,16 @@ impl Timetable {
             }
         }
         let due = now + self.lazy_period();
-        let last_slot = self.last_slot.filter(|slot| *slot >= now);
-        self.due = Some(last_slot.map_or(due, |slot| slot.min(due)));
+        self.due = Some(self.aimed_at(now).map_or(due, |slot| slot.min(due)));
+    }
+
+    /// The next slot of a timetable that was given up, if children may still aim at it.
+    fn aimed_at(&mut self, now: Instant) -> Option<Instant> {
+        let (slot, period, until) = self.given_up.as_mut()?;
+        while *slot < now && *slot < *until {
+            *slot = *slot + *period;
+        }
+        (*slot >= now && *slot <= *until).then_some(*slot)
     }
 
     /// The batch departs now whenever it was due: what a parent has gathered came.
@@ -156,7 +166,10 @@ impl Timetable {
         self.departed = now;
         let was = self.slots.take();
         if !self.prefers_slots() {
-            self.last_slot = was.map(|(next, period)| next.max(now) + period);
+            if let Some((next, period)) = was {
+                let longest = network.map_or(Duration::ZERO, |(longest, _)| longest);
+                self.given_up = Some((next, period, now + longest + period * 2));
+            }
             return;
         }
         let period = self.slot_period();

@@ -234,7 +234,10 @@ pub struct Finished {
 /// Something to do at its time.
 #[derive(Debug)]
 enum Event {
+    /// It has crossed the network.
     Deliver(Packet),
+    /// It is its turn at the node's door.
+    Enter(Packet),
     NextOperation,
     ClientTimeout {
         client: usize,
@@ -510,6 +513,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         let now = self.host.now();
         match event {
             Event::Deliver(packet) => self.deliver(now, packet)?,
+            Event::Enter(packet) => self.enter(now, packet)?,
             Event::NextOperation => {
                 if self.phase == Phase::Load {
                     let pause = self.operation_pause();

@@ -27,6 +27,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
     for (given, name) in [
         (options.loss > 0.0, "--loss"),
         (options.duplicate > 0.0, "--duplicate"),
+        (!options.service.is_zero(), "--service-ms"),
         (options.quiet != plain.quiet, "--quiet"),
         (options.seed != plain.seed, "--seed"),
     ] {

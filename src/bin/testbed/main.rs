@@ -190,6 +190,10 @@ fn lock(command: &str) -> Result<File, Failure> {
 fn run(options: &Options) -> Result<bool, Failure> {
     let maelstrom = std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty());
     let maelstrom = options.maelstrom || maelstrom && !options.virtual_time;
+    let options = &Options {
+        maelstrom,
+        ..options.clone()
+    };
     say(&headline(options, maelstrom));
     if maelstrom {
         let folder = Path::new(RUNS).join("maelstrom");
@@ -287,6 +291,10 @@ fn headline(options: &Options, maelstrom: bool) -> String {
     }
     if options.volatile {
         text += ", without journals";
+    }
+    if !options.service.is_zero() {
+        let service = options.service.as_secs_f64() * 1e3;
+        text += &format!(", {service} ms a message at each door");
     }
     if !options.node_args.is_empty() {
         text += &format!("; nodes: {}", options.node_args.join(" "));

@@ -1,4 +1,4 @@
-//! The simulated network between nodes: latency, loss, duplication, cuts.
+//! The simulated network between nodes: latency, loss, duplication, cuts, doors.
 //!
 //! As in Maelstrom, latency counts from server to server only, loss strikes when
 //! a message is sent, and a cut when it would be delivered, per direction.
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::options::{Distribution, Options};
 use crate::rng::Rng;
+use hubcast::time::Instant;
 
 /// Decides what becomes of each message.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub struct Network {
     rng: Rng,
     /// For each (destination, source) how many cuts forbid it; cuts may overlap.
     cuts: Vec<u8>,
+    service: Duration,
+    /// For each node, from when on its inbox takes the next message.
+    doors: Vec<Instant>,
 }
 
 impl Network {
@@ -32,6 +36,8 @@ impl Network {
             duplicate: options.duplicate,
             rng: Rng::new(options.seed, "network"),
             cuts: vec![0; options.nodes * options.nodes],
+            service: options.service,
+            doors: vec![Instant::ZERO; options.nodes],
         }
     }
 
@@ -44,6 +50,18 @@ impl Network {
         let first = self.delay();
         let second = self.rng.chance(self.duplicate).then(|| self.delay());
         [Some(first), second]
+    }
+
+    /// When a message that arrives at `dest` at `now` is handed over: one after
+    /// another, in the order of arrival, and each keeps the door busy for a while.
+    /// `None`: at once, as there is no door.
+    pub fn door(&mut self, now: Instant, dest: usize) -> Option<Instant> {
+        if self.service.is_zero() {
+            return None;
+        }
+        let turn = now.max(self.doors[dest]);
+        self.doors[dest] = turn + self.service;
+        Some(turn)
     }
 
     fn delay(&mut self) -> Duration {
@@ -116,6 +134,24 @@ mod tests {
         let share = |n| copies.iter().filter(|&&c| c == n).count() as f64 / 20_000.0;
         assert!((0.09..0.11).contains(&share(0)), "{}", share(0));
         assert!((0.17..0.19).contains(&share(2)), "{}", share(2));
+    }
+
+    #[test]
+    fn a_door_hands_over_one_message_after_another_and_each_node_has_its_own() {
+        let mut network = network(|o| o.service = Duration::from_micros(500));
+        let mut door = |micros, dest| {
+            let turn = network.door(Instant::from_micros(micros), dest);
+            turn.expect("a door").as_micros()
+        };
+        let turns = [door(1000, 0), door(1000, 0), door(1100, 0)];
+        assert_eq!(turns, [1000, 1500, 2000]);
+        assert_eq!(door(1100, 1), 1100, "another node's door");
+        assert_eq!(door(9000, 0), 9000, "the door has been free for long");
+    }
+
+    #[test]
+    fn without_a_service_time_there_is_no_door() {
+        assert_eq!(network(|_| ()).door(Instant::from_millis(7), 0), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hubcast::config::{self, Config, UsageError};
+use hubcast::{tree, workload};
 
 use crate::arguments::Takes::{Nothing, Number, Seconds, Text, Whole, Word, Words};
 use crate::arguments::{self, Parsed, Row};
@@ -25,7 +26,7 @@ commands
               load and faults; every promise is checked after every step
   mutants     breaks the protocol in many ways, one at a time, and shows that the
               torture catches each (minutes)
-  frontier    messages per operation against latency for many settings, as a table
+  frontier    messages per operation over the promise and over the rate, as tables
               and as target/runs/frontier/frontier.svg (virtual time)
   scale       clusters of 25 to 2000 nodes, one hub and many (virtual time)
   agreement   the same settings in real and in virtual time, side by side (minutes)
@@ -110,6 +111,15 @@ fn run_rows() -> Vec<Row<Options>> {
             Number("P", [0.0, 1.0], |o, chance| o.duplicate = chance),
             "chance of a message to arrive twice, 0 to 1 ({})",
             |o| o.duplicate.to_string(),
+        ),
+        row(
+            "--service-ms",
+            Number("MS", [0.0, 1000.0], |o, ms| {
+                o.service = Duration::from_secs_f64(ms / 1e3);
+            }),
+            "the time that a node's inbox takes for each message of another node, one after \
+             another ({})",
+            |o| (o.service.as_secs_f64() * 1e3).to_string(),
         ),
         row(
             "--topology",
@@ -354,6 +364,8 @@ pub struct Options {
     pub loss: f64,
     /// Chance of a message to arrive twice.
     pub duplicate: f64,
+    /// How long a node's inbox is busy with each message of another node.
+    pub service: Duration,
     /// The advice given to nodes.
     pub topology: Topology,
     /// What the nemesis does, in the order of [`Tool::ALL`].
@@ -376,6 +388,22 @@ pub struct Options {
     pub volatile: bool,
     /// Where the nodes keep their journals, if the run says where.
     pub data_dir: Option<String>,
+}
+
+/// How much later than promised a real machine may be. Maelstrom's threads are later
+/// at times, so there the promise is shown and not judged.
+const MACHINE_LATE: Duration = Duration::from_millis(10);
+
+/// What hubcast promises, and what that means in this network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// By when a value is to be everywhere.
+    pub within: Duration,
+    /// What the network alone takes from leaf to leaf.
+    pub network: Duration,
+    /// The latest that passes; `None` if the promise is not judged: it is given for
+    /// constant latency without faults, and only if the network is faster than it.
+    pub allowed: Option<Duration>,
 }
 
 /// What the command line asks for.
@@ -414,6 +442,7 @@ impl Options {
             latency_dist: Distribution::Constant,
             loss: 0.0,
             duplicate: 0.0,
+            service: Duration::ZERO,
             topology: Topology::Grid,
             nemesis: match job {
                 Job::Efficient => Vec::new(),
@@ -457,6 +486,7 @@ impl Options {
         !self.nemesis.is_empty()
             || self.loss > 0.0
             || self.duplicate > 0.0
+            || !self.service.is_zero()
             || self.latency != plain.latency
             || self.latency_dist != plain.latency_dist
     }
@@ -466,6 +496,46 @@ impl Options {
     pub fn is_tuned(&self) -> bool {
         let plain = Options::new(Job::Efficient);
         !self.node_args.is_empty() || self.nodes != plain.nodes || self.rate != plain.rate
+    }
+
+    /// By when hubcast promises to have a value everywhere. Another node promises
+    /// nothing, nor does hubcast under another workload.
+    pub fn promise(&self) -> Option<Promise> {
+        let config = match self.bin {
+            None => node_config(&self.node_args).ok()?,
+            Some(_) => return None,
+        };
+        if config.workload != workload::Name::Broadcast {
+            return None;
+        }
+        let hubs = config.hubs.unwrap_or(tree::default_hubs(self.nodes));
+        // From leaf to leaf, over the root and, if there are others, two more hubs.
+        let hops = match hubs.min(self.nodes) {
+            1 => self.nodes.min(3) as u32 - 1,
+            _ => 4,
+        };
+        let (within, network) = (config.within, self.latency * hops);
+        let is_steady = self.latency_dist == Distribution::Constant
+            && self.loss == 0.0
+            && self.duplicate == 0.0
+            && self.nemesis.is_empty();
+        // All others may be at the door of the last in line, and what real processes
+        // are late by is the machine's.
+        let door = self.service * (self.nodes as u32 - 1);
+        let machine = if self.virtual_time {
+            Duration::ZERO
+        } else {
+            MACHINE_LATE
+        };
+        Some(Promise {
+            within,
+            network,
+            allowed: (self.job == Job::Efficient
+                && is_steady
+                && !self.maelstrom
+                && within >= network)
+                .then_some(within + door + machine),
+        })
     }
 
     /// The nodes' names: n0, n1, ...
@@ -666,6 +736,7 @@ mod tests {
         for (line, part) in [
             ("fly", "unknown command 'fly'; --help tells"),
             ("efficient --loss 2", "from 0 to 1, not '2'"),
+            ("efficient --service-ms -1", "from 0 to 1000, not '-1'"),
             ("efficient --loss NaN", "from 0 to 1, not 'NaN'"),
             (
                 "efficient --latency-dist flat",
@@ -692,7 +763,45 @@ mod tests {
         assert!(!options("efficient --seed 3 --time-limit 60").is_tuned());
         assert!(options("efficient -- --within-ms 350").is_tuned());
         assert!(options("efficient --loss 0.05").is_other_network());
+        assert!(options("efficient --service-ms 0.5").is_other_network());
         assert!(options("partition").is_other_network());
+    }
+
+    /// The promise and the latest that passes, in milliseconds.
+    fn promise(line: &str) -> Option<(f64, Option<f64>)> {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let promise = options(line).promise()?;
+        Some((ms(promise.within), promise.allowed.map(ms)))
+    }
+
+    #[test]
+    fn a_promise_is_judged_where_it_is_given_and_can_be_kept() {
+        let line = "efficient --virtual";
+        assert_eq!(promise(line), Some((400.0, Some(400.0))));
+        assert_eq!(promise("efficient"), Some((400.0, Some(410.0))));
+        let line = "efficient --virtual --service-ms 0.5 -- --within-ms 585";
+        assert_eq!(promise(line), Some((585.0, Some(597.0))), "24 at the door");
+        for line in [
+            "partition",
+            "efficient --loss 0.01",
+            "efficient --latency-dist uniform",
+            "efficient --maelstrom",
+            "efficient --latency 201",
+            "efficient -- --hubs 5 --within-ms 399",
+        ] {
+            assert_eq!(promise(line).map(|promise| promise.1), Some(None), "{line}");
+        }
+        assert_eq!(promise("efficient --bin other"), None);
+        assert_eq!(promise("efficient -- --workload echo"), None);
+    }
+
+    #[test]
+    fn the_network_takes_a_hop_less_where_there_is_no_second_leaf() {
+        let network = |line: &str| options(line).promise().map(|p| p.network.as_millis());
+        assert_eq!(network("efficient --node-count 1"), Some(0));
+        assert_eq!(network("efficient --node-count 2"), Some(100));
+        assert_eq!(network("efficient"), Some(200));
+        assert_eq!(network("efficient -- --hubs 5"), Some(400));
     }
 
     #[test]

@@ -634,6 +634,10 @@ fn command_line(options: &Options) -> String {
         format!("--duplicate {}", options.duplicate),
     );
     add(
+        options.service != plain.service,
+        format!("--service-ms {}", options.service.as_secs_f64() * 1e3),
+    );
+    add(
         options.topology != plain.topology,
         format!("--topology {}", options.topology.name()),
     );

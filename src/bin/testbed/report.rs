@@ -77,12 +77,21 @@ impl Measured {
         options.job != Job::Efficient || self.availability.is_none_or(|part| part >= 1.0)
     }
 
-    /// Whether the run passes: valid, available, and within the limits that count for it.
+    /// Whether the promise was kept; `None` where it is not judged.
+    pub fn keeps_promise(&self, options: &Options) -> Option<bool> {
+        let allowed = options.promise()?.allowed?;
+        let [.., max] = self.stable_latency?;
+        Some(Duration::from_millis(max) <= allowed)
+    }
+
+    /// Whether the run passes: valid, available, as early as promised, and within the
+    /// limits that count for it.
     /// In the challenges' own setting these are both; with other settings of
     /// node or load 3e's; in another network none.
     pub fn passes(&self, options: &Options) -> bool {
         self.valid
             && self.is_available(options)
+            && self.keeps_promise(options) != Some(false)
             && (options.is_other_network()
                 || self.meets(&LIMITS_3E) && (options.is_tuned() || self.meets(&LIMITS_3D)))
     }
@@ -193,9 +202,26 @@ impl Outcome<'_> {
                 "median_recovery_ms",
                 or_null(self.median_recovery().map(ms)),
             ),
+            ("promise", self.promise_json(&measured)),
             ("limits", object(limits)),
             ("problems", strings(self.problems())),
         ])
+    }
+
+    /// `null` for a node that promises nothing; `kept` is `null` where nobody judges.
+    fn promise_json(&self, measured: &Measured) -> Json<'static> {
+        let promise = self.options.promise().map(|promise| {
+            object([
+                ("within_ms", ms(promise.within)),
+                ("network_ms", ms(promise.network)),
+                ("allowed_ms", or_null(promise.allowed.map(ms))),
+                (
+                    "kept",
+                    or_null(measured.keeps_promise(self.options).map(Json::Bool)),
+                ),
+            ])
+        });
+        or_null(promise)
     }
 
     /// How many operations of a kind were begun; 0 where the load has no such kind.
@@ -430,8 +456,31 @@ pub fn table(measured: &Measured, options: &Options) -> String {
             |limits| limits.maximum as f64,
             " ms",
         );
+        text += &promise_row(options);
     }
     text
+}
+
+/// What hubcast promised, below the maximum that was measured.
+fn promise_row(options: &Options) -> String {
+    let Some(promise) = options.promise() else {
+        return String::new();
+    };
+    let mut text = String::new();
+    line(&mut text, "promised within", &shown(promise.within), []);
+    if promise.within < promise.network {
+        let took = shown(promise.network);
+        text.insert_str(
+            text.len() - 1,
+            &format!("  not to be had: the network takes {took}"),
+        );
+    }
+    text
+}
+
+/// Milliseconds, with a fraction where there is one.
+fn shown(time: Duration) -> String {
+    format!("{} ms", time.as_micros() as f64 / 1e3)
 }
 
 /// Says whether the run passes, by which limits, and if not, why not.
@@ -464,7 +513,20 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
         ),
         _ => String::new(),
     };
-    let _ = writeln!(text, "{pass}: {valid}{available}; {judged}");
+    let broken = match (options.promise(), measured.stable_latency) {
+        (Some(promise), Some([.., max])) if measured.keeps_promise(options) == Some(false) => {
+            let allowed = match promise.allowed {
+                Some(allowed) if allowed > promise.within => {
+                    format!(", {} at the latest", shown(allowed))
+                }
+                _ => String::new(),
+            };
+            let within = shown(promise.within);
+            format!("; a value took {max} ms, and the node promised {within}{allowed}")
+        }
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "{pass}: {valid}{available}{broken}; {judged}");
     text
 }
 
@@ -511,4 +573,58 @@ fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json<'static>)>) -> Js
         .into_iter()
         .map(|(name, value)| (name.to_owned().into(), value));
     Json::Object(members.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(max: u64) -> Measured {
+        Measured {
+            valid: true,
+            messages_per_op: 1.0,
+            stable_latency: Some([0, 250, 350, 390, max]),
+            availability: Some(1.0),
+        }
+    }
+
+    /// The same in virtual time with these node arguments.
+    fn options(args: &str) -> Options {
+        Options {
+            virtual_time: true,
+            node_args: args.split_whitespace().map(String::from).collect(),
+            ..Options::new(Job::Efficient)
+        }
+    }
+
+    #[test]
+    fn a_maximum_above_the_promise_fails_with_a_sentence() {
+        let options = options("");
+        assert!(measured(400).passes(&options) && !measured(401).passes(&options));
+        let text = verdict_text(&measured(401), &options, &[]);
+        let says = "FAIL: valid; a value took 401 ms, and the node promised 400 ms; 3d met";
+        assert!(text.starts_with(says), "{text}");
+        let real = Options {
+            virtual_time: false,
+            ..options
+        };
+        assert!(measured(410).passes(&real) && !measured(411).passes(&real));
+        let text = verdict_text(&measured(411), &real, &[]);
+        assert!(
+            text.contains("promised 400 ms, 410 ms at the latest;"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_promise_stands_below_the_maximum_also_where_it_is_not_to_be_had() {
+        let text = table(&measured(390), &options("--within-ms 585"));
+        let last = text.lines().next_back();
+        assert_eq!(last, Some("promised within                      585 ms"));
+        let options = options("--within-ms 150");
+        let text = table(&measured(390), &options);
+        let row = "150 ms  not to be had: the network takes 200 ms\n";
+        assert!(text.ends_with(row), "{text}");
+        assert!(measured(390).passes(&options), "nobody could keep that");
+    }
 }

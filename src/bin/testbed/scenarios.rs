@@ -290,7 +290,7 @@ const HUB: usize = 0;
 fn a_leaf_that_restarts_in_an_idle_cluster_is_whole_again_within_2500_ms() {
     for age in [5, 600] {
         let mut scene = with_a_past();
-        scene.cluster.kill(LEAF);
+        scene.cluster.kill(LEAF, 0);
         scene.run_for(secs(age));
         scene.cluster.start(LEAF);
         let values = scene.given.clone();
@@ -311,7 +311,7 @@ fn a_leaf_that_restarts_in_an_idle_cluster_is_whole_again_within_2500_ms() {
 fn a_hub_that_restarts_in_an_idle_cluster_is_whole_again_within_2500_ms_and_then_all_spreads() {
     for age in [5, 600] {
         let mut scene = with_a_past();
-        scene.cluster.kill(HUB);
+        scene.cluster.kill(HUB, 0);
         scene.run_for(secs(age));
         scene.cluster.start(HUB);
         let values = scene.given.clone();
@@ -337,7 +337,7 @@ fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1_s() {
             let mut scene = Scene::usual();
             scene.load(50, secs(60), 1..25);
             scene.run_for(secs(10));
-            scene.cluster.kill(node);
+            scene.cluster.kill(node, 0);
             scene.run_for(ms(down));
             scene.cluster.start(node);
             // What a living node had been told when it started; of the hub's restart
@@ -372,7 +372,7 @@ fn the_others_get_what_only_the_restarted_node_holds() {
             if busy {
                 scene.load(50, secs(20), 1..25);
             }
-            scene.cluster.kill(node);
+            scene.cluster.kill(node, 0);
             scene.run_for(secs(3));
             scene.cluster.start(node);
             scene.run_for(ms(wait));
@@ -398,9 +398,9 @@ fn a_leaf_and_then_the_hub_are_killed_and_both_come_back() {
                 if busy {
                     scene.load(50, secs(20), 8..25);
                 }
-                scene.cluster.kill(LEAF);
+                scene.cluster.kill(LEAF, 0);
                 scene.run_for(ms(gap));
-                scene.cluster.kill(HUB);
+                scene.cluster.kill(HUB, 0);
                 scene.run_for(ms(3000));
                 let (first, second) = if hub_first { (HUB, LEAF) } else { (LEAF, HUB) };
                 scene.cluster.start(first);
@@ -428,7 +428,7 @@ fn nothing_that_a_living_leaf_acknowledged_is_lost_whenever_its_hub_dies() {
                     scene.give(LEAF);
                 }
                 scene.run_for(ms(dies));
-                scene.cluster.kill(HUB);
+                scene.cluster.kill(HUB, 0);
                 scene.run_for(ms(down));
                 scene.cluster.start(HUB);
                 let values = scene.given.clone();
@@ -457,7 +457,7 @@ fn a_restart_costs_what_differs_and_not_what_exists() {
     for (name, node) in [("leaf", LEAF), ("hub", HUB)] {
         for busy in [false, true] {
             let mut scene = with_100_000_values();
-            scene.cluster.kill(node);
+            scene.cluster.kill(node, 0);
             scene.run_for(secs(5));
             scene.forget();
             let before: Vec<u64> = (scene.cluster.nodes().iter())

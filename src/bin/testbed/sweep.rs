@@ -1,4 +1,4 @@
-//! Many runs, one table: the frontier of batching, the scale of clusters, and
+//! Many runs, one table: the frontier of the promise, the scale of clusters, and
 //! whether virtual and real time agree.
 
 use std::fmt::Write;
@@ -44,145 +44,239 @@ fn latencies(measured: &Measured) -> (u64, u64) {
         .map_or((0, 0), |[_, median, _, _, max]| (median, max))
 }
 
-/// The times of gathering that the frontier tries, (up, down) in milliseconds.
-const GATHER: [(u64, u64); 14] = [
-    (0, 0),
-    (0, 10),
-    (0, 25),
-    (0, 50),
-    (0, 100),
-    (0, 150),
-    (0, 250),
-    (0, 350),
-    (0, 500),
-    (0, 700),
-    (0, 1000),
-    (100, 250),
-    (200, 600),
-    (350, 900),
+/// The promises that the frontier tries, at the default rate. Unit: milliseconds.
+const PROMISES: [u64; 12] = [
+    250, 300, 350, 400, 500, 600, 800, 1000, 1250, 1500, 2000, 2500,
 ];
+
+/// The rates that it tries, with the default promise. Unit: operations a second.
+const RATES: [f64; 7] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
+
+/// The least operations of a run, of which half are values: at low rates it takes longer.
+const LEAST_OPERATIONS: f64 = 1000.0;
 
 /// One point of the frontier.
 struct Point {
-    gather: (u64, u64),
+    /// The promise or the rate.
+    at: f64,
     messages: f64,
+    bound: Option<f64>,
     median: u64,
+    p95: u64,
     max: u64,
 }
 
-/// Sweeps the times of gathering; gives the table and the plot as SVG.
-///
-/// The *floor* is what any broadcast through one gathering point must send down:
-/// each of n - 1 nodes gets at least one message in every D - L, where D is the
-/// worst latency and L the way to the hub and down, 2 x 100 ms: (n - 1) / ((D - L) rate).
+impl Point {
+    fn row(&self) -> String {
+        let bound = self.bound.map_or("-".into(), |bound| format!("{bound:.2}"));
+        let part = (self.bound).map_or("-".into(), |bound| format!("{:.2}", self.messages / bound));
+        format!(
+            "{:>24.2}{bound:>10}{part:>10}{:>7} ms{:>7} ms{:>7} ms\n",
+            self.messages, self.median, self.p95, self.max
+        )
+    }
+}
+
+/// Sweeps the promise and the rate; gives the tables and the plots as SVG.
 ///
 /// # Errors
 ///
 /// [`Failure`] if the run's files cannot be written.
 pub fn frontier(folder: &Path) -> Result<(String, String), Failure> {
-    let mut text = format!(
-        "{:>6}{:>8}{:>24}{:>10}{:>10}{:>10}{:>10}\n",
-        "up", "down", "messages per operation", "floor", "p50", "p95", "maximum"
-    );
-    let mut points = Vec::new();
-    for gather in GATHER {
-        let (up, down) = gather;
-        let settings = format!("--up-ms {up} --down-ms {down} --ack-ms 2000 --retry-ms 3000");
-        let options = with_args(&settings.split(' ').map(String::from).collect::<Vec<_>>());
-        let measured = measured(&options, &run_virtual(&options, folder)?);
-        let (median, max) = latencies(&measured);
-        let p95 = measured.stable_latency.map_or(0, |quantiles| quantiles[2]);
-        let floor = floor(&options, max);
-        let _ = writeln!(
-            text,
-            "{up:>6}{down:>8}{:>24.2}{:>10}{:>7} ms{:>7} ms{:>7} ms",
-            measured.messages_per_op,
-            floor.map_or("-".into(), |floor| format!("{floor:.2}")),
-            median,
-            p95,
-            max
-        );
-        points.push(Point {
-            gather,
-            messages: measured.messages_per_op,
-            median,
-            max,
-        });
+    let head = |name: &str| {
+        format!(
+            "{name:>14}{:>24}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+            "messages per operation", "bound", "x bound", "p50", "p95", "maximum"
+        )
+    };
+    let (mut by_promise, mut by_rate) = (Vec::new(), Vec::new());
+    let mut text = head("promise");
+    for within in PROMISES {
+        let options = with_args(&["--within-ms".into(), within.to_string()]);
+        let point = point(within as f64, &options, folder)?;
+        text += &format!("{within:>11} ms{}", point.row());
+        by_promise.push(point);
     }
-    text += "floor: (n-1)/((D-L) rate), D the maximum, L two latencies. A batch only begins with a value, and\n\
-             values come every 20 ms: where it does not wait much longer than that, the floor is none.\n";
-    Ok((text, plot(&points)))
+    text += &format!("\n{}", head("operations/s"));
+    for rate in RATES {
+        let options = Options {
+            rate,
+            time_limit: Duration::from_secs_f64((LEAST_OPERATIONS / rate).max(20.0)),
+            ..with_args(&[])
+        };
+        let point = point(rate, &options, folder)?;
+        text += &format!("{rate:>14}{}", point.row());
+        by_rate.push(point);
+    }
+    text += "bound: what no protocol can go below in which leaves talk to one hub and keep the promise;\n\
+             its messages carry no acks.\n";
+    Ok((text, plot(&by_promise, &by_rate)))
 }
 
-/// (n - 1) / ((D - L) rate), D being the maximum latency in milliseconds.
-fn floor(options: &Options, max: u64) -> Option<f64> {
-    let ways = 2 * options.latency.as_millis() as u64;
-    let gathered = max.checked_sub(ways).filter(|&time| time > 0)?;
-    Some((options.nodes - 1) as f64 / (gathered as f64 / 1000.0 * options.rate))
+/// One run of the frontier.
+fn point(at: f64, options: &Options, folder: &Path) -> Result<Point, Failure> {
+    let measured = measured(options, &run_virtual(options, folder)?);
+    let (median, max) = latencies(&measured);
+    Ok(Point {
+        at,
+        messages: measured.messages_per_op,
+        bound: bound(options),
+        median,
+        p95: measured.stable_latency.map_or(0, |quantiles| quantiles[2]),
+        max,
+    })
 }
 
-/// Messages per operation against latency, both on logarithmic axes.
-fn plot(points: &[Point]) -> String {
-    // The drawing area in pixels, and what its corners mean.
-    let (left, right, top, bottom) = (70.0, 680.0, 50.0, 400.0);
-    let (least_ms, most_ms, least, most) = (150.0_f64, 1600.0_f64, 0.4_f64, 15.0_f64);
-    let x = |ms: f64| left + (ms / least_ms).ln() / (most_ms / least_ms).ln() * (right - left);
-    let y = |messages: f64| bottom - (messages / least).ln() / (most / least).ln() * (bottom - top);
+/// The messages per operation that no protocol can go below in which n - 1 leaves talk
+/// to one hub, so that news take two hops, and every value is everywhere within D.
+///
+/// Values are born at random moments, L a second (half of the operations), at any of
+/// the nodes; a message takes l. Of D there are T = D - 2l to spend; none: no bound.
+///
+/// - *What a leaf must hear.* A message to it arrives 2l after the birth of the newest
+///   value of another leaf that it carries, or later, and D after that of the oldest,
+///   or earlier. So what it carries was born within a span of T. Values of the n - 2
+///   other leaves come at the rate L' = L (n - 2)/n. Fewest messages need spans that
+///   open with the first value that no message has carried yet: one for each T + 1/L'.
+/// - *What a leaf must say.* A message must leave within T of the birth of the oldest
+///   value of its own that it carries, and those come at the rate L/n: one message for
+///   each T + n/L.
+///
+/// No message is both heard and said by a leaf. So all leaves together need at least
+/// (n - 1) (1/(T + 1/L') + 1/(T + n/L)) messages a second. The hub's own values are left
+/// out, and so are acks: a bound may be too low, never too high. It is no promise that
+/// the bound can be reached: it lets everybody know the future, every leaf has the best
+/// moments for itself, and a message down never waits for one that is still on its way up.
+///
+/// When waiting saves a message and when it only costs time is the *dynamic TCP
+/// acknowledgment problem* (Dooly, Goldman and Scott, 1998); in trees, *delay-sensitive
+/// aggregation* (Oswald, Schmid and Wattenhofer, 2008).
+fn bound(options: &Options) -> Option<f64> {
+    let promise = options.promise()?;
+    let span = promise
+        .within
+        .checked_sub(options.latency * 2)?
+        .as_secs_f64();
+    if span <= 0.0 || options.nodes < 3 {
+        return None;
+    }
+    let (nodes, values) = (options.nodes as f64, options.rate / 2.0);
+    let others = values * (nodes - 2.0) / nodes;
+    let heard = 1.0 / (span + 1.0 / others);
+    let said = 1.0 / (span + nodes / values);
+    Some((nodes - 1.0) * (heard + said) / options.rate)
+}
+
+/// One drawing area: messages per operation against something, both logarithmic.
+struct Panel {
+    /// Its left edge. Unit: pixels, as for all that is drawn.
+    left: f64,
+    /// What lies to the right, and from where to where it is drawn.
+    name: &'static str,
+    range: [f64; 2],
+    marks: &'static [f64],
+}
+
+impl Panel {
+    const WIDTH: f64 = 380.0;
+    const TOP: f64 = 60.0;
+    const BOTTOM: f64 = 400.0;
+    /// From where to where messages per operation are drawn.
+    const MESSAGES: [f64; 2] = [0.1, 30.0];
+
+    fn x(&self, at: f64) -> f64 {
+        let [least, most] = self.range;
+        self.left + (at / least).ln() / (most / least).ln() * Self::WIDTH
+    }
+
+    fn y(messages: f64) -> f64 {
+        let [least, most] = Self::MESSAGES;
+        Self::BOTTOM - (messages / least).ln() / (most / least).ln() * (Self::BOTTOM - Self::TOP)
+    }
+
+    /// The grid and its names.
+    fn grid(&self, svg: &mut String) {
+        let (left, right) = (self.left, self.left + Self::WIDTH);
+        let (top, bottom) = (Self::TOP, Self::BOTTOM);
+        for mark in self.marks {
+            let at = self.x(*mark);
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{at:.1} {top}V{bottom}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"418\" text-anchor=\"middle\">{mark}</text>"
+            );
+        }
+        for messages in [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0] {
+            let at = Self::y(messages);
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{left} {at:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{messages}</text>",
+                left - 8.0,
+                at + 4.0
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"444\" text-anchor=\"middle\">{}</text>",
+            left + Self::WIDTH / 2.0,
+            self.name
+        );
+    }
+
+    /// What was measured, and the bound as a broken line.
+    fn draw(&self, points: &[Point], svg: &mut String) {
+        self.grid(svg);
+        let line = |points: Vec<(f64, f64)>| {
+            let places = points.iter();
+            let places = places.map(|(at, y)| format!("{:.1} {:.1}", self.x(*at), Self::y(*y)));
+            places.collect::<Vec<_>>().join("L")
+        };
+        let bounds = points.iter().filter_map(|p| Some((p.at, p.bound?)));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{}\" fill=\"none\" stroke=\"#999\" stroke-dasharray=\"5 4\"/>\n\
+             <path d=\"M{}\" fill=\"none\" stroke=\"#0b7285\"/>",
+            line(bounds.collect()),
+            line(points.iter().map(|p| (p.at, p.messages)).collect())
+        );
+        for point in points {
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"#0b7285\"><title>{:.2} messages per operation, median {} ms, maximum {} ms</title></circle>",
+                self.x(point.at),
+                Self::y(point.messages),
+                point.messages,
+                point.median,
+                point.max
+            );
+        }
+    }
+}
+
+/// Messages per operation against the promise, and against the rate.
+fn plot(by_promise: &[Point], by_rate: &[Point]) -> String {
     let mut svg = String::from(concat!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 460\" font-family=\"sans-serif\" font-size=\"12\">\n",
-        "<title>Messages per operation against stable latency</title>\n",
-        "<rect width=\"720\" height=\"460\" fill=\"white\"/>\n",
-        "<text x=\"70\" y=\"28\" font-size=\"15\">hubcast, 25 nodes, 100 ms: fewer messages or lower latency</text>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 940 460\" font-family=\"sans-serif\" font-size=\"12\">\n",
+        "<title>Messages per operation against promise and rate</title>\n",
+        "<rect width=\"940\" height=\"460\" fill=\"white\"/>\n",
+        "<text x=\"70\" y=\"28\" font-size=\"15\">hubcast, 25 nodes, 100 ms: what a message less costs, and what company saves</text>\n",
+        "<circle cx=\"79\" cy=\"44\" r=\"4\" fill=\"#0b7285\"/><text x=\"92\" y=\"48\">messages per operation</text>\n",
+        "<path d=\"M260 44H278\" stroke=\"#999\" stroke-dasharray=\"5 4\"/><text x=\"284\" y=\"48\">bound for any protocol with one hub</text>\n",
     ));
-    for ms in [200.0, 300.0, 400.0, 600.0, 1000.0, 1500.0] {
-        let at = x(ms);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{at:.1} {top}V{bottom}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"418\" text-anchor=\"middle\">{ms} ms</text>"
-        );
-    }
-    for messages in [0.5, 1.0, 2.0, 5.0, 10.0] {
-        let at = y(messages);
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{left} {at:.1}H{right}\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.1}\" text-anchor=\"end\">{messages}</text>",
-            at + 4.0
-        );
-    }
-    let options = Options::new(Job::Efficient);
-    let curve = (210..=1600)
-        .step_by(10)
-        .filter_map(|max| Some((max, floor(&options, max)?)));
-    let curve: Vec<String> = curve
-        .filter(|(_, floor)| (least..most).contains(floor))
-        .map(|(max, floor)| format!("{:.1} {:.1}", x(max as f64), y(floor)))
-        .collect();
-    let _ = writeln!(
-        svg,
-        "<path d=\"M{}\" fill=\"none\" stroke=\"#999\" stroke-dasharray=\"5 4\"/>",
-        curve.join("L")
-    );
-    for point in points {
-        let (messages, (up, down)) = (y(point.messages), point.gather);
-        let (median, max) = (x(point.median as f64), x(point.max as f64));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{median:.1} {messages:.1}H{max:.1}\" stroke=\"#888\"/>\
-             <circle cx=\"{median:.1}\" cy=\"{messages:.1}\" r=\"4\" fill=\"#0b7285\"/>\
-             <circle cx=\"{max:.1}\" cy=\"{messages:.1}\" r=\"4\" fill=\"white\" stroke=\"#c2410c\" stroke-width=\"2\">\
-             <title>up {up} ms, down {down} ms: {:.2} messages per operation, median {} ms, maximum {} ms</title></circle>",
-            point.messages, point.median, point.max
-        );
-    }
-    svg.push_str(concat!(
-        "<circle cx=\"430\" cy=\"60\" r=\"4\" fill=\"#0b7285\"/><text x=\"442\" y=\"64\">median stable latency</text>\n",
-        "<circle cx=\"430\" cy=\"80\" r=\"4\" fill=\"white\" stroke=\"#c2410c\" stroke-width=\"2\"/><text x=\"442\" y=\"84\">maximum</text>\n",
-        "<path d=\"M420 100H438\" stroke=\"#999\" stroke-dasharray=\"5 4\"/><text x=\"442\" y=\"104\">floor (n-1)/((D-L) rate) at maximum D</text>\n",
-        "<text x=\"375\" y=\"444\" text-anchor=\"middle\">stable latency</text>\n",
-        "<text transform=\"translate(18 225) rotate(-90)\" text-anchor=\"middle\">messages per operation</text>\n",
-        "</svg>\n",
-    ));
-    svg
+    let promise = Panel {
+        left: 70.0,
+        name: "promise (ms), at 100 operations a second",
+        range: [225.0, 2800.0],
+        marks: &[250.0, 400.0, 600.0, 1000.0, 1500.0, 2500.0],
+    };
+    promise.draw(by_promise, &mut svg);
+    let rate = Panel {
+        left: 520.0,
+        name: "operations a second, at a promise of 400 ms",
+        range: [0.8, 1250.0],
+        marks: &[1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0],
+    };
+    rate.draw(by_rate, &mut svg);
+    svg + "</svg>\n"
 }
 
 /// Cluster sizes that the scale tries.
@@ -283,4 +377,58 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
             && max.abs_diff(other_max) <= AGREEMENT_MS;
     }
     Ok((text, agrees))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound_of(rate: f64, within: &str) -> Option<f64> {
+        let args = ["--within-ms".to_owned(), within.to_owned()];
+        bound(&Options {
+            rate,
+            ..with_args(&args)
+        })
+    }
+
+    #[test]
+    fn the_bound_is_what_each_leaf_must_hear_and_say_in_the_time_that_is_left() {
+        // T = 200 ms; 46 values of other leaves a second, and 2 of its own.
+        let expected = 24.0 * (1.0 / (0.2 + 1.0 / 46.0) + 1.0 / (0.2 + 0.5)) / 100.0;
+        let found = bound_of(100.0, "400").expect("a bound");
+        assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        assert!((1.42..1.43).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn without_company_the_bound_is_a_message_to_and_from_a_leaf_a_value() {
+        // A value in a thousand seconds: 23 of 25 are another leaf's, one in 25 is its own.
+        let found = bound_of(0.002, "400").expect("a bound");
+        assert!((found - 24.0 * 0.5 * 24.0 / 25.0).abs() < 0.01, "{found}");
+    }
+
+    #[test]
+    fn a_promise_that_the_network_takes_up_has_no_bound() {
+        assert_eq!(bound_of(100.0, "200"), None);
+        assert_eq!(bound_of(100.0, "150"), None);
+        assert!(bound_of(100.0, "201").is_some());
+    }
+
+    #[test]
+    fn points_lie_in_the_panel_they_are_drawn_in() {
+        let point = |at| Point {
+            at,
+            messages: 1.5,
+            bound: Some(1.25),
+            median: 250,
+            p95: 350,
+            max: 400,
+        };
+        let svg = plot(&[point(250.0), point(2500.0)], &[point(1.0), point(1000.0)]);
+        let places = svg.split("<circle cx=\"").skip(1);
+        let places = places.map(|part| part.split('"').next().and_then(|x| x.parse().ok()));
+        let places: Vec<f64> = places.map(|x| x.expect("a number")).skip(1).collect();
+        assert!(places.len() == 4 && places.is_sorted(), "{places:?}");
+        assert!(places[1] < 450.0 && places[2] > 520.0, "{places:?}");
+    }
 }

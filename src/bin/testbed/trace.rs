@@ -257,7 +257,7 @@ impl Stage {
             Act::Restart(node) => {
                 let words = format!("RESTART: n{node} stops and starts anew, its memory is gone");
                 self.line(Tone::Scene, &[(node, '#')], &words);
-                self.cluster.kill(node);
+                self.cluster.kill(node, 0);
                 self.cluster.start(node);
                 self.waits.retain(|(src, _), _| *src != node);
                 self.sent.retain(|(src, _), _| *src != node);

@@ -277,11 +277,21 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
     }
 
     pub(super) fn deliver(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
-        self.under_way -= packet.line.len();
         if self.network.is_cut(packet.src, packet.dest) {
+            self.under_way -= packet.line.len();
             self.counts.server.dropped += 1;
             return Ok(self.recording.dropped(now, packet.id, "partition")?);
         }
+        match self.network.door(now, packet.dest) {
+            // Even if that is now: on a late real clock others may be due before it.
+            Some(turn) => self.at(turn, Event::Enter(packet)),
+            None => self.enter(now, packet)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn enter(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
+        self.under_way -= packet.line.len();
         self.hand(now, packet.dest, Some(packet.id), packet.line)
     }
 
