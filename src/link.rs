@@ -210,7 +210,7 @@ const MAX_GUESSES: u32 = 2;
 ///
 /// Unit: flights. The first ack of a crowd is that of its quickest, and tells little
 /// of the others. Few flights are those of a quiet link, which measures each one.
-const CROWD: usize = 8;
+const CROWD: usize = 6;
 
 /// A segment that cannot be right. The link has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -410,7 +410,7 @@ pub struct Promise {
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Run a job.
-    Run(Options),
+    Run(Box<Options>),
     /// Run drawn lives under faults.
     Torture(Torture),
     /// Tell a story of five nodes.
@@ -632,7 +632,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
     if options.bin.is_none() {
         node_config(&options.node_args)?;
     }
-    Ok(Command::Run(options))
+    Ok(Command::Run(Box::new(options)))
 }
 
 /// A command that takes no options.
@@ -691,7 +691,7 @@ mod tests {
 
     fn options(line: &str) -> Options {
         match parse_line(line) {
-            Ok(Command::Run(options)) => options,
+            Ok(Command::Run(options)) => *options,
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -259,6 +259,7 @@ impl Stage {
                 self.line(Tone::Scene, &[(node, '#')], &words);
                 self.cluster.kill(node, 0);
                 self.cluster.start(node);
+                self.cluster.init_one(node);
                 self.waits.retain(|(src, _), _| *src != node);
                 self.sent.retain(|(src, _), _| *src != node);
                 self.noticed(node);
