@@ -83,8 +83,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "backoff without end",
         file: "src/link.rs",
-        right: "let interval = doubled.min(cap);",
-        wrong: "let interval = doubled.max(cap);",
+        right: "let interval = doubled.min(self.cap());",
+        wrong: "let interval = doubled.max(self.cap());",
     },
     Mutant {
         mistake: "good news is ignored",

@@ -162,7 +162,10 @@ mod tests {
         trip.sample(ms(200));
         assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
         trip.sample(ms(280));
-        assert_eq!((trip.smoothed(), trip.spread()), (ms(210), ms(155)));
+        assert_eq!(
+            (trip.smoothed(), trip.spread()),
+            (ms(210), Duration::from_micros(117_500))
+        );
     }
 
     #[test]
