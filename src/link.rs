@@ -135,13 +135,12 @@
 //! the first delta would have told the same. What it lacked came in one message. The code:
 //! `recognise`, `handle_sync`, `fill`.
 
+mod anti_entropy;
 mod incoming;
-#[cfg(test)]
-mod model;
+mod loss;
 mod round_trip;
 mod segment;
-#[cfg(test)]
-mod tests;
+mod stats;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -152,6 +151,7 @@ use incoming::Incoming;
 pub use incoming::Range;
 pub use round_trip::{INITIAL, RoundTrip};
 pub use segment::{Segment, Sync};
+pub use stats::LinkStats;
 
 /// The most items in one segment.
 ///
@@ -257,55 +257,6 @@ impl fmt::Display for LinkError {
 }
 
 impl std::error::Error for LinkError {}
-
-/// Counters of one link, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct LinkStats {
-    /// Messages sent with items in them.
-    pub sent: u64,
-    /// Acks sent alone.
-    pub acks: u64,
-    /// Digests sent.
-    pub syncs: u64,
-    /// Messages received and understood, acks and digests included.
-    pub received: u64,
-    /// Of those sent: with an item that had been sent before.
-    pub retransmitted: u64,
-    /// Of those sent: that name a hole.
-    pub holes: u64,
-    /// Of those received: with items, and none of them new.
-    pub duplicates: u64,
-    /// Items that wait for their ack, right now.
-    pub unacked: u64,
-}
-
-impl LinkStats {
-    /// Names and counts, in the order of the `stats_ok` reply.
-    pub fn fields(&self) -> [(&'static str, u64); 8] {
-        [
-            ("sent", self.sent),
-            ("acks", self.acks),
-            ("syncs", self.syncs),
-            ("received", self.received),
-            ("retransmitted", self.retransmitted),
-            ("holes", self.holes),
-            ("duplicates", self.duplicates),
-            ("unacked", self.unacked),
-        ]
-    }
-
-    /// Adds another link's counters.
-    pub fn add(&mut self, other: &LinkStats) {
-        self.sent += other.sent;
-        self.acks += other.acks;
-        self.syncs += other.syncs;
-        self.received += other.received;
-        self.retransmitted += other.retransmitted;
-        self.holes += other.holes;
-        self.duplicates += other.duplicates;
-        self.unacked += other.unacked;
-    }
-}
 
 /// Some items that were sent together and not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -523,120 +474,6 @@ impl<I: Clone> Link<I> {
         }
     }
 
-    // Anti-entropy.
-
-    /// Asks for the neighbour's digest, since nothing is known of what it has. What
-    /// was queued is forgotten: the digest will tell.
-    pub fn ask(&mut self) {
-        self.nxt = self.end();
-        self.queue.clear();
-        self.flights.clear();
-        (self.una, self.base, self.released) = (self.nxt, self.nxt, self.nxt);
-        (self.asking, self.sync_due, self.level) = (true, true, None);
-        (self.timeouts, self.probe_due, self.retry_at) = (0, false, None);
-    }
-
-    /// Whether the neighbour's digest is awaited.
-    pub fn is_asking(&self) -> bool {
-        self.asking
-    }
-
-    /// Whether the neighbour knows this incarnation. One that does not may have spoken
-    /// to whoever is there, or to a former one, long ago.
-    pub fn is_met(&self) -> bool {
-        self.met
-    }
-
-    /// Whether nothing was ever sent or heard, or is about to be sent.
-    pub fn is_untouched(&self) -> bool {
-        self.peer == 0 && self.nxt == 0 && self.queue.is_empty() && !self.asking
-    }
-
-    /// Whether what the neighbour's digest showed to be lacking here has come.
-    pub fn is_level(&self) -> bool {
-        self.level.is_some_and(|level| self.received() >= level)
-    }
-
-    /// Whether it has a digest to send, or waits for one: that may have been lost.
-    pub fn wants_sync(&self) -> bool {
-        self.sync_due || self.asking || self.wants_level
-    }
-
-    /// Tells the neighbour what this node holds, and asks how far its stream goes
-    /// with what that lacks: see [`is_level`](Link::is_level).
-    pub fn catch_up(&mut self) {
-        (self.sync_due, self.wants_level, self.level) = (true, true, None);
-    }
-
-    /// How long a neighbour may be silent that is asked something: twice what an
-    /// answer takes at most, and no longer than a suspect waits for its next try.
-    pub fn patience(&self) -> Duration {
-        (self.trip.longest() * 2).min(BACKOFF_CAP)
-    }
-
-    /// A digest came. Gives what changed, and whether the caller must
-    /// [`fill`](Link::fill) the link with what the neighbour lacks by that digest.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError`] if it comes from the past; nothing has changed then.
-    pub fn handle_sync(&mut self, sync: &Sync) -> Result<(News, bool), LinkError> {
-        if sync.epoch < self.peer {
-            let (epoch, peer) = (sync.epoch, self.peer);
-            return Err(LinkError::FromThePast { epoch, peer });
-        }
-        let mut news = self.recognise(sync.epoch, sync.peer);
-        self.stats.received += 1;
-        let received = self.received();
-        self.incoming.begin(sync.offset);
-        if self.received() > received.max(sync.offset) {
-            // What had come before we knew where it begins can be acknowledged now.
-            self.ack_due = true;
-        }
-        self.sync_due |= sync.probe;
-        if sync.peer == self.epoch && sync.end.is_some() {
-            (self.level, self.wants_level) = (sync.end, false);
-            // It holds more: so did this node, in another life.
-            news.former_life |= !self.is_level();
-        }
-        Ok((news, self.asking))
-    }
-
-    /// Queues what the neighbour lacks by the digest that it sent. It may go at once.
-    pub fn fill(&mut self, items: impl IntoIterator<Item = I>) {
-        self.asking = false;
-        self.retry_at = None;
-        self.timeouts = 0;
-        self.queue.extend(items);
-        self.release();
-    }
-
-    /// Who is talking, and to whom?
-    fn recognise(&mut self, epoch: u64, peer: u64) -> News {
-        let restarted = self.peer != 0 && epoch > self.peer;
-        let former_life = peer != 0 && peer != self.epoch;
-        if former_life && self.peer == 0 {
-            // It may have more from that life than this one remembers.
-            self.ask();
-        }
-        if restarted {
-            self.ask();
-            self.incoming = Incoming::default();
-            (self.arrived_at, self.unreported) = (None, 0);
-            (self.ack_at, self.ack_due) = (None, false);
-        }
-        self.peer = epoch;
-        self.met |= peer == self.epoch;
-        News {
-            former_life,
-            restarted,
-            healthy: false,
-            acked: false,
-        }
-    }
-
-    // The streams.
-
     /// A segment came from the neighbour. The caller merges its items, all of them,
     /// if and only if this returns `Ok`.
     ///
@@ -693,96 +530,6 @@ impl<I: Clone> Link<I> {
         Ok(())
     }
 
-    /// Gives whether the link was suspect and is healthy now.
-    fn handle_ack(&mut self, now: Instant, segment: &Segment<I>) -> bool {
-        let news = segment.ack > self.una;
-        if news {
-            self.measure(now, segment);
-            self.queue.drain(..(segment.ack - self.una) as usize);
-            self.una = segment.ack;
-            self.released = self.released.max(self.una);
-        }
-        let healthy = news && self.is_suspect() && !self.asking;
-        if healthy {
-            self.timeouts = 0;
-            self.probe_due = false;
-            self.release();
-            // What this ack leaves open and should have come back was sent into the
-            // void, most likely.
-            let patience = self.spacing(self.trip.longest());
-            for flight in &mut self.flights {
-                flight.lost |= now - flight.at > patience;
-            }
-        }
-        self.note_losses(now, segment);
-        if news && !self.asking {
-            // RFC 6298, 5.2 and 5.3: the timer stops when all is acknowledged, and
-            // starts afresh when something was.
-            self.retry_at = (self.nxt > self.una).then(|| now + self.timeout());
-        }
-        healthy
-    }
-
-    /// Takes the acknowledged flights away. The last of them measures the round trip
-    /// if none of them was sent twice (Karn's rule).
-    fn measure(&mut self, now: Instant, segment: &Segment<I>) {
-        let mut acked = 0;
-        let mut resent = false;
-        let mut newest = None;
-        while let Some(flight) = self.flights.front().filter(|f| f.end <= segment.ack) {
-            acked += 1;
-            resent |= flight.resent;
-            newest = self.flights.pop_front();
-        }
-        let crowd = self.flights.len() > CROWD.max(acked);
-        let took = |at| (now - at).saturating_sub(Duration::from_millis(segment.held));
-        match newest {
-            Some(flight) if !resent => {
-                match crowd {
-                    true => self.trip.quickest(took(flight.at)),
-                    false => self.trip.sample(took(flight.at)),
-                }
-                (self.backoff, self.doubts) = (0, 0);
-            }
-            // At least a part of the first one that is left may be acknowledged.
-            newest => {
-                if let Some(flight) = newest.as_ref().or(self.flights.front()) {
-                    self.trip.at_most(took(flight.first_at));
-                }
-            }
-        }
-    }
-
-    /// Marks what the segment shows to be lost: holes that it names, and the first
-    /// flights if they should have been acknowledged by now. What was sent less than
-    /// a round trip ago may just be late.
-    fn note_losses(&mut self, now: Instant, segment: &Segment<I>) {
-        let longest = self.trip.longest();
-        // An answer to a hole that was seen at once takes just a round trip.
-        let tolerance = round_trip::GRANULARITY.max(self.trip.smoothed() / 8);
-        let answered = self.spacing(longest.saturating_sub(tolerance));
-        let doubled = longest * (1 << self.doubts.min(MAX_DOUBTS));
-        let may_guess = !self.trip.is_measured() && self.guesses < MAX_GUESSES;
-        let mut guessed = false;
-        let mut start = self.una;
-        let mut overdue = true;
-        let mut doubtful = false;
-        for flight in &mut self.flights {
-            let age = now - flight.at;
-            // A first guess may be wrong, but not twice.
-            let guess = may_guess && !flight.resent;
-            overdue &= age > if guess { TRY_SPACING } else { doubled };
-            guessed |= overdue && guess && !flight.lost;
-            doubtful |= overdue && flight.resent && !flight.lost;
-            let named = |(first, last): &Range| *first < flight.end && *last >= start;
-            let missing = age >= answered && segment.missing.iter().any(named);
-            flight.lost |= overdue || missing;
-            start = flight.end;
-        }
-        self.doubts += u32::from(doubtful);
-        self.guesses += u32::from(guessed);
-    }
-
     fn handle_items(&mut self, now: Instant, segment: &Segment<I>, end: u64) {
         let due = now + self.trip.spread();
         let received = self.received();
@@ -806,32 +553,6 @@ impl<I: Clone> Link<I> {
         // one that has filled a segment may wait for room in its window.
         if segment.probe || repeated || self.unreported >= MAX_ITEMS as u64 {
             self.ack_at = Some(now);
-        }
-    }
-
-    /// The least time between two tries that something heard causes, if it is
-    /// `measured` from the round trip.
-    fn spacing(&self, measured: Duration) -> Duration {
-        match self.trip.is_measured() {
-            true => measured,
-            false => TRY_SPACING,
-        }
-    }
-
-    /// There was a sign of life: if the link is suspect, tries it now, or a round
-    /// trip after the last try.
-    pub fn probe(&mut self, now: Instant) {
-        if !self.is_suspect() {
-            return;
-        }
-        let next = self
-            .probed_at
-            .map(|at| at + self.spacing(self.trip.longest()));
-        match next.filter(|next| *next > now) {
-            // That one may have been lost in the last moment of a partition, and
-            // there need not be another sign of life.
-            Some(next) => self.retry_at = Some(self.retry_at.map_or(next, |at| at.min(next))),
-            None => self.probe_due = true,
         }
     }
 
@@ -887,74 +608,6 @@ impl<I: Clone> Link<I> {
         self.ack_due.then(|| Frame::Segment(self.bare_ack(now)))
     }
 
-    /// The header of a digest.
-    fn sync(&mut self, now: Instant) -> Sync {
-        self.sync_due = false;
-        self.stats.syncs += 1;
-        if self.asking {
-            self.probed_at = Some(now);
-            self.retry_at = Some(now + self.timeout());
-        }
-        Sync {
-            epoch: self.epoch,
-            peer: self.peer,
-            offset: self.base,
-            end: (!self.asking).then(|| self.end()),
-            probe: self.asking || self.wants_level,
-        }
-    }
-
-    /// The first unacked items again, whether lost or not, with the wish for an
-    /// answer at once. What has not been sent yet rides along.
-    fn probe_segment(&mut self, now: Instant) -> Segment<I> {
-        self.probed_at = Some(now);
-        let count = self.queue.len().min(MAX_ITEMS) as u64;
-        let end = self.una + count;
-        let first_at = self.flights.front().map_or(now, |flight| flight.first_at);
-        let resent = !self.flights.is_empty();
-        while self.flights.front().is_some_and(|flight| flight.end <= end) {
-            self.flights.pop_front();
-        }
-        self.flights.push_front(Flight {
-            end,
-            at: now,
-            first_at,
-            resent,
-            lost: false,
-        });
-        self.nxt = self.nxt.max(end);
-        // If this answers a probe the other side tries again by itself, and a timer
-        // of our own would only double what a one-way cut costs.
-        let next = match self.ack_due {
-            true => self.cap() + self.trip.longest(),
-            false => self.timeout(),
-        };
-        self.retry_at = Some(now + next);
-        let mut segment = self.segment(now, self.una, count);
-        segment.probe = true;
-        self.stats.retransmitted += u64::from(resent);
-        segment
-    }
-
-    /// The first run of lost flights, up to a full segment.
-    fn resend(&mut self, now: Instant) -> Option<Segment<I>> {
-        let first = self.flights.iter().position(|flight| flight.lost)?;
-        let start = first
-            .checked_sub(1)
-            .map_or(self.una, |before| self.flights[before].end);
-        let mut end = start;
-        for flight in self.flights.range_mut(first..) {
-            if !flight.lost || flight.end - start > MAX_ITEMS as u64 {
-                break;
-            }
-            (flight.lost, flight.resent, flight.at) = (false, true, now);
-            end = flight.end;
-        }
-        self.stats.retransmitted += 1;
-        self.retry_at = Some(now + self.timeout());
-        Some(self.segment(now, start, end - start))
-    }
-
     fn send_new(&mut self, now: Instant, count: u64) -> Segment<I> {
         let count = count.min(MAX_ITEMS as u64);
         let start = self.nxt;
@@ -1007,36 +660,9 @@ impl<I: Clone> Link<I> {
             probe: false,
         }
     }
-
-    /// The longest time between two tries.
-    fn cap(&self) -> Duration {
-        BACKOFF_CAP.max(self.trip.longest() * CAP_ROUND_TRIPS)
-    }
-
-    /// How long to wait for an answer: what a round trip takes at most, and the
-    /// other side's ack delay, twice as long after each timeout (RFC 6298, 5.5), up
-    /// to the cap. Of a backoff up to a quarter is taken off, a different part for
-    /// each link and try.
-    fn timeout(&self) -> Duration {
-        // A digest is answered at once.
-        let delay = if self.asking {
-            Duration::ZERO
-        } else {
-            self.ack_delay
-        };
-        let timeout = self.trip.longest() + delay;
-        if self.timeouts == 0 {
-            let backoff = if self.trip.is_measured() {
-                self.backoff
-            } else {
-                0
-            };
-            return timeout * (1 << backoff.min(MAX_BACKOFF));
-        }
-        let doubled = timeout.saturating_mul(1 << self.timeouts.min(20));
-        let interval = doubled.min(self.cap());
-        // The core has no randomness: a hash of the link and the try has to do.
-        let hash = (self.jitter ^ u64::from(self.timeouts)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        interval - interval / 4 * (hash >> 56) as u32 / 256
-    }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

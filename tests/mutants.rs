@@ -25,7 +25,7 @@ struct Mutant {
 const COSTLY_MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "the ack's delay is taken for the network's",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: ".saturating_sub(Duration::from_millis(segment.held));",
         wrong: ";",
     },
@@ -37,7 +37,7 @@ const COSTLY_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "Karn's rule is left out",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: "Some(flight) if !resent => {",
         wrong: "Some(flight) if !resent || true => {",
     },
@@ -64,7 +64,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "a lost flight is not sent again",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: "flight.lost |= overdue || missing;",
         wrong: "let _ = (overdue, missing);",
     },
@@ -82,7 +82,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "backoff without end",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: "let interval = doubled.min(self.cap());",
         wrong: "let interval = doubled.max(self.cap());",
     },
@@ -106,13 +106,13 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "the timer stops with the first ack",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: "self.retry_at = (self.nxt > self.una).then(|| now + self.timeout());",
         wrong: "self.retry_at = None;",
     },
     Mutant {
         mistake: "an ack takes one item too few off the queue",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: "self.queue.drain(..(segment.ack - self.una) as usize);",
         wrong: "self.queue.drain(..(segment.ack - self.una) as usize - 1);",
     },
@@ -130,7 +130,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "a suspect neighbour is never healthy again",
-        file: "src/link.rs",
+        file: "src/link/loss.rs",
         right: "self.timeouts = 0;\n            self.probe_due = false;",
         wrong: "self.probe_due = false;",
     },
@@ -148,7 +148,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "a new epoch is ignored",
-        file: "src/link.rs",
+        file: "src/link/anti_entropy.rs",
         right: "let restarted = self.peer != 0 && epoch > self.peer;",
         wrong: "let restarted = false;",
     },
@@ -166,7 +166,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "where a stream begins is not told",
-        file: "src/link.rs",
+        file: "src/link/anti_entropy.rs",
         right: "self.incoming.begin(sync.offset);",
         wrong: "self.incoming.begin(0);",
     },

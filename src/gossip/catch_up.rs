@@ -1,0 +1,108 @@
+//! After a start: who is greeted, and from whom a node gets back what it lacks.
+
+use super::*;
+
+impl<I: Item> Gossip<I> {
+    /// The node's journal was read: this is its incarnation `epoch`, and it `remembers`
+    /// what it held, or nothing. Only before anything was sent or heard.
+    pub fn restart(&mut self, epoch: u64, remembers: bool) {
+        for Neighbour { link, .. } in &mut self.neighbours {
+            link.set_epoch(epoch);
+            if remembers {
+                // The neighbours have gone on meanwhile, and this node knows what it
+                // lacks: all can be asked at once.
+                link.ask();
+            }
+        }
+        self.caught_up |= remembers;
+        self.touched |= remembers;
+    }
+
+    /// A digest came from `src`. Gives the sender's index if the caller must
+    /// [`fill`](Gossip::fill) that link with what the digest lacks.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if `src` is no neighbour or the sync cannot be right; nothing
+    /// has changed then.
+    pub fn handle_sync(
+        &mut self,
+        now: Instant,
+        src: &str,
+        sync: &Sync,
+        events: &mut Events,
+    ) -> Result<Option<usize>, String> {
+        let from = self.neighbour(src)?;
+        let result = self.neighbours[from].link.handle_sync(sync);
+        let Some((news, wanted)) = present(src, result, events)? else {
+            return Ok(None);
+        };
+        self.take_note(now, from, news, events);
+        let link = &mut self.neighbours[from].link;
+        self.caught_up |= link.is_level();
+        if !self.caught_up && self.source.is_none() {
+            link.catch_up();
+            self.source = Some((from, now + link.patience()));
+        }
+        // As long as most of what this node lacks is still to come it cannot tell
+        // what the others lack. It asks them again when it can.
+        let ready = self.caught_up || self.source.is_some_and(|(source, _)| source == from);
+        Ok((wanted && ready).then_some(from))
+    }
+
+    /// Sends neighbour `to` what it lacks, and all news from now on.
+    pub fn fill(&mut self, to: usize, items: Vec<I>, events: &mut Events) {
+        let Neighbour { id, link, .. } = &mut self.neighbours[to];
+        if link.is_suspect() {
+            events.push(Event::Healthy { peer: id.clone() });
+        }
+        link.fill(items);
+    }
+
+    /// Whether this node has caught up with one that held what the cluster holds; if
+    /// not, sees to it that there is a source.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        if self.caught_up {
+            return;
+        }
+        if let Some((source, until)) = self.source {
+            self.caught_up = self.neighbours[source].link.is_level();
+            if self.caught_up || until > now {
+                return;
+            }
+        }
+        // The next one that is to get a digest, those first that were heard of.
+        let after = self.source.map_or(0, |(source, _)| source + 1);
+        let count = self.neighbours.len();
+        let order = (0..count).map(|step| (after + step) % count);
+        let next = order
+            .filter(|&index| self.neighbours[index].link.wants_sync())
+            .min_by_key(|&index| self.neighbours[index].link.epochs().1 == 0);
+        self.silent_sources = self.silent_sources.saturating_add(1);
+        let patience = 1 << self.silent_sources.min(10);
+        self.source = next.map(|index| {
+            let link = &mut self.neighbours[index].link;
+            link.catch_up();
+            // A digest may be long, and the neighbour dead.
+            (index, now + (link.patience() * patience).min(BACKOFF_CAP))
+        });
+    }
+
+    /// Greets whoever was not heard of at the first time, and at the second one whoever
+    /// does not know this incarnation. What is in flight to it will bring an answer.
+    pub(super) fn greet(&mut self, now: Instant, first: bool) {
+        for neighbour in &mut self.neighbours {
+            let link = &mut neighbour.link;
+            let unmet = !first && !link.is_met() && link.unacked() == 0 && !link.is_asking();
+            if link.is_untouched() || unmet {
+                link.ask();
+            }
+        }
+        if first && self.neighbours.iter().any(|n| !n.link.is_met()) {
+            self.greet_at = Some((now + self.second_greeting, false));
+        }
+        // If traffic came and went on all links, and nobody knew a former life, this is
+        // a fresh start.
+        self.caught_up |= self.neighbours.iter().all(|n| !n.link.wants_sync());
+    }
+}
