@@ -198,7 +198,7 @@ impl<I: Item> Gossip<I> {
             unasked: neighbours.len(),
             neighbours,
             up_at: None,
-            aim: Aim::new(rank),
+            aim: Aim::new(config.within, rank),
             timetable: Timetable::new(config.within, config.pace, place.children.len(), trips),
             short: false,
             touched: false,

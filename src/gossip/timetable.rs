@@ -37,6 +37,17 @@ use crate::time::Instant;
 /// Unit: time. poll(2) counts in milliseconds, and a reply's `held` does, too.
 pub const MARGIN: Duration = Duration::from_millis(5);
 
+/// What part of the promise a child arrives before its slot at least.
+///
+/// Unit: a fraction's denominator. A missed slot costs a whole period, so the longer that
+/// is, the more a child may pay not to miss it: 17 ms of 1700.
+const CAUTION: u32 = 100;
+
+/// How early a child is to be, where round trips stray so far.
+fn margin(within: Duration, strays: Duration) -> Duration {
+    strays.max(MARGIN).max(within / CAUTION)
+}
+
 /// How far apart two siblings' arrivals are.
 ///
 /// Unit: time a sibling. Half of them have something to say in a period, so this is
@@ -211,7 +222,7 @@ impl Timetable {
     /// How long it may gather if its children aim at slots, with a margin.
     fn slot_period(&self) -> Duration {
         let (longest, strays) = self.network.unwrap_or_default();
-        let margin = strays.max(MARGIN) + STRETCH * self.children;
+        let margin = margin(self.within, strays) + STRETCH * self.children;
         self.left((longest + margin) * self.trips)
     }
 
@@ -239,6 +250,7 @@ impl Timetable {
 /// When a child sends, so as to be at its hub just before a departure.
 #[derive(Clone, Debug)]
 pub struct Aim {
+    within: Duration,
     /// How much earlier than the last one among its siblings.
     stretch: Duration,
     /// A moment at which to send, and how far apart they are; `None`: at once.
@@ -250,9 +262,11 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// The aim of the child that is number `rank` of its siblings, from 0 on.
-    pub fn new(rank: usize) -> Aim {
+    /// The aim of the child that is number `rank` of its siblings, from 0 on, and has
+    /// the same promise to keep as its hub.
+    pub fn new(within: Duration, rank: usize) -> Aim {
         Aim {
+            within,
             stretch: STRETCH * u32::try_from(rank).unwrap_or(u32::MAX),
             grid: None,
             heard: Instant::ZERO,
@@ -269,7 +283,7 @@ impl Aim {
     ) {
         self.heard = now;
         self.grid = announces.and_then(|(next, period)| {
-            let margin = trip.strays().max(MARGIN) + self.late + self.stretch;
+            let margin = margin(self.within, trip.strays()) + self.late + self.stretch;
             if !trip.is_measured() || margin >= period {
                 return None;
             }
