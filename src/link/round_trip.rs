@@ -74,7 +74,7 @@ impl Default for RoundTrip {
 
 impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
-    /// those before counts as [`OUTLIER`] times their longest.
+    /// those before counts as twice their longest.
     pub fn sample(&mut self, time: Duration) {
         if !self.sampled {
             let time = time.min(MOST_BOUND);
