@@ -17,7 +17,6 @@
 //! ```
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use crate::json;
 
@@ -30,15 +29,12 @@ use crate::json;
 const CHUNK: usize = 512;
 
 /// A set of `i64`, kept as disjoint ranges that never touch one another.
-///
-/// A clone costs nothing: both share the ranges until one of them changes (*copy on
-/// write*). That is what a reply to `read` is until it is written.
 #[derive(Clone, Debug, Default)]
 pub struct IntervalSet {
     /// A B-tree of two levels: the ranges as (first, last), ascending, cut into
     /// chunks of 1 to [`CHUNK`]. Two ranges always have at least one absent value
     /// between them.
-    chunks: Arc<Vec<Vec<(i64, i64)>>>,
+    chunks: Vec<Vec<(i64, i64)>>,
     len: u64,
 }
 
@@ -67,7 +63,7 @@ impl IntervalSet {
             Some(ranges) if at < ranges.len() => (chunk, at),
             _ => (chunk + 1, 0),
         };
-        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunks = &mut self.chunks;
         // There is nothing above i64::MAX.
         let joins_above = chunks
             .get(above.0)
@@ -102,7 +98,7 @@ impl IntervalSet {
                 self.insert(value);
             });
         }
-        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunks = &mut self.chunks;
         match chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push((first, last)),
             _ => chunks.push(vec![(first, last)]),
