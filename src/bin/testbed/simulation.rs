@@ -11,7 +11,14 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use hubcast::time::Instant;
-use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
+use hubcast::workload::broadcast::Broadcast;
+use hubcast::workload::counter::{GCounter, PnCounter};
+use hubcast::workload::echo::Echo;
+use hubcast::workload::g_set::GSet;
+use hubcast::workload::log::Log;
+use hubcast::workload::txn::Txn;
+use hubcast::workload::unique_ids::UniqueIds;
+use hubcast::workload::{self, Workload};
 
 use crate::cluster::{Cluster, Step};
 use crate::engine::{Engine, Failure, Finished, Host};
@@ -33,19 +40,27 @@ pub fn run(
     let config = options::node_config(&options.program_args())
         .map_err(|error| Failure::new(error.to_string()))?;
     match config.workload {
-        workload::Name::Broadcast => {
-            let nodes = Simulation::<Broadcast>::new(options, &config, folder)?;
-            finish(Engine::<_, load::broadcast::Broadcast>::new(
-                options, nodes, recording, false,
-            ))
-        }
-        workload::Name::Echo => {
-            let nodes = Simulation::<Echo>::new(options, &config, folder)?;
-            finish(Engine::<_, load::broadcast::Broadcast>::new(
-                options, nodes, recording, false,
-            ))
-        }
+        workload::Name::Broadcast => in_memory::<Broadcast>(options, &config, recording, folder),
+        workload::Name::Echo => in_memory::<Echo>(options, &config, recording, folder),
+        workload::Name::UniqueIds => in_memory::<UniqueIds>(options, &config, recording, folder),
+        workload::Name::GSet => in_memory::<GSet>(options, &config, recording, folder),
+        workload::Name::GCounter => in_memory::<GCounter>(options, &config, recording, folder),
+        workload::Name::PnCounter => in_memory::<PnCounter>(options, &config, recording, folder),
+        workload::Name::Kafka => in_memory::<Log>(options, &config, recording, folder),
+        workload::Name::Txn => in_memory::<Txn>(options, &config, recording, folder),
     }
+}
+
+fn in_memory<W: Workload>(
+    options: &Options,
+    config: &hubcast::config::Config,
+    recording: Recording,
+    folder: Option<&Path>,
+) -> Result<(Finished, Recording), Failure> {
+    let nodes = Simulation::<W>::new(options, config, folder)?;
+    finish(Engine::<_, load::broadcast::Broadcast>::new(
+        options, nodes, recording, false,
+    ))
 }
 
 fn finish<H: Host, L: Load>(engine: Engine<'_, H, L>) -> Result<(Finished, Recording), Failure> {
