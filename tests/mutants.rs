@@ -101,7 +101,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "values from a neighbour go to no other",
         file: "src/gossip.rs",
-        right: "if Some(index) == from || !neighbour.link.push(item.clone()) {",
+        right: "if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {",
         wrong: "if from.is_some() || !neighbour.link.push(item.clone()) {",
     },
     Mutant {
