@@ -34,8 +34,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use crate::options::{self, Options};
-use crate::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
+use crate::options::{self, Job, Options};
+use crate::report::{Outcome, compared, limits, verdict_text};
 use hubcast::json::{self, Json};
 use hubcast::tree;
 
@@ -414,7 +414,7 @@ fn page(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     let options = outcome.options;
     let title = format!(
         "{}, {} nodes, seed {}",
-        options.job.name(),
+        options.title(),
         options.nodes,
         options.seed
     );
@@ -472,12 +472,14 @@ fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     member("verdict", &string(verdict.trim_end()));
     member("command", &string(&command_line(options)));
     member("settings", &settings(options));
-    let limits = [LIMITS_3D, LIMITS_3E].map(|limits| {
+    let limits_apply = !limits(options).is_empty();
+    let limits = compared(options).iter().map(|limits| {
         let (per_op, median, maximum) = (limits.messages_per_op, limits.median, limits.maximum);
         format!("[{},{per_op},{median},{maximum}]", string(limits.name))
     });
+    let limits: Vec<String> = limits.collect();
     member("limits", &format!("[{}]", limits.join(",")));
-    member("limits_apply", &(!options.is_other_network()).to_string());
+    member("limits_apply", &limits_apply.to_string());
     member("foreign", &options.bin.is_some().to_string());
     member("latency", &options.latency.as_micros().to_string());
     member("parent", &column(parents.iter().copied()));
@@ -596,8 +598,18 @@ fn left_out(outcome: &Outcome<'_>, trace: &Trace) -> String {
 
 /// The command that repeats the run: what differs from the defaults.
 fn command_line(options: &Options) -> String {
-    let plain = Options::new(options.job);
-    let mut line = format!("./run.sh {}", options.job.name());
+    let job = match options.job {
+        // One challenge alone is a workload with its parameters.
+        Job::Challenge(_) => Job::Workload,
+        job => job,
+    };
+    let plain = Options::new(job);
+    let mut line = format!("./run.sh {}", job.name());
+    match job {
+        Job::Workload => line += &format!(" {}", options.workload),
+        _ if options.is_broadcast() => {}
+        _ => line += &format!(" -w {}", options.workload),
+    }
     let mut add = |differs: bool, text: String| {
         if differs {
             line.push(' ');
@@ -616,6 +628,18 @@ fn command_line(options: &Options) -> String {
     add(
         options.rate != plain.rate,
         format!("--rate {}", options.rate),
+    );
+    add(
+        options.concurrency != plain.concurrency,
+        format!("--concurrency {}", options.concurrency.name()),
+    );
+    add(
+        options.is_total && !plain.is_total,
+        "--availability total".into(),
+    );
+    add(
+        options.consistency != plain.consistency,
+        format!("--consistency-models {}", options.consistency.name()),
     );
     add(
         options.latency != plain.latency,
@@ -831,7 +855,7 @@ fn svg(trace: &Trace, outcome: &Outcome<'_>, parents: &[i64]) -> String {
     let height = bottom + 30.0;
     let about = format!(
         "{}: messages between nodes from {:.2} s to {:.2} s{}",
-        outcome.options.job.name(),
+        outcome.options.title(),
         start as f64 / 1e6,
         end as f64 / 1e6,
         if heal.is_some() {
