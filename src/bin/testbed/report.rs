@@ -230,6 +230,7 @@ impl Outcome<'_> {
                 "client_latency_ms",
                 object((counts.kinds.iter()).map(|kind| (kind.name, latency(&kind.latency)))),
             ),
+            ("item", Json::String(self.verdict.item.into())),
             ("lost", Json::Array(lost.collect())),
             ("stale", int(self.verdict.stale as u64)),
             ("never_read", int(self.verdict.never_read as u64)),
