@@ -211,8 +211,8 @@ impl Outcome<'_> {
         object([
             ("valid", Json::Bool(measured.valid)),
             ("command", Json::String(options.job.name().into())),
-            ("workload", Json::String(options.workload.into())),
             ("seed", Json::Number(options.seed.to_string().into())),
+            ("workload", Json::String(options.workload.into())),
             ("virtual", Json::Bool(options.virtual_time)),
             ("nodes", int(options.nodes as u64)),
             ("node_args", strings(options.node_args.clone())),
