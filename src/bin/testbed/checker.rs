@@ -35,6 +35,9 @@
 //! Reads count where they begin, since that is when the node was asked; two
 //! operations that overlap prove nothing against each other.
 
+#[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
+pub mod counter;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -47,6 +50,19 @@ use hubcast::time::Instant;
 pub struct Mark {
     index: u64,
     time: Instant,
+}
+
+/// Gives the moments of a history their places.
+#[derive(Debug, Default)]
+pub struct Marks(u64);
+
+impl Marks {
+    /// The moment behind all that it has marked.
+    pub fn next(&mut self, time: Instant) -> Mark {
+        self.0 += 1;
+        let index = self.0;
+        Mark { index, time }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,9 +89,8 @@ pub struct Checker {
     elements: BTreeMap<i64, Element>,
     /// What each node showed in its final read, by its name, in their order.
     final_reads: Vec<(String, IntervalSet)>,
-    marks: u64,
-    problems: Vec<String>,
-    more_problems: u64,
+    marks: Marks,
+    problems: Problems,
 }
 
 /// What the checker found.
@@ -97,23 +112,14 @@ pub struct Verdict {
 }
 
 impl Checker {
-    fn mark(&mut self, time: Instant) -> Mark {
-        self.marks += 1;
-        Mark {
-            index: self.marks,
-            time,
-        }
-    }
-
     /// A client begins to broadcast `value`.
     pub fn broadcast_begins(&mut self, value: i64) {
-        self.marks += 1;
         self.elements.entry(value).or_default();
     }
 
     /// The `broadcast_ok` for `value` has come.
     pub fn broadcast_ok(&mut self, now: Instant, value: i64) {
-        let mark = self.mark(now);
+        let mark = self.marks.next(now);
         let element = self.elements.entry(value).or_default();
         element.known.get_or_insert(mark);
     }
@@ -135,32 +141,25 @@ impl Checker {
 
     /// A client begins to read; give the mark back with the answer.
     pub fn read_begins(&mut self, now: Instant) -> Mark {
-        self.mark(now)
+        self.marks.next(now)
     }
 
     /// A read that began at `begun` was answered with `values` by `node`.
     pub fn read_ok(&mut self, now: Instant, begun: Mark, node: &str, mut values: Vec<i64>) {
-        let answered = self.mark(now);
+        let answered = self.marks.next(now);
         if !values.is_sorted() {
             values.sort_unstable();
         }
         for pair in values.windows(2).filter(|pair| pair[0] == pair[1]) {
-            let text = format!("a read at {node} shows {} twice", pair[0]);
-            note(&mut self.problems, &mut self.more_problems, text);
+            (self.problems).add(format!("a read at {node} shows {} twice", pair[0]));
         }
         values.dedup();
         // Both sides ascend: one pass over the elements meets every value.
         let mut values = values.into_iter().peekable();
-        let unsent = |value, problems: &mut _, more: &mut _| {
-            note(
-                problems,
-                more,
-                format!("a read at {node} shows {value}, which nobody sent"),
-            );
-        };
+        let unsent = |value| format!("a read at {node} shows {value}, which nobody sent");
         for (&value, element) in &mut self.elements {
             while let Some(stray) = values.next_if(|&shown| shown < value) {
-                unsent(stray, &mut self.problems, &mut self.more_problems);
+                self.problems.add(unsent(stray));
             }
             if values.next_if_eq(&value).is_some() {
                 element.known.get_or_insert(answered);
@@ -170,14 +169,14 @@ impl Checker {
             }
         }
         for stray in values {
-            unsent(stray, &mut self.problems, &mut self.more_problems);
+            self.problems.add(unsent(stray));
         }
     }
 
     /// The verdict over everything so far.
     pub fn verdict(&self) -> Verdict {
         let mut verdict = Verdict::default();
-        let (mut problems, mut more) = (self.problems.clone(), self.more_problems);
+        let mut problems = self.problems.clone();
         let mut lost = BTreeSet::new();
         for (node, shown) in &self.final_reads {
             let known = (self.elements.iter()).filter(|(_, element)| element.is_demanded());
@@ -192,7 +191,7 @@ impl Checker {
                     if lacks.len() == 1 { "was" } else { "were" },
                     name_some(&lacks)
                 );
-                note(&mut problems, &mut more, text);
+                problems.add(text);
             }
             lost.extend(lacks);
         }
@@ -201,16 +200,13 @@ impl Checker {
                 let text = format!(
                     "{value} is in a read, though its broadcast was refused with the definite error {code}"
                 );
-                note(&mut problems, &mut more, text);
+                problems.add(text);
             }
             if element.refused.is_none() && element.judge(value, &mut verdict) {
                 lost.insert(value);
             }
         }
-        if more > 0 {
-            problems.push(format!("and {more} more like these"));
-        }
-        verdict.problems = problems;
+        verdict.problems = problems.list();
         verdict.lost = lost.into_iter().collect();
         verdict.stable_latencies.sort_unstable();
         verdict
@@ -262,11 +258,29 @@ pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{s}")
 }
 
-fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
-    if problems.len() < MAX_PROBLEMS {
-        problems.push(text);
-    } else {
-        *more += 1;
+/// What is wrong, a sentence each: the first few, and how many more there are.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    said: Vec<String>,
+    more: u64,
+}
+
+impl Problems {
+    /// Adds a sentence.
+    pub fn add(&mut self, text: String) {
+        if self.said.len() < MAX_PROBLEMS {
+            self.said.push(text);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The sentences.
+    pub fn list(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.said.push(format!("and {} more like these", self.more));
+        }
+        self.said
     }
 }
 
