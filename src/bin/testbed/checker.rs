@@ -37,6 +37,8 @@
 
 #[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
 pub mod counter;
+#[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
+pub mod log;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,8 +50,33 @@ use hubcast::time::Instant;
 /// decides what came before what) and its time (which measures).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    index: u64,
-    time: Instant,
+    /// How many beginnings and ends were before it in the run.
+    pub index: u64,
+    /// When that was.
+    pub time: Instant,
+}
+
+/// The highest number that was shown so far, where numbers never go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
+    value: i64,
+    since: Mark,
+}
+
+impl Peak {
+    /// A question that began and was answered then was answered with `value`. Gives the
+    /// higher number that had been shown before it began, if there is one.
+    pub fn show(peak: &mut Option<Peak>, [begun, answered]: [Mark; 2], value: i64) -> Option<i64> {
+        match peak {
+            Some(high) if value < high.value => (begun > high.since).then_some(high.value),
+            Some(high) if value == high.value => None,
+            _ => {
+                let since = answered;
+                *peak = Some(Peak { value, since });
+                None
+            }
+        }
+    }
 }
 
 /// Gives the moments of a history their places.
@@ -109,6 +136,8 @@ pub struct Verdict {
     pub by_value: Vec<(i64, Instant, Duration)>,
     /// Everything else that is wrong, a sentence each.
     pub problems: Vec<String>,
+    /// What is worth knowing and no fault, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Checker {
@@ -151,7 +180,7 @@ impl Checker {
             values.sort_unstable();
         }
         for pair in values.windows(2).filter(|pair| pair[0] == pair[1]) {
-            (self.problems).add(format!("a read at {node} shows {} twice", pair[0]));
+            (self.problems).note(format!("a read at {node} shows {} twice", pair[0]));
         }
         values.dedup();
         // Both sides ascend: one pass over the elements meets every value.
@@ -159,7 +188,7 @@ impl Checker {
         let unsent = |value| format!("a read at {node} shows {value}, which nobody sent");
         for (&value, element) in &mut self.elements {
             while let Some(stray) = values.next_if(|&shown| shown < value) {
-                self.problems.add(unsent(stray));
+                self.problems.note(unsent(stray));
             }
             if values.next_if_eq(&value).is_some() {
                 element.known.get_or_insert(answered);
@@ -169,7 +198,7 @@ impl Checker {
             }
         }
         for stray in values {
-            self.problems.add(unsent(stray));
+            self.problems.note(unsent(stray));
         }
     }
 
@@ -191,7 +220,7 @@ impl Checker {
                     if lacks.len() == 1 { "was" } else { "were" },
                     name_some(&lacks)
                 );
-                problems.add(text);
+                problems.note(text);
             }
             lost.extend(lacks);
         }
@@ -200,7 +229,7 @@ impl Checker {
                 let text = format!(
                     "{value} is in a read, though its broadcast was refused with the definite error {code}"
                 );
-                problems.add(text);
+                problems.note(text);
             }
             if element.refused.is_none() && element.judge(value, &mut verdict) {
                 lost.insert(value);
@@ -267,7 +296,7 @@ pub struct Problems {
 
 impl Problems {
     /// Adds a sentence.
-    pub fn add(&mut self, text: String) {
+    pub fn note(&mut self, text: String) {
         if self.said.len() < MAX_PROBLEMS {
             self.said.push(text);
         } else {
@@ -276,11 +305,9 @@ impl Problems {
     }
 
     /// The sentences.
-    pub fn list(mut self) -> Vec<String> {
-        if self.more > 0 {
-            self.said.push(format!("and {} more like these", self.more));
-        }
-        self.said
+    pub fn list(&self) -> Vec<String> {
+        let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
+        self.said.iter().cloned().chain(more).collect()
     }
 }
 
@@ -294,6 +321,16 @@ pub fn quantile<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Mark {
+        /// In hand-made histories no two things happen at once.
+        pub fn at(millis: u64) -> Mark {
+            Mark {
+                index: millis,
+                time: Instant::from_millis(millis),
+            }
+        }
+    }
 
     fn ms(millis: u64) -> Instant {
         Instant::from_millis(millis)

@@ -23,9 +23,7 @@
 
 use std::collections::BTreeMap;
 
-use hubcast::time::Instant;
-
-use super::{Mark, Marks, Problems, Verdict};
+use super::{Mark, Peak, Problems, Verdict};
 
 /// Takes a history in, in the order in which it happens.
 #[derive(Debug, Default)]
@@ -37,10 +35,9 @@ pub struct Counter {
     /// The additions that have begun and are neither acknowledged nor refused: how
     /// many of each size.
     open: BTreeMap<i64, u64>,
-    /// The highest sum that each node has shown, and when it had answered.
-    highest: BTreeMap<String, (i64, Mark)>,
+    /// The highest sum that each node has shown.
+    highest: BTreeMap<String, Option<Peak>>,
     final_reads: Vec<(String, i64)>,
-    marks: Marks,
     problems: Problems,
 }
 
@@ -71,29 +68,20 @@ impl Counter {
         }
     }
 
-    /// A client begins to read; give the mark back with the answer.
-    pub fn read_begins(&mut self, now: Instant) -> Mark {
-        self.marks.next(now)
-    }
-
-    /// A read that began at `begun` was answered with `value` by `node`.
-    pub fn read_ok(&mut self, now: Instant, begun: Mark, node: &str, value: i64) {
-        let answered = self.marks.next(now);
+    /// A read was answered with `value` by `node`.
+    pub fn read_ok(&mut self, [begun, answered]: [Mark; 2], node: &str, value: i64) {
         let (least, most) = self.begun;
         if !(least..=most).contains(&value) {
-            self.problems.add(format!(
+            self.problems.note(format!(
                 "a read at {node} shows {value}, and all additions begun so far allow {least} to {most}"
             ));
         }
-        let Some((highest, at)) = self.highest.get_mut(node) else {
-            self.highest.insert(node.to_owned(), (value, answered));
-            return;
-        };
-        if value >= *highest {
-            (*highest, *at) = (value, answered);
-        } else if least == 0 && begun > *at {
-            self.problems.add(format!(
-                "reads at {node} go back, from {highest} to {value}, and nothing was subtracted"
+        let peak = self.highest.entry(node.to_owned()).or_default();
+        if let Some(before) = Peak::show(peak, [begun, answered], value)
+            && least == 0
+        {
+            self.problems.note(format!(
+                "reads at {node} go back, from {before} to {value}, and nothing was subtracted"
             ));
         }
     }
@@ -124,7 +112,7 @@ impl Counter {
         for (node, value) in &self.final_reads {
             let fits = |&(first, last): &(i64, i64)| (first..=last).contains(value);
             if !acceptable.iter().any(fits) {
-                problems.add(format!(
+                problems.note(format!(
                     "{node}'s final read shows {value}, and the acknowledged additions make {}",
                     spell(self.sum, &acceptable)
                 ));
@@ -135,12 +123,12 @@ impl Counter {
             let [(one, shows), (other, instead)] = pair else {
                 continue;
             };
-            problems.add(format!(
+            problems.note(format!(
                 "final reads differ: {one} shows {shows}, {other} shows {instead}"
             ));
         }
         if self.final_reads.is_empty() {
-            problems.add("no node answered its final read".into());
+            problems.note("no node answered its final read".into());
         }
         Verdict {
             problems: problems.list(),
@@ -193,10 +181,9 @@ mod tests {
         counter
     }
 
-    /// A read that begins and is answered at once.
-    fn read(counter: &mut Counter, node: &str, value: i64) {
-        let begun = counter.read_begins(Instant::ZERO);
-        counter.read_ok(Instant::ZERO, begun, node, value);
+    /// A read that begins at this time and is answered before anything else happens.
+    fn read(counter: &mut Counter, at: u64, node: &str, value: i64) {
+        counter.read_ok([at, at + 1].map(Mark::at), node, value);
     }
 
     fn finally(mut counter: Counter, values: &[i64]) -> Vec<String> {
@@ -278,10 +265,10 @@ mod tests {
     fn a_read_of_more_than_was_ever_begun_is_a_problem() {
         let mut counter = acknowledged(&[3]);
         counter.add_begins(-2);
-        read(&mut counter, "n1", -2);
-        read(&mut counter, "n1", 3);
-        read(&mut counter, "n1", 0);
-        read(&mut counter, "n1", 4);
+        read(&mut counter, 10, "n1", -2);
+        read(&mut counter, 20, "n1", 3);
+        read(&mut counter, 30, "n1", 0);
+        read(&mut counter, 40, "n1", 4);
         assert_eq!(
             finally(counter, &[1]),
             ["a read at n1 shows 4, and all additions begun so far allow -2 to 3"]
@@ -291,10 +278,10 @@ mod tests {
     #[test]
     fn a_read_may_lag_behind_at_one_node_but_not_go_back_there() {
         let mut counter = acknowledged(&[3, 4]);
-        read(&mut counter, "n1", 7);
-        read(&mut counter, "n2", 3);
-        read(&mut counter, "n2", 4);
-        read(&mut counter, "n1", 3);
+        read(&mut counter, 50, "n1", 7);
+        read(&mut counter, 60, "n2", 3);
+        read(&mut counter, 70, "n2", 4);
+        read(&mut counter, 80, "n1", 3);
         assert_eq!(
             finally(counter, &[7]),
             ["reads at n1 go back, from 7 to 3, and nothing was subtracted"]
@@ -304,17 +291,16 @@ mod tests {
     #[test]
     fn two_reads_at_once_may_answer_in_any_order() {
         let mut counter = acknowledged(&[3, 4]);
-        let begun = counter.read_begins(Instant::ZERO);
-        read(&mut counter, "n1", 7);
-        counter.read_ok(Instant::ZERO, begun, "n1", 3);
+        read(&mut counter, 90, "n1", 7);
+        counter.read_ok([80, 100].map(Mark::at), "n1", 3);
         assert_eq!(finally(counter, &[7]), [""; 0]);
     }
 
     #[test]
     fn a_sum_from_which_something_is_subtracted_may_go_back() {
         let mut counter = acknowledged(&[3, -1]);
-        read(&mut counter, "n1", 3);
-        read(&mut counter, "n1", 2);
+        read(&mut counter, 100, "n1", 3);
+        read(&mut counter, 110, "n1", 2);
         assert_eq!(finally(counter, &[2]), [""; 0]);
     }
 
