@@ -37,8 +37,11 @@
 
 #[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
 pub mod counter;
+mod graph;
 #[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
 pub mod log;
+#[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
+pub mod txn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -79,19 +82,6 @@ impl Peak {
     }
 }
 
-/// Gives the moments of a history their places.
-#[derive(Debug, Default)]
-pub struct Marks(u64);
-
-impl Marks {
-    /// The moment behind all that it has marked.
-    pub fn next(&mut self, time: Instant) -> Mark {
-        self.0 += 1;
-        let index = self.0;
-        Mark { index, time }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Element {
     /// Since when somebody knows that it was accepted.
@@ -116,13 +106,39 @@ pub struct Checker {
     elements: BTreeMap<i64, Element>,
     /// What each node showed in its final read, by its name, in their order.
     final_reads: Vec<(String, IntervalSet)>,
-    marks: Marks,
     problems: Problems,
+}
+
+/// What is wrong, a sentence each, up to a limit.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    named: Vec<String>,
+    more: u64,
+}
+
+impl Problems {
+    /// One more.
+    pub fn note(&mut self, text: String) {
+        if self.named.len() < MAX_PROBLEMS {
+            self.named.push(text);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The sentences, and how many more there would be.
+    pub fn list(&self) -> Vec<String> {
+        let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
+        self.named.iter().cloned().chain(more).collect()
+    }
 }
 
 /// What the checker found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
+    /// What one of these is called, in the user's words; empty where the following
+    /// fields mean nothing and only problems tell.
+    pub item: &'static str,
     /// Values that were known and then forgotten, or missing from some node's
     /// final read, ascending.
     pub lost: Vec<i64>,
@@ -147,10 +163,9 @@ impl Checker {
     }
 
     /// The `broadcast_ok` for `value` has come.
-    pub fn broadcast_ok(&mut self, now: Instant, value: i64) {
-        let mark = self.marks.next(now);
+    pub fn broadcast_ok(&mut self, now: Mark, value: i64) {
         let element = self.elements.entry(value).or_default();
-        element.known.get_or_insert(mark);
+        element.known.get_or_insert(now);
     }
 
     /// The broadcast of `value` was answered with a definite error.
@@ -168,27 +183,25 @@ impl Checker {
         self.final_reads.push((node.to_owned(), shown));
     }
 
-    /// A client begins to read; give the mark back with the answer.
-    pub fn read_begins(&mut self, now: Instant) -> Mark {
-        self.marks.next(now)
-    }
-
-    /// A read that began at `begun` was answered with `values` by `node`.
-    pub fn read_ok(&mut self, now: Instant, begun: Mark, node: &str, mut values: Vec<i64>) {
-        let answered = self.marks.next(now);
+    /// A read was answered with `values` by `node`.
+    pub fn read_ok(&mut self, [begun, answered]: [Mark; 2], node: &str, mut values: Vec<i64>) {
         if !values.is_sorted() {
             values.sort_unstable();
         }
         for pair in values.windows(2).filter(|pair| pair[0] == pair[1]) {
-            (self.problems).note(format!("a read at {node} shows {} twice", pair[0]));
+            let text = format!("a read at {node} shows {} twice", pair[0]);
+            self.problems.note(text);
         }
         values.dedup();
         // Both sides ascend: one pass over the elements meets every value.
         let mut values = values.into_iter().peekable();
-        let unsent = |value| format!("a read at {node} shows {value}, which nobody sent");
+        let problems = &mut self.problems;
+        let mut unsent = |value| {
+            problems.note(format!("a read at {node} shows {value}, which nobody sent"));
+        };
         for (&value, element) in &mut self.elements {
             while let Some(stray) = values.next_if(|&shown| shown < value) {
-                self.problems.note(unsent(stray));
+                unsent(stray);
             }
             if values.next_if_eq(&value).is_some() {
                 element.known.get_or_insert(answered);
@@ -198,13 +211,16 @@ impl Checker {
             }
         }
         for stray in values {
-            self.problems.note(unsent(stray));
+            unsent(stray);
         }
     }
 
     /// The verdict over everything so far.
     pub fn verdict(&self) -> Verdict {
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict {
+            item: "value",
+            ..Verdict::default()
+        };
         let mut problems = self.problems.clone();
         let mut lost = BTreeSet::new();
         for (node, shown) in &self.final_reads {
@@ -287,30 +303,6 @@ pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{s}")
 }
 
-/// What is wrong, a sentence each: the first few, and how many more there are.
-#[derive(Clone, Debug, Default)]
-pub struct Problems {
-    said: Vec<String>,
-    more: u64,
-}
-
-impl Problems {
-    /// Adds a sentence.
-    pub fn note(&mut self, text: String) {
-        if self.said.len() < MAX_PROBLEMS {
-            self.said.push(text);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// The sentences.
-    pub fn list(&self) -> Vec<String> {
-        let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
-        self.said.iter().cloned().chain(more).collect()
-    }
-}
-
 /// Quantile `p` of ascending values: the one at index min(n - 1, floor(n p)),
 /// as in Jepsen; `None` if there are no values.
 pub fn quantile<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
@@ -332,8 +324,8 @@ mod tests {
         }
     }
 
-    fn ms(millis: u64) -> Instant {
-        Instant::from_millis(millis)
+    fn ms(millis: u64) -> Mark {
+        Mark::at(millis)
     }
 
     /// A checker that has seen value 7 broadcast and acknowledged at 100 ms.
@@ -346,8 +338,7 @@ mod tests {
 
     /// A read that begins and is answered at once.
     fn read(checker: &mut Checker, at: u64, values: &[i64]) {
-        let begun = checker.read_begins(ms(at));
-        checker.read_ok(ms(at), begun, "n1", values.to_vec());
+        checker.read_ok([ms(at), ms(at)], "n1", values.to_vec());
     }
 
     #[test]
@@ -362,8 +353,7 @@ mod tests {
     fn stable_latency_ends_where_the_last_read_that_missed_the_value_began() {
         let mut checker = known_at_100();
         read(&mut checker, 150, &[7]);
-        let begun = checker.read_begins(ms(340));
-        checker.read_ok(ms(900), begun, "n2", vec![]);
+        checker.read_ok([ms(340), ms(900)], "n2", vec![]);
         read(&mut checker, 950, &[7]);
         let verdict = checker.verdict();
         assert_eq!((verdict.stable_latencies, verdict.stale), (vec![240], 1));
@@ -431,9 +421,8 @@ mod tests {
     fn a_read_that_began_before_the_value_was_known_proves_nothing() {
         let mut checker = Checker::default();
         checker.broadcast_begins(7);
-        let begun = checker.read_begins(ms(90));
         checker.broadcast_ok(ms(100), 7);
-        checker.read_ok(ms(300), begun, "n1", vec![]);
+        checker.read_ok([ms(90), ms(300)], "n1", vec![]);
         let verdict = checker.verdict();
         assert_eq!((verdict.lost.len(), verdict.never_read), (0, 1));
     }
@@ -441,10 +430,8 @@ mod tests {
     #[test]
     fn of_two_reads_at_once_the_one_that_began_later_decides() {
         let mut checker = known_at_100();
-        let early = checker.read_begins(ms(200));
-        let late = checker.read_begins(ms(210));
-        checker.read_ok(ms(220), late, "n2", vec![7]);
-        checker.read_ok(ms(230), early, "n1", vec![]);
+        checker.read_ok([ms(210), ms(220)], "n2", vec![7]);
+        checker.read_ok([ms(200), ms(230)], "n1", vec![]);
         let verdict = checker.verdict();
         assert_eq!(verdict.lost, []);
         assert_eq!(verdict.stable_latencies, [100]);

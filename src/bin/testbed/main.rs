@@ -19,6 +19,7 @@
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
 //! | [`mod@bench`] | requests a second, memory |
+//! | [`workloads`] | the workloads by name: load and node |
 //! | [`load`] | what clients ask, and what the answers mean: one file a workload |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`recording`] | the files of a run |
@@ -48,7 +49,6 @@ mod checker;
 mod cluster;
 mod disk;
 mod engine;
-
 mod load;
 mod maelstrom;
 mod nemesis;
@@ -67,9 +67,9 @@ mod simulation;
 mod sweep;
 mod torture;
 mod trace;
+mod workloads;
 
-use engine::{Engine, Failure};
-use load::broadcast::Broadcast;
+use engine::Failure;
 use options::{Command, Options};
 use processes::Processes;
 use recording::Recording;
@@ -224,15 +224,12 @@ fn run(options: &Options) -> Result<bool, Failure> {
     }
     let options = &options;
     let (finished, recording) = if options.virtual_time {
-        simulation::run(options, recording, Some(&folder))?
+        workloads::run_virtual(options, recording, Some(&folder))?
     } else {
         signals::remember_signals();
         let nodes = Processes::start(options, &program(options)?, &folder)?;
         let show_progress = io::stderr().is_terminal();
-        let (finished, recording, nodes) =
-            Engine::<_, Broadcast>::new(options, nodes, recording, show_progress).run()?;
-        nodes.stop();
-        (finished, recording)
+        workloads::run_real(options, nodes, recording, show_progress)?
     };
     let outcome = Outcome {
         options,

@@ -9,6 +9,7 @@ use hubcast::{tree, workload};
 use crate::arguments::Takes::{Nothing, Number, Seconds, Text, Whole, Word, Words};
 use crate::arguments::{self, Parsed, Row};
 use crate::nemesis::Tool;
+use crate::workloads;
 
 /// The usage page's beginning.
 const COMMANDS: &str = "\
@@ -64,6 +65,16 @@ fn run_rows() -> Vec<Row<Options>> {
         default,
     };
     vec![
+        row(
+            "-w",
+            Word(
+                "NAME",
+                || workloads::NAMES.iter().map(|&name| name.into()).collect(),
+                |o, place| o.workload = workloads::NAMES[place],
+            ),
+            "({})",
+            |o| o.workload.into(),
+        ),
         row(
             "--node-count",
             Whole("N", [1, MAX_NODES], |o, nodes| o.nodes = nodes as usize),
@@ -350,6 +361,8 @@ impl Topology {
 pub struct Options {
     /// The job.
     pub job: Job,
+    /// The workload, by its name in [`workloads`].
+    pub workload: &'static str,
     /// How many nodes.
     pub nodes: usize,
     /// How long operations are started.
@@ -432,6 +445,7 @@ impl Options {
     pub fn new(job: Job) -> Options {
         Options {
             job,
+            workload: "broadcast",
             nodes: 25,
             time_limit: match job {
                 Job::Crash => Duration::from_secs(30),
@@ -536,6 +550,11 @@ impl Options {
                 && within >= network)
                 .then_some(within + door + machine),
         })
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.nodes
     }
 
     /// The nodes' names: n0, n1, ...

@@ -11,67 +11,36 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use hubcast::time::Instant;
-use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
+use hubcast::workload::Workload;
 
 use crate::cluster::{Cluster, Step};
-use crate::engine::{Engine, Failure, Finished, Host};
-use crate::load::{self, Load};
+use crate::engine::{Failure, Host};
 use crate::options::{self, Options};
 use crate::recording::Recording;
 
-/// Runs in virtual time. With a `folder` the nodes' logs go there.
-///
-/// # Errors
-///
-/// [`Failure`] as of the [engine](Engine::run), for node options that hubcast
-/// would refuse, or if a log cannot be created.
-pub fn run(
-    options: &Options,
-    recording: Recording,
-    folder: Option<&Path>,
-) -> Result<(Finished, Recording), Failure> {
-    let config = options::node_config(&options.program_args())
-        .map_err(|error| Failure::new(error.to_string()))?;
-    match config.workload {
-        workload::Name::Broadcast => {
-            let nodes = Simulation::<Broadcast>::new(options, &config, folder)?;
-            finish(Engine::<_, load::broadcast::Broadcast>::new(
-                options, nodes, recording, false,
-            ))
-        }
-        workload::Name::Echo => {
-            let nodes = Simulation::<Echo>::new(options, &config, folder)?;
-            finish(Engine::<_, load::broadcast::Broadcast>::new(
-                options, nodes, recording, false,
-            ))
-        }
-    }
-}
-
-fn finish<H: Host, L: Load>(engine: Engine<'_, H, L>) -> Result<(Finished, Recording), Failure> {
-    let (finished, recording, _) = engine.run()?;
-    Ok((finished, recording))
-}
-
 /// A cluster without events of its own: the engine has the queue.
 #[derive(Debug)]
-struct Simulation<W: Workload> {
+pub struct Simulation<W: Workload> {
     cluster: Cluster<W, Infallible>,
     logs: Vec<BufWriter<File>>,
 }
 
 impl<W: Workload> Simulation<W> {
-    fn new(
-        options: &Options,
-        config: &hubcast::config::Config,
-        folder: Option<&Path>,
-    ) -> Result<Simulation<W>, Failure> {
+    /// Nodes as the options say. With a `folder` their logs go there.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] for node options that hubcast would refuse, or if a log cannot be
+    /// created.
+    pub fn new(options: &Options, folder: Option<&Path>) -> Result<Simulation<W>, Failure> {
+        let config = options::node_config(&options.program_args())
+            .map_err(|error| Failure::new(error.to_string()))?;
         let names = options.node_ids();
         let logs = names
             .iter()
             .filter_map(|name| Some(Recording::node_log(folder?, name)));
         Ok(Simulation {
-            cluster: Cluster::new(options.nodes, config),
+            cluster: Cluster::new(options.nodes, &config),
             logs: logs
                 .map(|path| Ok(BufWriter::new(File::create(path)?)))
                 .collect::<Result<_, Failure>>()?,
@@ -149,8 +118,11 @@ mod misbehaving;
 mod tests {
     use super::misbehaving::{Fate, Liar};
     use super::*;
+    use crate::engine::Engine;
+    use crate::load;
     use crate::options::Job;
     use crate::report::Outcome;
+    use hubcast::workload::broadcast::Broadcast;
     use std::time::Duration;
 
     /// Nodes in memory, one of them behind a liar.
@@ -211,7 +183,7 @@ mod tests {
         let name = format!("hubcast-lying-{}-{}-{at}", std::process::id(), job.name());
         let folder = std::env::temp_dir().join(name);
         let recording = Recording::create(&folder).expect("a folder for the run");
-        let nodes = Simulation::new(&options, &Default::default(), None).expect("nodes");
+        let nodes = Simulation::new(&options, None).expect("nodes");
         let liar = Liar::new("loses");
         let engine = Engine::<_, load::broadcast::Broadcast>::new(
             &options,
@@ -219,7 +191,7 @@ mod tests {
             recording,
             false,
         );
-        let (finished, _) = finish(engine).expect("a run");
+        let (finished, ..) = engine.run().expect("a run");
         let _ = std::fs::remove_dir_all(&folder);
         let outcome = Outcome {
             options: &options,
