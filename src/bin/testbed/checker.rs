@@ -35,12 +35,9 @@
 //! Reads count where they begin, since that is when the node was asked; two
 //! operations that overlap prove nothing against each other.
 
-#[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
 pub mod counter;
 mod graph;
-#[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
 pub mod log;
-#[cfg_attr(not(test), allow(dead_code, reason = "its load comes next"))]
 pub mod txn;
 
 use std::collections::{BTreeMap, BTreeSet};

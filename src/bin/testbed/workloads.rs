@@ -5,7 +5,7 @@
 use hubcast::workload as node;
 
 use crate::engine::{Engine, Failure, Finished};
-use crate::load::{broadcast, echo, unique_ids};
+use crate::load::{broadcast, counter, echo, kafka, txn, unique_ids};
 use crate::options::Options;
 use crate::processes::Processes;
 use crate::recording::Recording;
@@ -69,6 +69,10 @@ workloads! {
     "echo" => echo::Echo, node::echo::Echo;
     "unique-ids" => unique_ids::UniqueIds;
     "g-set" => broadcast::GSet;
+    "g-counter" => counter::GCounter;
+    "pn-counter" => counter::PnCounter;
+    "kafka" => kafka::Kafka;
+    "txn-rw-register" => txn::Txn;
 }
 
 fn unknown(name: &str) -> Failure {

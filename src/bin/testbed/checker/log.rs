@@ -296,7 +296,11 @@ impl Log {
 
     /// The verdict over everything so far. Values are messages.
     pub fn verdict(&self) -> Verdict {
-        let (mut verdict, mut problems) = (Verdict::default(), self.problems.clone());
+        let mut verdict = Verdict {
+            item: "message",
+            ..Verdict::default()
+        };
+        let mut problems = self.problems.clone();
         let mut lost = BTreeSet::new();
         let mut gaps = 0;
         for (&key, log) in &self.keys {

@@ -252,7 +252,10 @@ impl<'a> Case<'a> {
             committed,
             last: BTreeMap::new(),
             problems: history.problems.clone(),
-            verdict: Verdict::default(),
+            verdict: Verdict {
+                item: "transaction",
+                ..Verdict::default()
+            },
         }
     }
 
