@@ -67,12 +67,12 @@ macro_rules! workloads {
 workloads! {
     "broadcast" => broadcast::Broadcast, node::broadcast::Broadcast;
     "echo" => echo::Echo, node::echo::Echo;
-    "unique-ids" => unique_ids::UniqueIds;
-    "g-set" => broadcast::GSet;
-    "g-counter" => counter::GCounter;
-    "pn-counter" => counter::PnCounter;
-    "kafka" => kafka::Kafka;
-    "txn-rw-register" => txn::Txn;
+    "unique-ids" => unique_ids::UniqueIds, node::unique_ids::UniqueIds;
+    "g-set" => broadcast::GSet, node::g_set::GSet;
+    "g-counter" => counter::GCounter, node::counter::GCounter;
+    "pn-counter" => counter::PnCounter, node::counter::PnCounter;
+    "kafka" => kafka::Kafka, node::log::Log;
+    "txn-rw-register" => txn::Txn, node::txn::Txn;
 }
 
 fn unknown(name: &str) -> Failure {
