@@ -102,8 +102,8 @@ pub struct Ran {
     pub answers: Option<[Duration; 2]>,
     /// Whether it passes.
     pub passed: bool,
-    /// Why not, a sentence each.
-    pub problems: Vec<String>,
+    /// The verdict in words, why not before it.
+    pub words: String,
 }
 
 impl Challenge {
@@ -147,7 +147,7 @@ impl Challenge {
 fn row(id: &str, [workload, nodes, rate]: [&str; 3], cells: [&str; 4]) -> String {
     let [verdict, messages, median, maximum] = cells;
     format!(
-        "{id:<11}{workload:<17}{nodes:>5}{rate:>7}  {verdict:<9}{messages:>12}{median:>12}{maximum:>12}\n"
+        "{id:<10}{workload:<16}{nodes:>6}{rate:>6}  {verdict:<8}{messages:>12}{median:>10}{maximum:>10}\n"
     )
 }
 
@@ -179,8 +179,8 @@ pub fn run(
                 passed += u32::from(ran.passed);
                 failed += u32::from(!ran.passed);
                 tell(&ran_row(&challenge, &ran));
-                for problem in ran.problems {
-                    let _ = writeln!(why, "{}: {problem}", challenge.id);
+                for line in ran.words.lines().filter(|_| !ran.passed) {
+                    let _ = writeln!(why, "{}: {line}", challenge.id);
                 }
             }
             Err(failure) => {
@@ -190,13 +190,10 @@ pub fn run(
             }
         }
     }
-    tell(
-        "latency: stable latency for broadcast, else how soon the first kind of operation was answered\n",
-    );
+    tell("median and maximum: of the stable latency for broadcast, for others of how soon\n");
+    tell("the first kind of operation was answered\n");
     if left_out > 0 {
-        tell(
-            "left out: needs a key-value service of Maelstrom's, which the testbed does not have\n",
-        );
+        tell("left out: the series solves it with a key-value service of Maelstrom's\n");
     }
     tell(&format!("\n{why}"));
     let verdict = ["FAIL", "PASS"][usize::from(failed == 0)];
@@ -226,4 +223,91 @@ fn ran_row(challenge: &Challenge, ran: &Ran) -> String {
     let verdict = ["FAIL", "PASS"][usize::from(ran.passed)];
     let messages = format!("{:.2}", ran.measured.messages_per_op);
     challenge.row([verdict, &messages, median, maximum])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Concurrency;
+    use crate::report;
+
+    /// What is told of all challenges if each run comes out like this.
+    fn board(challenges: &Challenges, outcome: fn(&Options) -> Result<Ran, Failure>) -> String {
+        let mut text = String::new();
+        let passed = run(challenges, outcome, |told| text += told);
+        assert_eq!(passed, text.contains("\nPASS: "), "{text}");
+        text
+    }
+
+    fn ran(options: &Options) -> Result<Ran, Failure> {
+        let passed = options.workload != "echo";
+        Ok(Ran {
+            measured: Measured {
+                valid: passed,
+                messages_per_op: 1.25,
+                stable_latency: Some([0, 90, 95, 99, 100]),
+                availability: Some(1.0),
+            },
+            answers: Some([Duration::from_micros(1500), Duration::from_millis(7)]),
+            passed,
+            words: "it is deaf\n".into(),
+        })
+    }
+
+    #[test]
+    fn a_challenge_has_the_series_own_parameters_and_its_own_limits() {
+        let options = |id: &str| {
+            let challenge = CHALLENGES.iter().find(|challenge| challenge.id == id);
+            let options = challenge.expect(id).options(&Challenges::default());
+            options.expect("options")
+        };
+        let broadcast = options("3e");
+        assert_eq!((broadcast.nodes, broadcast.rate), (25, 100.0));
+        assert_eq!(broadcast.latency, Duration::from_millis(100));
+        assert_eq!(broadcast.folder(), "challenges/3e");
+        let limits = |id: &str| report::limits(&options(id)).iter().map(|each| each.name);
+        assert!(limits("3d").eq(["3d"]) && limits("3e").eq(["3e"]));
+        assert!(limits("3c").next().is_none() && limits("1").next().is_none());
+        let alone = options("3a");
+        assert_eq!(
+            (alone.nodes, alone.concurrency),
+            (1, Concurrency::EachNode(1))
+        );
+        assert!(alone.latency.is_zero() && alone.nemesis.is_empty() && !alone.is_total);
+    }
+
+    #[test]
+    fn a_row_shows_what_counts_there_and_the_end_says_why_it_failed() {
+        let text = board(&Challenges::default(), ran);
+        for row in [
+            "1         echo                 1     5  FAIL            1.25    1.5 ms    7.0 ms\n",
+            "3d        broadcast           25   100  PASS            1.25     90 ms    100 ms\n",
+            "\n1: it is deaf\n",
+            "\nFAIL: ",
+        ] {
+            assert!(text.contains(row), "{row}:\n{text}");
+        }
+        let mut rows = text.lines().take_while(|line| !line.is_empty());
+        assert!(rows.all(|row| row.len() <= 80), "{text}");
+        let dead = board(&Challenges::default(), |_| Err(Failure::of(0, "n0 died")));
+        assert!(dead.contains("\n3a: n0 died\n"), "{dead}");
+    }
+
+    #[test]
+    fn a_node_that_may_need_a_service_is_spared_what_needs_one_and_is_told_nothing() {
+        let challenges = Challenges {
+            bin: Some("other".into()),
+            ..Challenges::default()
+        };
+        let text = board(&challenges, |options| {
+            assert!(options.program_args().is_empty());
+            ran(options)
+        });
+        for (id, workload) in [("4", "g-counter"), ("5b", "kafka"), ("5c", "kafka")] {
+            let row = format!("\n{id:<10}{workload}");
+            let row = text.split(&row).nth(1).and_then(|rest| rest.lines().next());
+            assert!(row.expect(id).contains("left out"), "{text}");
+        }
+        assert!(text.contains(", 3 left out\n") && text.contains("key-value service"));
+    }
 }

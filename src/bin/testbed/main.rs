@@ -257,7 +257,7 @@ fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Failure>
     let ran = Ran {
         passed: measured.passes(options),
         answers: outcome.answers(),
-        problems: outcome.problems(),
+        words: report::verdict_text(&measured, options, &outcome.problems()),
         measured,
     };
     Ok((ran, text))
@@ -272,16 +272,16 @@ fn on_maelstrom(mut options: Options, folder: &Path) -> Result<(Ran, String), Fa
     }
     let options = &options;
     let measured = maelstrom::run(options, &program(options)?, folder)?;
+    let words = report::verdict_text(&measured, options, &[]);
     let text = format!(
-        "{}\n{}Maelstrom's own files: {}/store/latest/\n",
+        "{}\n{words}Maelstrom's own files: {}/store/latest/\n",
         report::table(&measured, options),
-        report::verdict_text(&measured, options, &[]),
         folder.display()
     );
     let ran = Ran {
         passed: measured.passes(options),
         answers: None,
-        problems: Vec::new(),
+        words,
         measured,
     };
     Ok((ran, text))

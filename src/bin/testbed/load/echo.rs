@@ -76,3 +76,35 @@ impl Load for Echo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Job;
+    use hubcast::time::Instant;
+
+    #[test]
+    fn what_comes_back_must_be_what_was_said() {
+        let mut load = Echo::new(&Options::new(Job::Workload));
+        let mark = Mark {
+            index: 0,
+            time: Instant::ZERO,
+        };
+        let call = Call {
+            client: 0,
+            node: "n0",
+            begun: mark,
+            ended: mark,
+            is_last: false,
+        };
+        for body in [r#"{"echo":"hello"}"#, r#"{"echo":["hello"]}"#, "{}"] {
+            let body = Json::parse(body.as_bytes()).expect("JSON");
+            load.ok(&call, &"hello".into(), &body).expect("an answer");
+        }
+        let says = [
+            r#"n0 gave back ["hello"] for "hello""#,
+            r#"n0 gave back nothing for "hello""#,
+        ];
+        assert_eq!(load.verdict().problems, says);
+    }
+}

@@ -56,12 +56,10 @@ impl Load for UniqueIds {
         };
         if let Some(first) = self.given.get(&id.to_string()) {
             let node = call.node;
-            let whose = match first == node {
-                true => "before".to_owned(),
-                false => format!("as {first} had before"),
-            };
-            self.problems
-                .note(format!("{node} gave the id {id} {whose}"));
+            self.problems.note(match first == node {
+                true => format!("{node} gave the id {id} twice"),
+                false => format!("{node} gave the id {id}, which {first} had given before"),
+            });
         }
         self.given.insert(id.to_string(), call.node.to_owned());
         Ok(())
@@ -80,5 +78,60 @@ impl Load for UniqueIds {
             problems: self.problems.list(),
             ..Verdict::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Job;
+    use hubcast::time::Instant;
+
+    /// What is said of these answers, each by a node.
+    fn problems(answers: &[(&str, &str)]) -> Vec<String> {
+        let mut load = UniqueIds::new(&Options::new(Job::Workload));
+        for (index, (node, body)) in answers.iter().enumerate() {
+            let mark = Mark {
+                index: index as u64,
+                time: Instant::ZERO,
+            };
+            let call = Call {
+                client: 0,
+                node,
+                begun: mark,
+                ended: mark,
+                is_last: false,
+            };
+            let body = Json::parse(body.as_bytes()).expect("JSON");
+            load.ok(&call, &(), &body).expect("an answer");
+        }
+        load.verdict().problems
+    }
+
+    #[test]
+    fn ids_of_any_form_pass_as_long_as_they_differ() {
+        let answers = [
+            ("n0", r#"{"id":1}"#),
+            ("n1", r#"{"id":"1"}"#),
+            ("n1", r#"{"id":[1,"n1"]}"#),
+            ("n1", r#"{"id":[1,"n2"]}"#),
+            ("n2", r#"{"id":null}"#),
+        ];
+        assert_eq!(problems(&answers), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_id_that_was_given_before_is_a_problem_whoever_gave_it() {
+        let answers = [
+            ("n0", r#"{"id":"\u0041"}"#),
+            ("n0", r#"{"id":7}"#),
+            ("n0", r#"{"id":7}"#),
+            ("n1", r#"{"id":"A"}"#),
+        ];
+        let says = [
+            "n0 gave the id 7 twice",
+            r#"n1 gave the id "A", which n0 had given before"#,
+        ];
+        assert_eq!(problems(&answers), says);
     }
 }
