@@ -17,7 +17,8 @@ hubcast: a broadcast node for Maelstrom. It reads one JSON message a line on
 stdin, writes messages to stdout and logs to stderr.
 
 usage: hubcast [OPTION]...
-  --workload NAME what the node is for: broadcast or echo (default broadcast)
+  --workload NAME broadcast (default), echo, unique-ids, g-set, g-counter, pn-counter,
+                  kafka or txn-rw-register
   --within-ms MS  by when a value is to be everywhere; the node measures the network
                   and spends what is left on as few messages as it can (default 400)
   --hubs K        K hubs instead of 1 up to 500 nodes and about sqrt(n) beyond
@@ -145,7 +146,8 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
             "--workload" => {
                 let name = value()?;
                 config.workload = workload::Name::from_name(name).ok_or_else(|| {
-                    UsageError(format!("--workload takes broadcast or echo, not '{name}'"))
+                    let names = workload::Name::ALL.map(|(name, _)| name).join(", ");
+                    UsageError(format!("--workload takes one of {names}, not '{name}'"))
                 })?;
             }
             "--data-dir" => config.data_dir = Some(PathBuf::from(value()?)),

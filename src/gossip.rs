@@ -81,7 +81,7 @@ use crate::event::{Event, Events, Towards};
 use crate::link::{ACK_DELAY, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync};
 use crate::time::Instant;
 use crate::tree;
-use crate::workload::Item;
+use crate::workload::{Item, Route};
 use timetable::{Aim, Timetable};
 
 /// How often a hub with suspect neighbours probes one of them.
@@ -100,6 +100,9 @@ const GREETING_DELAY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Gossip<I> {
     neighbours: Vec<Neighbour<I>>,
+    /// How many nodes there are, and how many of them are hubs.
+    nodes: usize,
+    hubs: usize,
     /// Name -> index in `neighbours`.
     index: BTreeMap<String, usize>,
     /// When the batch towards the parent departs, if there is one.
@@ -136,8 +139,21 @@ pub struct Gossip<I> {
 #[derive(Clone, Debug)]
 struct Neighbour<I> {
     id: String,
+    /// Its number in the list of all nodes.
+    position: usize,
     is_parent: bool,
     link: Link<I>,
+}
+
+impl<I> Neighbour<I> {
+    /// Whether what goes this way goes to this neighbour.
+    fn is_on(&self, route: Route) -> bool {
+        match route {
+            Route::All | Route::First(_) => true,
+            Route::Up => self.is_parent,
+            Route::Journal => false,
+        }
+    }
 }
 
 impl<I: Item> Gossip<I> {
@@ -168,6 +184,7 @@ impl<I: Item> Gossip<I> {
         let place = tree::place(ids.len(), hubs, own);
         let neighbour = |position: usize, is_parent| Neighbour {
             id: ids[position].clone(),
+            position,
             is_parent,
             link: Link::new(
                 config.epoch,
@@ -197,6 +214,8 @@ impl<I: Item> Gossip<I> {
             second_greeting: (ACK_DELAY + config.within) * 2,
             unasked: neighbours.len(),
             neighbours,
+            nodes: ids.len(),
+            hubs,
             up_at: None,
             aim: Aim::new(config.within, rank),
             timetable: Timetable::new(config.within, config.pace, place.children.len(), trips),
@@ -227,27 +246,46 @@ impl<I: Item> Gossip<I> {
         self.neighbours.iter().filter(|n| !n.is_parent).count()
     }
 
-    /// Sends an item that is news to all neighbours but `from`, who brought it.
+    /// Sends an item that is news on its [way](Item::route): to all neighbours but
+    /// `from`, who brought it, as a rule.
     pub fn spread(&mut self, now: Instant, item: &I, from: Option<usize>) {
         let from_parent = from.is_some_and(|index| self.neighbours[index].is_parent);
+        let route = item.route();
+        let first = match route {
+            Route::First(node) => self.towards(node),
+            _ => None,
+        };
         let mut goes_down = false;
         for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
-            if Some(index) == from || !neighbour.link.push(item.clone()) {
+            let its_way = neighbour.is_on(route);
+            if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {
                 continue;
             }
             self.touched = true;
             if neighbour.is_parent {
-                self.up_at.get_or_insert_with(|| self.aim.due(now));
+                let due = self.aim.due(now);
+                let due = if route == Route::Up { now } else { due };
+                self.up_at = Some(self.up_at.map_or(due, |at| at.min(due)));
+            } else if first == Some(index) {
+                neighbour.link.release();
             } else {
                 goes_down = true;
             }
         }
         if goes_down {
             self.timetable.item(now);
-            if from_parent {
+            // What came for one of the children alone was not gathered for the others.
+            if from_parent && first.is_none() {
                 self.timetable.hurry(now);
             }
         }
+    }
+
+    /// The child that is this node, or has it below.
+    fn towards(&self, node: usize) -> Option<usize> {
+        let above = (node < self.nodes).then(|| tree::place(self.nodes, self.hubs, node).parent)?;
+        let mut neighbours = self.neighbours.iter();
+        neighbours.position(|n| !n.is_parent && (n.position == node || Some(n.position) == above))
     }
 
     fn neighbour(&self, src: &str) -> Result<usize, String> {

@@ -96,6 +96,10 @@ const LONG: u64 = 4;
 const MAX_ITEMS: usize = 1 << 18;
 const MAX_PIECES: usize = 4096;
 
+/// How heavy they may be together. Unit: bytes, as [`Item::weight`]. So a record is far
+/// below what is read as one text, whatever the clients send.
+const MAX_WEIGHT: usize = 1 << 20;
+
 /// How long the checksum and the space behind it are. Unit: bytes.
 const SUM: usize = 9;
 
@@ -288,9 +292,27 @@ pub fn write_epoch(out: &mut Vec<u8>, epoch: u64) {
 
 /// Items that were news.
 pub fn write_items<I: Item>(out: &mut Vec<u8>, items: &[I]) {
-    for some in items.chunks(MAX_ITEMS) {
+    let mut items = items.iter().peekable();
+    while items.peek().is_some() {
+        let some = a_record(&mut items, MAX_ITEMS, |item| item.weight());
         record(out, |body| body.list("items", some, I::write));
     }
+}
+
+/// So many items as one record holds: `most`, if they are small.
+fn a_record<I>(
+    items: &mut impl Iterator<Item = I>,
+    most: usize,
+    weight: impl Fn(&I) -> usize,
+) -> Vec<I> {
+    let mut room = MAX_WEIGHT;
+    let mut some = Vec::new();
+    while room > 0 && some.len() < most {
+        let Some(item) = items.next() else { break };
+        room = room.saturating_sub(weight(&item));
+        some.push(item);
+    }
+    some
 }
 
 /// The short form of a journal, record by record.
@@ -304,7 +326,7 @@ pub fn short_form<W: Workload>(
     write_epoch(&mut first, epoch);
     let mut pieces = workload.pieces();
     let others = std::iter::from_fn(move || {
-        let some: Vec<W::Piece> = pieces.by_ref().take(MAX_PIECES).collect();
+        let some = a_record(&mut pieces, MAX_PIECES, W::Piece::weight);
         let mut out = Vec::new();
         record(&mut out, |body| body.list("holds", &some, W::Piece::write));
         (!some.is_empty()).then_some(out)

@@ -155,6 +155,14 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The members, in the order of the text, if this is an object.
+    pub fn as_object(&self) -> Option<&[(Cow<'a, str>, Json<'a>)]> {
+        match self {
+            Json::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
     /// A copy that does not depend on the text it was read from.
     pub fn to_static(&self) -> Json<'static> {
         let own = |text: &Cow<'a, str>| Cow::Owned(text.clone().into_owned());

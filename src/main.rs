@@ -18,7 +18,14 @@ use hubcast::json::Json;
 use hubcast::node::Node;
 use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
 use hubcast::time::Instant;
-use hubcast::workload::{self, Workload, broadcast::Broadcast, echo::Echo};
+use hubcast::workload::broadcast::Broadcast;
+use hubcast::workload::counter::{GCounter, PnCounter};
+use hubcast::workload::echo::Echo;
+use hubcast::workload::g_set::GSet;
+use hubcast::workload::log::Log;
+use hubcast::workload::txn::Txn;
+use hubcast::workload::unique_ids::UniqueIds;
+use hubcast::workload::{self, Workload};
 
 /// Output is written when there is this much of it, and at the end of a turn.
 ///
@@ -51,6 +58,12 @@ fn main() -> ExitCode {
             let result = match config.workload {
                 workload::Name::Broadcast => run::<Broadcast>(config),
                 workload::Name::Echo => run::<Echo>(config),
+                workload::Name::UniqueIds => run::<UniqueIds>(config),
+                workload::Name::GSet => run::<GSet>(config),
+                workload::Name::GCounter => run::<GCounter>(config),
+                workload::Name::PnCounter => run::<PnCounter>(config),
+                workload::Name::Kafka => run::<Log>(config),
+                workload::Name::Txn => run::<Txn>(config),
             };
             match result {
                 Ok(()) => ExitCode::SUCCESS,
@@ -165,7 +178,7 @@ impl<W: Workload> Process<W> {
         match line {
             Line::Complete(line) => {
                 self.node.handle_line(now, line);
-                self.open_journal()?;
+                self.open_journal(now)?;
             }
             Line::TooLong if self.warns => self.log.push(&format!(
                 "level=warn event=refused reason=\"a line may have {MAX_LINE} bytes\""
@@ -176,7 +189,7 @@ impl<W: Workload> Process<W> {
     }
 
     /// Gives the node its journal if it wants it, which it does once.
-    fn open_journal(&mut self) -> io::Result<()> {
+    fn open_journal(&mut self, now: Instant) -> io::Result<()> {
         let (Some(id), Some(folder)) = (self.node.wants_journal(), &self.data_dir) else {
             return Ok(());
         };
@@ -191,7 +204,7 @@ impl<W: Workload> Process<W> {
                     path.display()
                 )),
             })?;
-        self.node.restore(found);
+        self.node.restore(now, found);
         self.journal = Some(journal);
         Ok(())
     }

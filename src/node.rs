@@ -17,7 +17,7 @@ use crate::json::{self, Json};
 use crate::link::{Frame, Link, LinkStats, Segment, Sync};
 use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Digest, Effects, Workload};
+use crate::workload::{self, Digest, Effects, Place, Workload};
 
 /// How much of a refused line is kept for its event. Unit: bytes. The event
 /// clips it further.
@@ -70,7 +70,10 @@ pub struct Node<W: Workload> {
 #[derive(Clone, Debug)]
 struct Identity<W: Workload> {
     id: String,
+    place: Place,
     gossip: Gossip<W::Item>,
+    /// The root waits for what all others hold before it decides for them.
+    settling: bool,
 }
 
 impl<W: Workload> Node<W> {
@@ -107,8 +110,8 @@ impl<W: Workload> Node<W> {
 
     /// What was found in the journal, be it nothing. The node goes on where it was, in
     /// its next incarnation.
-    pub fn restore(&mut self, found: Found<W>) {
-        let Some(Identity { id, gossip }) = &mut self.identity else {
+    pub fn restore(&mut self, now: Instant, found: Found<W>) {
+        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return;
         };
         self.wants_journal = false;
@@ -127,6 +130,7 @@ impl<W: Workload> Node<W> {
             self.events.push(Event::Torn { damage });
         }
         self.events.push(Event::Restored { items, epoch });
+        self.begin(now, found.epoch > 0);
     }
 
     /// A line came in, without its line break. A bad one makes an event and, where
@@ -168,7 +172,7 @@ impl<W: Workload> Node<W> {
         if message.msg_id.is_some() {
             message.body.int("msg_id")?;
         }
-        let Some(Identity { id, gossip }) = &mut self.identity else {
+        let Some(Identity { id, .. }) = &mut self.identity else {
             return self.before_init(now, kind, message);
         };
         match kind {
@@ -180,21 +184,55 @@ impl<W: Workload> Node<W> {
             "sync" => return self.handle_sync(now, message),
             "stats" => self.stats(message),
             _ => {
-                let mut effects = Effects {
-                    node: id,
-                    replies: &mut self.replies,
-                    items: Vec::new(),
-                };
+                let mut effects = Effects::new(now, id, &mut self.replies);
                 self.workload.request(kind, message, &mut effects)?;
-                for item in effects.items {
-                    gossip.spread(now, &item, None);
-                    if self.config.data_dir.is_some() {
-                        self.unsaved.push(item);
-                    }
-                }
+                let items = effects.items;
+                self.spread(now, items);
             }
         }
         Ok(())
+    }
+
+    /// What the workload has made itself goes to all neighbours, and into the journal.
+    fn spread(&mut self, now: Instant, items: Vec<W::Item>) {
+        let Some(Identity { gossip, .. }) = &mut self.identity else {
+            return;
+        };
+        for item in items {
+            gossip.spread(now, &item, None);
+            if self.config.data_dir.is_some() {
+                self.unsaved.push(item);
+            }
+        }
+    }
+
+    /// The node knows its place and its incarnation. A root that decides for all has to
+    /// hear first what all others hold, unless it `knows` what it had decided.
+    fn begin(&mut self, now: Instant, knows: bool) {
+        let Some(identity) = &mut self.identity else {
+            return;
+        };
+        identity.place.epoch = self.config.epoch;
+        self.workload.begin(identity.place, now);
+        identity.settling = W::ROOT_DECIDES && identity.place.is_root;
+        if identity.settling && !knows {
+            identity.gossip.ask_all();
+        } else {
+            self.settle(now);
+        }
+    }
+
+    /// The root has what it waited for.
+    fn settle(&mut self, now: Instant) {
+        let Some(identity) = &mut self.identity else {
+            return;
+        };
+        if std::mem::take(&mut identity.settling) {
+            let mut effects = Effects::new(now, &identity.id, &mut self.replies);
+            self.workload.settled(&mut effects);
+            let items = effects.items;
+            self.spread(now, items);
+        }
     }
 
     fn handle_segment(
@@ -203,21 +241,25 @@ impl<W: Workload> Node<W> {
         kind: &str,
         message: &Message<'_>,
     ) -> Result<(), Refusal> {
-        let Some(Identity { gossip, .. }) = &mut self.identity else {
+        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return Ok(());
         };
         let segment = Segment::read(kind, message.body)?;
         match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
             Ok(None) => {}
             Ok(from) => {
+                let mut effects = Effects::new(now, id, &mut self.replies);
                 for item in &segment.items {
                     if self.workload.merge(item) {
                         if self.config.data_dir.is_some() {
                             self.unsaved.push(item.clone());
                         }
                         gossip.spread(now, item, from);
+                        self.workload.heard(item, &mut effects);
                     }
                 }
+                let items = effects.items;
+                self.spread(now, items);
             }
             Err(text) => self.ignore(message, &text),
         }
@@ -277,9 +319,22 @@ impl<W: Workload> Node<W> {
             hub: gossip.parent().map(str::to_owned),
             children: gossip.children(),
         });
-        let id = id.to_owned();
-        self.identity = Some(Identity { id, gossip });
+        let place = Place {
+            index: ids.iter().position(|other| other == id).unwrap_or(0),
+            nodes: ids.len(),
+            is_root: gossip.parent().is_none(),
+            epoch: self.config.epoch,
+        };
+        self.identity = Some(Identity {
+            id: id.to_owned(),
+            place,
+            gossip,
+            settling: false,
+        });
         self.wants_journal = self.config.data_dir.is_some();
+        if !self.wants_journal {
+            self.begin(now, false);
+        }
         self.reply(message, "init_ok", |_| ());
         Ok(())
     }
@@ -320,11 +375,7 @@ impl<W: Workload> Node<W> {
     ) {
         let identity = self.identity.as_ref();
         let node = identity.map_or(request.dest, |identity| &identity.id);
-        let mut effects = Effects::<W::Item> {
-            node,
-            replies: &mut self.replies,
-            items: Vec::new(),
-        };
+        let mut effects = Effects::<()>::new(Instant::ZERO, node, &mut self.replies);
         effects.reply(request, kind, fields);
     }
 
@@ -344,6 +395,10 @@ impl<W: Workload> Node<W> {
 
     /// The lines at hand have been handled, and time has come to `now`.
     pub fn end_turn(&mut self, now: Instant) {
+        let identity = self.identity.as_ref();
+        if identity.is_some_and(|identity| identity.settling && identity.gossip.is_level()) {
+            self.settle(now);
+        }
         if let Some(Identity { gossip, .. }) = &mut self.identity {
             gossip.end_turn(now, &mut self.events);
         }
@@ -379,7 +434,7 @@ impl<W: Workload> Node<W> {
             self.replies.shrink_to(REPLIES_ROOM);
             return true;
         }
-        let Some(Identity { id, gossip }) = &mut self.identity else {
+        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return false;
         };
         let Some((peer, frame)) = gossip.poll_transmit(&mut self.events) else {

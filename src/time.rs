@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// Two moments of different drivers have nothing to do with each other.
 /// Arithmetic saturates instead of wrapping; `u64::MAX` µs is 584 000 years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
 impl Instant {

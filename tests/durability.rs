@@ -77,7 +77,7 @@ fn started(memory: &Memory) -> Node<Broadcast> {
     let Ok((_, found)) = Journal::open(memory.clone(), "n0", LEAST_LONG) else {
         panic!("a journal");
     };
-    node.restore(found);
+    node.restore(Instant::ZERO, found);
     assert_eq!(node.wants_journal(), None);
     node
 }
@@ -151,7 +151,7 @@ fn an_epoch_is_above_the_last_one_and_not_below_the_clock() {
         let Ok((_, found)) = Journal::open(memory.clone(), "n0", LEAST_LONG) else {
             panic!("a journal");
         };
-        node.restore(found);
+        node.restore(Instant::ZERO, found);
         while node.poll_persist(&mut memory.bytes) {}
         epochs.insert(node.links().next().expect("a neighbour").1.epochs().0);
     }

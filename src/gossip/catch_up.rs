@@ -52,11 +52,27 @@ impl<I: Item> Gossip<I> {
 
     /// Sends neighbour `to` what it lacks, and all news from now on.
     pub fn fill(&mut self, to: usize, items: Vec<I>, events: &mut Events) {
-        let Neighbour { id, link, .. } = &mut self.neighbours[to];
-        if link.is_suspect() {
-            events.push(Event::Healthy { peer: id.clone() });
+        let neighbour = &mut self.neighbours[to];
+        if neighbour.link.is_suspect() {
+            let peer = neighbour.id.clone();
+            events.push(Event::Healthy { peer });
         }
-        link.fill(items);
+        let mut items = items;
+        items.retain(|item| neighbour.is_on(item.route()));
+        neighbour.link.fill(items);
+    }
+
+    /// Asks all neighbours what they hold. Only before anything was sent or heard.
+    pub fn ask_all(&mut self) {
+        for Neighbour { link, .. } in &mut self.neighbours {
+            link.ask();
+        }
+        self.touched = true;
+    }
+
+    /// Whether all that the neighbours held when they were asked has come.
+    pub fn is_level(&self) -> bool {
+        self.neighbours.iter().all(|n| n.link.is_level())
     }
 
     /// Whether this node has caught up with one that held what the cluster holds; if

@@ -50,14 +50,19 @@ impl Object<'_> {
         self.out
     }
 
-    /// A member with any name.
-    pub fn member(&mut self, name: &str, value: &Json<'_>) {
+    /// Any name, after which the caller appends the value.
+    pub fn any_field(&mut self, name: &str) -> &mut Vec<u8> {
         if self.out.len() > self.start {
             self.out.push(b',');
         }
         encode_str(name, self.out);
         self.out.push(b':');
-        value.encode(self.out);
+        self.out
+    }
+
+    /// A member with any name.
+    pub fn member(&mut self, name: &str, value: &Json<'_>) {
+        value.encode(self.any_field(name));
     }
 
     /// An integer.

@@ -1,9 +1,19 @@
 //! What the nodes are for: a workload answers requests from its own state and
 //! spreads *items*.
 //!
-//! A [`Workload`] is a small state machine that knows nothing of neighbours, time
-//! or the wire between nodes. Whatever it [spreads](Effects::spread) reaches every
-//! other node's [`merge`](Workload::merge), by the tree and the links.
+//! A [`Workload`] is a small state machine that knows nothing of neighbours or the
+//! wire between nodes. Whatever it [spreads](Effects::spread) reaches every other
+//! node's [`merge`](Workload::merge), by the tree and the links.
+//!
+//! | workload | solves | its items |
+//! |---|---|---|
+//! | [`echo`] | 1 | none |
+//! | [`unique_ids`] | 2 | a mark in time, for the journal only |
+//! | [`broadcast`] | 3a to 3e | integers |
+//! | [`g_set`] | Maelstrom's `g-set` | integers |
+//! | [`counter`] | 4, and Maelstrom's `pn-counter` | one node's sums |
+//! | [`log`] | 5a to 5c | requests to the root, and what it made of them |
+//! | [`txn`] | 6a to 6c | one transaction's writes |
 //!
 //! # The law
 //!
@@ -12,13 +22,28 @@
 //! *commutative*, *associative* and *idempotent*: the states form a *join
 //! semilattice* and a merge is its join (Shapiro, Preguiça, Baquero and Zawirski,
 //! "Conflict-free replicated data types", 2011). Then all nodes that have merged
-//! the same items are in the same state, whatever happened on the way.
+//! the same items are in the same state, whatever happened on the way. A test holds
+//! every workload against this law.
+//!
+//! What must not be merged by everybody in any order, such as the places in a log,
+//! has to be decided by one node: an item may be a question that travels
+//! [to the root](Route::Up), and what the root [made of it](Workload::heard) an item
+//! for all.
 
 pub mod broadcast;
+pub mod counter;
 pub mod echo;
+pub mod g_set;
+#[cfg(test)]
+mod laws;
+pub mod log;
+pub mod txn;
+pub mod unique_ids;
+mod verbatim;
 
 use crate::json::{self, Json};
 use crate::message::{self, ErrorCode, Message, Refusal};
+use crate::time::Instant;
 
 /// A state machine that many nodes hold together.
 pub trait Workload: Default {
@@ -36,6 +61,13 @@ pub trait Workload: Default {
     /// The names of its requests, for whoever asks for another one.
     const REQUESTS: &'static [&'static str];
 
+    /// Whether the root decides for all, and so must hold what all others hold before
+    /// it does: see [`settled`](Workload::settled).
+    const ROOT_DECIDES: bool = false;
+
+    /// The node knows its place, and what its journal held has been restored.
+    fn begin(&mut self, _place: Place, _now: Instant) {}
+
     /// A client asks for something. `kind` is the request's name.
     ///
     /// # Errors
@@ -51,6 +83,13 @@ pub trait Workload: Default {
     /// Takes an item in; says whether it was news, and so should travel on. See
     /// the law above.
     fn merge(&mut self, item: &Self::Item) -> bool;
+
+    /// A neighbour's item was news and is merged: what follows from it here.
+    fn heard(&mut self, _item: &Self::Item, _effects: &mut Effects<'_, Self::Item>) {}
+
+    /// Where the [root decides](Workload::ROOT_DECIDES): this is the root, and it holds
+    /// all that was decided in its former lives, as far as anybody living knows.
+    fn settled(&mut self, _effects: &mut Effects<'_, Self::Item>) {}
 
     /// A summary of what it holds. It may leave something out, but must not claim
     /// what is not there.
@@ -74,24 +113,71 @@ pub trait Workload: Default {
     }
 }
 
-/// The workloads, by Maelstrom's names.
+/// The workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     /// [`broadcast`]
     Broadcast,
     /// [`echo`]
     Echo,
+    /// [`unique_ids`]
+    UniqueIds,
+    /// [`g_set`]
+    GSet,
+    /// [`counter`], which only grows
+    GCounter,
+    /// [`counter`], which goes up and down
+    PnCounter,
+    /// [`log`]
+    Kafka,
+    /// [`txn`]
+    Txn,
 }
 
 impl Name {
+    /// All of them, by the names that Maelstrom gives them.
+    pub const ALL: [(&'static str, Name); 8] = [
+        ("broadcast", Name::Broadcast),
+        ("echo", Name::Echo),
+        ("unique-ids", Name::UniqueIds),
+        ("g-set", Name::GSet),
+        ("g-counter", Name::GCounter),
+        ("pn-counter", Name::PnCounter),
+        ("kafka", Name::Kafka),
+        ("txn-rw-register", Name::Txn),
+    ];
+
     /// The workload with this name.
     pub fn from_name(name: &str) -> Option<Name> {
-        match name {
-            "broadcast" => Some(Name::Broadcast),
-            "echo" => Some(Name::Echo),
-            _ => None,
-        }
+        let found = Name::ALL.iter().find(|(known, _)| *known == name);
+        found.map(|(_, workload)| *workload)
     }
+}
+
+/// Where a node stands among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its number in the list of all nodes, from 0 on: the same list for all.
+    pub index: usize,
+    /// How many there are.
+    pub nodes: usize,
+    /// Whether it is the root of the tree.
+    pub is_root: bool,
+    /// The incarnation, larger than those before.
+    pub epoch: u64,
+}
+
+/// Which way an item goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To all other nodes, with the next batch.
+    All,
+    /// To all other nodes, but on the way to this one, by its number, at once.
+    First(usize),
+    /// To the root, at once.
+    Up,
+    /// Nowhere: it is for this node's journal.
+    Journal,
 }
 
 /// What a workload spreads, and its form on the wire.
@@ -104,6 +190,17 @@ pub trait Item: Clone + std::fmt::Debug + PartialEq {
 
     /// Reads it; `None` if it is something else.
     fn read(json: &Json<'_>) -> Option<Self>;
+
+    /// Which way it goes.
+    fn route(&self) -> Route {
+        Route::All
+    }
+
+    /// How much longer it is on the wire than a small one. Unit: bytes. So many of them go
+    /// together that their sum stays bounded.
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
 /// A summary's form on the wire.
@@ -200,15 +297,35 @@ impl Item for i64 {
 /// What a workload causes: replies and items to spread.
 #[derive(Debug)]
 pub struct Effects<'a, I> {
+    /// The time.
+    pub now: Instant,
     /// The node's own name.
-    pub(crate) node: &'a str,
+    node: &'a str,
     /// Lines for clients.
-    pub(crate) replies: &'a mut Vec<u8>,
+    replies: &'a mut Vec<u8>,
     /// News for the neighbours.
     pub(crate) items: Vec<I>,
 }
 
-impl<I> Effects<'_, I> {
+/// Who asked, for an answer that comes later. It does not survive a restart, and need
+/// not: nor does the question, for the client.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    client: String,
+    msg_id: Json<'static>,
+}
+
+impl<'a, I> Effects<'a, I> {
+    /// None yet, of the node called `node`. Replies are appended to `replies`.
+    pub fn new(now: Instant, node: &'a str, replies: &'a mut Vec<u8>) -> Effects<'a, I> {
+        Effects {
+            now,
+            node,
+            replies,
+            items: Vec::new(),
+        }
+    }
+
     /// Answers `request` with a body of this type and these fields, if it wants an answer.
     pub fn reply(
         &mut self,
@@ -216,16 +333,43 @@ impl<I> Effects<'_, I> {
         kind: &'static str,
         fields: impl FnOnce(&mut json::Object<'_>),
     ) {
-        if let Some(in_reply_to) = request.msg_id {
-            message::write(self.replies, self.node, request.src, |body| {
-                body.word("type", kind);
-                body.value("in_reply_to", in_reply_to);
-                fields(body);
-            });
+        if let Some(msg_id) = request.msg_id {
+            self.write(request.src, msg_id, kind, fields);
         }
     }
 
-    /// Sends `item` to all other nodes.
+    /// Who is to be [answered](Effects::answer) later; `None`: nobody wants an answer.
+    pub fn asked(request: &Message<'_>) -> Option<Asked> {
+        let client = request.src.to_owned();
+        let msg_id = request.msg_id?.to_static();
+        Some(Asked { client, msg_id })
+    }
+
+    /// Answers who asked before.
+    pub fn answer(
+        &mut self,
+        asked: &Asked,
+        kind: &'static str,
+        fields: impl FnOnce(&mut json::Object<'_>),
+    ) {
+        self.write(&asked.client, &asked.msg_id, kind, fields);
+    }
+
+    fn write(
+        &mut self,
+        client: &str,
+        in_reply_to: &Json<'_>,
+        kind: &'static str,
+        fields: impl FnOnce(&mut json::Object<'_>),
+    ) {
+        message::write(self.replies, self.node, client, |body| {
+            body.word("type", kind);
+            body.value("in_reply_to", in_reply_to);
+            fields(body);
+        });
+    }
+
+    /// Sends `item` on its [way](Item::route). It is stored, too, if there is a journal.
     pub fn spread(&mut self, item: I) {
         self.items.push(item);
     }

@@ -35,6 +35,11 @@
 //! Reads count where they begin, since that is when the node was asked; two
 //! operations that overlap prove nothing against each other.
 
+pub mod counter;
+mod graph;
+pub mod log;
+pub mod txn;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -49,6 +54,29 @@ pub struct Mark {
     pub index: u64,
     /// When that was.
     pub time: Instant,
+}
+
+/// The highest number that was shown so far, where numbers never go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
+    value: i64,
+    since: Mark,
+}
+
+impl Peak {
+    /// A question that began and was answered then was answered with `value`. Gives the
+    /// higher number that had been shown before it began, if there is one.
+    pub fn show(peak: &mut Option<Peak>, [begun, answered]: [Mark; 2], value: i64) -> Option<i64> {
+        match peak {
+            Some(high) if value < high.value => (begun > high.since).then_some(high.value),
+            Some(high) if value == high.value => None,
+            _ => {
+                let since = answered;
+                *peak = Some(Peak { value, since });
+                None
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,6 +149,8 @@ pub struct Verdict {
     pub by_value: Vec<(i64, Instant, Duration)>,
     /// Everything else that is wrong, a sentence each.
     pub problems: Vec<String>,
+    /// What is worth knowing and no fault, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Checker {
@@ -281,12 +311,18 @@ pub fn quantile<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
 mod tests {
     use super::*;
 
-    /// In these histories no two things happen at once.
-    fn ms(millis: u64) -> Mark {
-        Mark {
-            index: millis,
-            time: Instant::from_millis(millis),
+    impl Mark {
+        /// In hand-made histories no two things happen at once.
+        pub fn at(millis: u64) -> Mark {
+            Mark {
+                index: millis,
+                time: Instant::from_millis(millis),
+            }
         }
+    }
+
+    fn ms(millis: u64) -> Mark {
+        Mark::at(millis)
     }
 
     /// A checker that has seen value 7 broadcast and acknowledged at 100 ms.

@@ -235,7 +235,7 @@ impl<W: Workload, E> Cluster<W, E> {
         };
         match Journal::open(disk.clone(), id, self.least_long) {
             Ok((journal, found)) => {
-                self.nodes[node].restore(found);
+                self.nodes[node].restore(self.now, found);
                 self.journals[node] = Some(journal);
             }
             Err(error) => {

@@ -5,7 +5,11 @@
 //! all the answers together say. One file a workload, here and in the node.
 
 pub mod broadcast;
+pub mod counter;
 pub mod echo;
+pub mod kafka;
+mod pool;
+pub mod txn;
 pub mod unique_ids;
 
 use std::fmt::Debug;
@@ -21,7 +25,6 @@ use crate::rng::Rng;
 pub struct Call<'a> {
     /// The client, by its number. It asks the same node all the time, one thing after
     /// the other.
-    #[allow(dead_code)] // For a load whose clients remember something, as kafka's do.
     pub client: usize,
     /// The node that was asked.
     pub node: &'a str,
@@ -127,4 +130,72 @@ pub trait Load: Debug {
 
     /// What all of it means.
     fn verdict(&self) -> Verdict;
+}
+
+#[cfg(test)]
+mod tests {
+    use hubcast::time::Instant;
+
+    use super::*;
+    use crate::options::Job;
+
+    /// A body of this type and these fields.
+    pub fn spell(kind: &'static str, fields: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        hubcast::json::object(&mut out, |body| {
+            body.word("type", kind);
+            fields(body);
+        });
+        out
+    }
+
+    /// How many operations such a run has, the last questions excepted.
+    const OPERATIONS: usize = 1000;
+
+    /// What the judge says of a run of this load against three nodes that answer at once:
+    /// `answer` gets the node's number and the request's body.
+    pub fn problems<L: Load>(mut answer: impl FnMut(usize, &Json<'_>) -> Vec<u8>) -> Vec<String> {
+        const CLIENTS: usize = 3;
+        let mut load = L::new(&Options::new(Job::Efficient));
+        let mut rng = Rng::new(1, "clients");
+        let mut marks = 0;
+        let mut mark = || {
+            marks += 1;
+            let time = Instant::from_millis(marks);
+            Mark { index: marks, time }
+        };
+        let mut ask = |load: &mut L, client, begun, operation, is_last| {
+            let request = spell(L::KINDS[L::kind(&operation)], |body| {
+                L::write(&operation, body);
+            });
+            let answer = answer(client, &Json::parse(&request).expect("a request"));
+            let call = Call {
+                client,
+                node: &format!("n{client}"),
+                begun,
+                // Nothing else happens in between.
+                ended: begun,
+                is_last,
+            };
+            let answer = Json::parse(&answer).expect("an answer");
+            load.ok(&call, &operation, &answer).expect("an answer");
+        };
+        for index in 0..OPERATIONS {
+            let (client, begun) = (index % CLIENTS, mark());
+            let operation = load.next(begun, client, &mut rng);
+            ask(&mut load, client, begun, operation, false);
+        }
+        for client in 0..CLIENTS {
+            let mut asked = 0;
+            loop {
+                let begun = mark();
+                let Some(operation) = load.last(begun, client, asked) else {
+                    break;
+                };
+                ask(&mut load, client, begun, operation, true);
+                asked += 1;
+            }
+        }
+        load.verdict().problems
+    }
 }

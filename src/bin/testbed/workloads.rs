@@ -5,7 +5,7 @@
 use hubcast::workload as node;
 
 use crate::engine::{Engine, Failure, Finished};
-use crate::load::{broadcast, echo, unique_ids};
+use crate::load::{broadcast, counter, echo, kafka, txn, unique_ids};
 use crate::options::Options;
 use crate::processes::Processes;
 use crate::recording::Recording;
@@ -67,8 +67,12 @@ macro_rules! workloads {
 workloads! {
     "broadcast" => broadcast::Broadcast, node::broadcast::Broadcast;
     "echo" => echo::Echo, node::echo::Echo;
-    "unique-ids" => unique_ids::UniqueIds;
-    "g-set" => broadcast::GSet;
+    "unique-ids" => unique_ids::UniqueIds, node::unique_ids::UniqueIds;
+    "g-set" => broadcast::GSet, node::g_set::GSet;
+    "g-counter" => counter::GCounter, node::counter::GCounter;
+    "pn-counter" => counter::PnCounter, node::counter::PnCounter;
+    "kafka" => kafka::Kafka, node::log::Log;
+    "txn-rw-register" => txn::Txn, node::txn::Txn;
 }
 
 fn unknown(name: &str) -> Failure {

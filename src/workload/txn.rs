@@ -1,0 +1,259 @@
+//! Transactions on registers, available whatever happens: challenges 6a to 6c
+//! (`txn-rw-register`).
+//!
+//! | request | answer |
+//! |---|---|
+//! | `txn`, `txn`: `[["r", key, null], ["w", key, value], ...]` | `txn_ok`, `txn`: the same, with what the reads saw |
+//! | `echo` | `echo_ok` |
+//!
+//! A key is any JSON, and so is a value; what was never written is `null`.
+//!
+//! A transaction runs at once, on what this node holds, and nobody else is asked: *total
+//! availability*. What it wrote travels as one item, and is merged in one step. So nobody
+//! ever sees half of a transaction, or what it wrote and then overwrote itself: that is
+//! *read committed*, and more (Bailis and others, "Highly available transactions", 2013).
+//!
+//! When two write one key, the later one wins, everywhere the same. "Later" is a *Lamport
+//! timestamp* (Lamport, 1978): one more than all that the node had seen, and the
+//! node's number where two are equal. So who has read a value and writes is later than
+//! that value. The greater timestamp wins, key by key: a maximum, and so a join
+//! (*last writer wins*).
+//!
+//! A transaction is kept as long as one of its writes stands, and whole: a
+//! neighbour that lacks it must not see half of it, either.
+//!
+//! **Caveat.** Two that run at the same time in two places do not see one another. One
+//! of two "add one to what I read" is lost: that is what availability costs, and what
+//! consensus is for.
+
+use std::collections::BTreeMap;
+
+use super::verbatim::Verbatim;
+use crate::json::{self, Json};
+use crate::message::{Message, Refusal};
+use crate::time::Instant;
+use crate::workload::{self, Effects, Item, Place, Workload, echo};
+
+/// How much the writes of one transaction may hold. Unit: bytes of keys and values. They
+/// travel in one item, and a line may have 16 MiB.
+const MAX_WRITES: usize = 1 << 20;
+
+/// A Lamport clock's reading, the node and its incarnation: in this order greater means
+/// later. The incarnation tells a node that has lost its memory from itself.
+pub type Stamp = (u64, u64, u64);
+
+/// What was written, by key.
+type Writes = BTreeMap<Verbatim, Verbatim>;
+
+/// Registers, and the transactions that wrote what is in them.
+#[derive(Clone, Debug, Default)]
+pub struct Txn {
+    /// This node and incarnation.
+    own: (u64, u64),
+    /// The greatest clock reading that was seen.
+    clock: u64,
+    /// Key -> the transaction that wrote it last.
+    keys: BTreeMap<Verbatim, Stamp>,
+    /// Those transactions, and of how many keys they are the last.
+    live: BTreeMap<Stamp, (Writes, usize)>,
+}
+
+/// All writes of a transaction: `[clock, node, epoch, [[key, value], ...]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    stamp: Stamp,
+    writes: Writes,
+}
+
+impl Item for Committed {
+    const WHAT: &'static str =
+        "a transaction: its clock, node and epoch, and [key, value] for each key";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        let (clock, node, epoch) = self.stamp;
+        for number in [clock, node, epoch] {
+            json::encode_int(number as i64, out);
+            out.push(b',');
+        }
+        json::list(out, &self.writes, |(key, value), out| {
+            json::list(out, [key, value], Verbatim::write);
+        });
+        out.push(b']');
+    }
+
+    fn read(json: &Json<'_>) -> Option<Committed> {
+        let [clock, node, epoch, writes] = json.as_array()? else {
+            return None;
+        };
+        let number = |json: &Json<'_>| u64::try_from(json.as_int()?).ok();
+        let writes = writes
+            .as_array()?
+            .iter()
+            .map(|write| match write.as_array()? {
+                [key, value] => Some((Verbatim::of(key), Verbatim::of(value))),
+                _ => None,
+            });
+        Some(Committed {
+            stamp: (number(clock)?, number(node)?, number(epoch)?),
+            writes: writes.collect::<Option<_>>()?,
+        })
+    }
+
+    fn weight(&self) -> usize {
+        let writes = self.writes.iter();
+        writes.map(|(key, value)| key.len() + value.len()).sum()
+    }
+}
+
+/// One operation of a transaction.
+enum Operation {
+    Read(Verbatim),
+    Write(Verbatim, Verbatim),
+}
+
+fn operation(json: &Json<'_>) -> Result<Operation, Refusal> {
+    let parts = json.as_array().unwrap_or_default();
+    match parts {
+        [Json::String(what), key, _] if what == "r" => {
+            Ok(Operation::Read(Verbatim::take("a key", key)?))
+        }
+        [Json::String(what), key, value] if what == "w" => Ok(Operation::Write(
+            Verbatim::take("a key", key)?,
+            Verbatim::take("a value", value)?,
+        )),
+        _ => Err(
+            "an element of txn must be [\"r\", key, null] or [\"w\", key, value]"
+                .to_owned()
+                .into(),
+        ),
+    }
+}
+
+impl Txn {
+    /// What a key holds.
+    pub fn get(&self, key: &Verbatim) -> Option<&Verbatim> {
+        let (writes, _) = self.live.get(self.keys.get(key)?)?;
+        writes.get(key)
+    }
+
+    fn run(
+        &mut self,
+        request: &Message<'_>,
+        effects: &mut Effects<'_, Committed>,
+    ) -> Result<(), Refusal> {
+        let operations = request.body.any("txn")?.as_array();
+        let operations = operations.ok_or_else(|| "txn must be an array".to_owned())?;
+        let operations: Vec<Operation> =
+            operations.iter().map(operation).collect::<Result<_, _>>()?;
+        let mut writes = Writes::new();
+        let mut done = Vec::new();
+        json::list(&mut done, operations, |operation, out| {
+            let write =
+                |what: &[u8], key: &Verbatim, value: Option<&Verbatim>, out: &mut Vec<u8>| {
+                    out.extend_from_slice(what);
+                    key.write(out);
+                    out.push(b',');
+                    match value {
+                        Some(value) => value.write(out),
+                        None => Json::Null.encode(out),
+                    }
+                    out.push(b']');
+                };
+            match operation {
+                Operation::Read(key) => {
+                    let value = writes.get(&key).or_else(|| self.get(&key));
+                    write(b"[\"r\",", &key, value, out);
+                }
+                Operation::Write(key, value) => {
+                    write(b"[\"w\",", &key, Some(&value), out);
+                    writes.insert(key, value);
+                }
+            }
+        });
+        if !writes.is_empty() {
+            let stamp = (self.clock + 1, self.own.0, self.own.1);
+            let item = Committed { stamp, writes };
+            if item.weight() > MAX_WRITES {
+                return Err(format!("a transaction may write {MAX_WRITES} bytes").into());
+            }
+            self.merge(&item);
+            effects.spread(item);
+        }
+        effects.reply(request, "txn_ok", |body| {
+            body.field("txn").extend_from_slice(&done);
+        });
+        Ok(())
+    }
+}
+
+impl Workload for Txn {
+    type Item = Committed;
+    type Piece = Committed;
+    type Digest = ();
+
+    const REQUESTS: &'static [&'static str] = &["txn", "echo"];
+
+    fn begin(&mut self, place: Place, _now: Instant) {
+        self.own = (place.index as u64, place.epoch);
+    }
+
+    fn request(
+        &mut self,
+        kind: &str,
+        request: &Message<'_>,
+        effects: &mut Effects<'_, Committed>,
+    ) -> Result<(), Refusal> {
+        match kind {
+            "txn" => self.run(request, effects),
+            "echo" => echo::echo(request, effects),
+            _ => Err(workload::unknown(kind, Self::REQUESTS)),
+        }
+    }
+
+    fn merge(&mut self, item: &Committed) -> bool {
+        self.clock = self.clock.max(item.stamp.0);
+        let mut wins = 0;
+        for key in item.writes.keys() {
+            let last = self.keys.get(key).copied();
+            if last.is_some_and(|last| last >= item.stamp) {
+                continue;
+            }
+            self.keys.insert(key.clone(), item.stamp);
+            wins += 1;
+            if let Some((last, (_, standing))) =
+                last.and_then(|last| Some((last, self.live.get_mut(&last)?)))
+            {
+                *standing -= 1;
+                if *standing == 0 {
+                    self.live.remove(&last);
+                }
+            }
+        }
+        if wins > 0 {
+            self.live.insert(item.stamp, (item.writes.clone(), wins));
+        }
+        wins > 0
+    }
+
+    fn digest(&self) {}
+
+    fn missing(&self, _have: &()) -> Vec<Committed> {
+        self.pieces().collect()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Committed> {
+        self.live.iter().map(|(&stamp, (writes, _))| Committed {
+            stamp,
+            writes: writes.clone(),
+        })
+    }
+
+    fn restore(&mut self, piece: &Committed) {
+        self.merge(piece);
+    }
+
+    fn len(&self) -> u64 {
+        self.keys.len() as u64
+    }
+}
