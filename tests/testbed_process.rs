@@ -437,6 +437,43 @@ fn another_programs_ids_are_judged_whatever_it_is() {
 }
 
 #[test]
+fn every_workload_gets_over_partitions_kills_and_pauses() {
+    for workload in [
+        "echo",
+        "unique-ids",
+        "g-set",
+        "g-counter",
+        "pn-counter",
+        "kafka",
+        "txn-rw-register",
+    ] {
+        let args = format!(
+            "workload {workload} --virtual --node-count 5 --nemesis partition,kill,pause \
+             --nemesis-interval 1.5 --seed 2"
+        );
+        let output = run("every", &args);
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{workload}: {stdout}");
+        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("every/target/runs");
+        let results = files.join(format!("workload-{workload}/results.json"));
+        let results = std::fs::read_to_string(results).expect("results");
+        assert!(results.contains(r#"{"fault":"kill","#), "{results}");
+    }
+}
+
+#[test]
+fn real_nodes_of_another_workload_come_back_with_their_journals() {
+    let args = "workload g-set --node-count 3 --time-limit 3 --latency 10 --quiet 2 \
+                --nemesis kill --nemesis-interval 0.4";
+    let output = run("killed-set", args);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains("\n0 values lost, "), "{stdout}");
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed-set/target/runs");
+    assert!(files.join("workload-g-set/data/n2.journal").exists());
+}
+
+#[test]
 fn where_no_answer_could_show_a_recovery_the_table_says_so() {
     let args = "workload echo --virtual --nemesis partition --nemesis-interval 2";
     let output = run("unjudged", args);
@@ -449,6 +486,8 @@ fn where_no_answer_could_show_a_recovery_the_table_says_so() {
 fn the_board_shows_all_challenges_and_each_has_its_files() {
     let output = run("board", "challenges --virtual");
     let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.ends_with("\nPASS: 14 of 14 passed\n"), "{stdout}");
     for id in [
         "1", "2", "3a", "3b", "3c", "3d", "3e", "4", "5a", "5b", "5c", "6a", "6b", "6c",
     ] {

@@ -7,7 +7,7 @@
 //! with the waiting left out.
 //!
 //! A run has phases: `init` to all, answered by all; `topology` likewise; load
-//! for the time limit; heal; quiet; one final read a client. Then everything that
+//! for the time limit; heal; quiet; each client's last questions. Then everything that
 //! is judged is there, and the nodes are asked for their links' counters, which
 //! only the report shows: whatever they do with that question is no fault.
 

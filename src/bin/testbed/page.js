@@ -549,11 +549,12 @@ const buildCharts = () => {
         // Labels that would lie on each other are left to the text.
         if (y(value) > 20 && lines.every(other => other[1] <= value || y(value) - y(other[1]) > 13 || other[1] === value)) { c.lineWidth = 3; c.strokeStyle = ink.panel; c.strokeText(text + ' ' + fmt(value), right - 2, y(value) - 2); c.lineWidth = 1.3; c.fillStyle = ink.again; c.fillText(text + ' ' + fmt(value), right - 2, y(value) - 2); }
       }
-      const chosen = state.value === null ? -1 : S.value.indexOf(state.value);
+      // The judge has numbers of its own for items that are no values.
+      const chosen = state.value === null || D.items ? -1 : S.value.indexOf(state.value);
       if (chosen >= 0) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(latencyDots[2 * chosen], latencyDots[2 * chosen + 1], 6, 0, 7); c.stroke(); }
     },
-    (t, px, py) => { const k = nearDot(px, py); return k < 0 ? sec(t, 1) : ITEM + ' ' + S.value[k] + ': ' + ms(S.latency[k]) + ', known at ' + sec(S.known[k], 2); },
-    (t, px, py) => { const k = nearDot(px, py); if (k >= 0) { pickValue(S.value[k]); seek((spread.get(S.value[k]) || [[0, S.known[k]]])[0][1]); } else seek(t); },
+    (t, px, py) => { const k = nearDot(px, py); return k < 0 ? sec(t, 1) : (D.items ? a(ITEM) : ITEM + ' ' + S.value[k]) + ': ' + ms(S.latency[k]) + ', known at ' + sec(S.known[k], 2); },
+    (t, px, py) => { const k = nearDot(px, py); if (k >= 0 && !D.items) { pickValue(S.value[k]); seek((spread.get(S.value[k]) || [[0, S.known[k]]])[0][1]); } else seek(k < 0 ? t : S.known[k]); },
     ['second', ITEMS, 'median ms', 'maximum ms'],
     () => perSecond().flatMap(s => { const list = []; for (let k = 0; k < S.value.length; k++) if (Math.floor(S.known[k] / 1e6) === s) list.push(S.latency[k]); list.sort((a, b) => a - b); return list.length ? [[s, list.length, fmt(list[list.length >> 1] / 1000), fmt(list[list.length - 1] / 1000)]] : []; }));
   const layers = ['delta', 'ack', 'again', 'other'].filter(kind => rates[kind].some(Boolean));
@@ -700,7 +701,7 @@ const showNode = node => {
 const showValue = value => {
   const list = spread.get(value);
   if (!list) return [heading(Item + ' ' + value, ''), el('p', {className: 'small soft', textContent: 'This page has no such ' + ITEM + (D.left_out ? ' (see what it left out, above)' : '') + '.'})];
-  const [origin, start] = list[0], k = S.value.indexOf(value);
+  const [origin, start] = list[0], k = D.items ? -1 : S.value.indexOf(value);
   const body = list.map(([node, t, message]) => {
     const row = el('tr', {}, el('td', {textContent: '+' + ms(t - start)}), el('td', {textContent: name(node)}), el('td'));
     row.children[0].className = 'n';

@@ -321,21 +321,7 @@ impl Outcome<'_> {
     pub fn text(&self) -> String {
         let (counts, measured) = (self.counts, self.measured());
         let mut text = table(&measured, self.options);
-        for KindCounts { name, latency, .. } in &counts.kinds {
-            let mut sorted = latency.clone();
-            sorted.sort_unstable();
-            for (label, p) in [("median", 0.5), ("maximum", 1.0)] {
-                if let Some(time) = quantile(&sorted, p) {
-                    let shown = format!("{:.1} ms", time.as_secs_f64() * 1e3);
-                    line(
-                        &mut text,
-                        &format!("{name} answered in, {label}"),
-                        &shown,
-                        [],
-                    );
-                }
-            }
-        }
+        text += &self.answers_text();
         text += &self.operations_text();
         let server = counts.server;
         let digests = match server.sync {
@@ -380,6 +366,27 @@ impl Outcome<'_> {
         }
         text.push('\n');
         text + &verdict_text(&measured, self.options, &self.problems())
+    }
+
+    /// How long clients waited.
+    fn answers_text(&self) -> String {
+        let kinds = self.counts.kinds.iter();
+        let rows = kinds.flat_map(|KindCounts { name, latency, .. }| {
+            let mut sorted = latency.clone();
+            sorted.sort_unstable();
+            let row = |(label, p)| {
+                let time = quantile(&sorted, p)?;
+                let shown = format!("{:.1} ms", time.as_secs_f64() * 1e3);
+                Some((format!("{name} answered in, {label}"), shown))
+            };
+            [("median", 0.5), ("maximum", 1.0)].map(row)
+        });
+        let rows: Vec<(String, String)> = rows.flatten().collect();
+        let width = rows.iter().map(|(name, _)| name.len() + 1).max();
+        let width = width.unwrap_or_default().max(NAME_COLUMN);
+        let rows = rows.iter();
+        rows.map(|(name, shown)| format!("{name:<width$}{shown:>11}\n"))
+            .collect()
     }
 
     /// How the operations ended.
@@ -585,8 +592,11 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
     text
 }
 
+/// How wide the names of figures are at least. Unit: characters.
+const NAME_COLUMN: usize = 32;
+
 fn line(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Item = String>) {
-    let _ = write!(text, "{name:<32}{value:>11}");
+    let _ = write!(text, "{name:<NAME_COLUMN$}{value:>11}");
     for cell in cells {
         let _ = write!(text, "{cell:>12}");
     }
