@@ -862,6 +862,7 @@ const verdict = () => {
 };
 const wire = () => {
   $('item').textContent = Item;
+  if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
   document.querySelectorAll('.items').forEach(each => { each.textContent = ITEMS; });
   const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut']] : []), ['node', 'holds this share']];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);

@@ -139,7 +139,7 @@ fn item(options: &Options) -> &'static str {
     match options.workload {
         "broadcast" | "g-set" => "value",
         "g-counter" | "pn-counter" => "sum",
-        "kafka" => "entry",
+        "kafka" => "record",
         "txn-rw-register" => "transaction",
         _ => "item",
     }
