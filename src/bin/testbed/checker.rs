@@ -123,6 +123,14 @@ impl Problems {
         }
     }
 
+    /// Those of another list, behind these.
+    pub fn append(&mut self, other: &Problems) {
+        for text in &other.named {
+            self.note(text.clone());
+        }
+        self.more += other.more;
+    }
+
     /// The sentences, and how many more there would be.
     pub fn list(&self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("and {} more like these", self.more));

@@ -347,6 +347,9 @@ impl Outcome<'_> {
                 "{lost} {item}s lost, {stale} stale, {never_read} never read"
             );
         }
+        for note in &self.verdict.notes {
+            let _ = writeln!(text, "{note}");
+        }
         if !counts.links.is_empty() {
             let links = counts.links.iter();
             let links: Vec<_> = links

@@ -107,7 +107,7 @@ impl Counter {
     /// The verdict over everything so far. A sum names no values, so none is lost:
     /// everything that is wrong is a sentence.
     pub fn verdict(&self) -> Verdict {
-        let mut problems = self.problems.clone();
+        let mut problems = Problems::default();
         let acceptable = self.acceptable();
         for (node, value) in &self.final_reads {
             let fits = |&(first, last): &(i64, i64)| (first..=last).contains(value);
@@ -130,6 +130,7 @@ impl Counter {
         if self.final_reads.is_empty() {
             problems.note("no node answered its final read".into());
         }
+        problems.append(&self.problems);
         Verdict {
             problems: problems.list(),
             ..Verdict::default()

@@ -300,14 +300,15 @@ impl Log {
             item: "message",
             ..Verdict::default()
         };
-        let mut problems = self.problems.clone();
+        let mut problems = Problems::default();
         let mut lost = BTreeSet::new();
         let mut gaps = 0;
+        self.judge_lost(&mut problems, &mut lost);
+        problems.append(&self.problems);
         for (&key, log) in &self.keys {
             log.judge_skips(key, &mut problems);
             gaps += log.gaps();
         }
-        self.judge_lost(&mut problems, &mut lost);
         for (&message, sent) in &self.messages {
             if let (Some(code), true) = (sent.refused, sent.polled) {
                 problems.note(format!(

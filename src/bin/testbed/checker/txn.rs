@@ -28,9 +28,17 @@
 //!   other committed version of the key. Ours; it finds nodes that settle for the one
 //!   write of a transaction and against the other.
 //!
-//! # Stricter than read committed
+//! For the following rules also, and for nothing else:
 //!
-//! A node that runs each transaction at once on its own state promises more, and it is
+//! - What a node had shown or written before a transaction began there comes before what that
+//!   one writes (Elle's `sequential-keys`, with nodes for processes): its state only moves
+//!   on.
+//!
+//! # How strict it is
+//!
+//! Read uncommitted (`--consistency-models`) forbids G0 alone; what is said of aborted and
+//! intermediate reads, of circular information flow and of torn reads is not judged then.
+//! Read committed forbids all of the above. And stricter than that: a node that runs each transaction at once on its own state promises more, and it is
 //! judged:
 //!
 //! - Two reads of a key in one transaction, without a write in between, agree.
@@ -38,6 +46,8 @@
 //!   a version of a second key that is known to be older than that one's write there. Such
 //!   a read is *torn* (fractured: Bailis et al., "Scalable atomic visibility with RAMP
 //!   transactions", 2014).
+//! - A node's state does not go back: a read does not show a version that is known to be
+//!   older than what the same node had shown or written before.
 //! - Nothing is lost: a key that was written is not empty in the end, and what it shows is
 //!   not what somebody had read and overwritten.
 //! - All nodes' final reads agree, key by key.
@@ -54,6 +64,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Mark, Problems, Verdict, graph};
+use crate::options::Consistency;
 
 /// How far an order of versions is followed back. It only has to end if a node shows
 /// nonsense; a key is written some dozen times.
@@ -69,8 +80,9 @@ pub enum Step {
 }
 
 /// Takes a history in, in the order in which it happens.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registers {
+    asked: Consistency,
     txns: Vec<Txn>,
     problems: Problems,
 }
@@ -96,6 +108,15 @@ enum Outcome {
 }
 
 impl Registers {
+    /// A history in which nothing has happened, to be judged by this model.
+    pub fn new(asked: Consistency) -> Registers {
+        Registers {
+            asked,
+            txns: Vec::new(),
+            problems: Problems::default(),
+        }
+    }
+
     /// A client begins a transaction; gives its number. Its values are the first ones to
     /// be written to their keys under that name.
     pub fn begins(&mut self, steps: Vec<Step>) -> usize {
@@ -147,7 +168,10 @@ impl Registers {
         case.judge_reads();
         case.judge_final();
         case.judge_cycles();
-        case.judge_torn();
+        if case.demands_committed {
+            case.judge_torn();
+            case.judge_moves();
+        }
         case.measure();
         let mut verdict = case.verdict;
         verdict.problems = case.problems.list();
@@ -211,6 +235,8 @@ type Edges = BTreeMap<(usize, usize), Why>;
 
 /// All that the history says, put in order.
 struct Case<'a> {
+    /// Whether read committed was asked for.
+    demands_committed: bool,
     txns: &'a [Txn],
     reads: Vec<BTreeMap<i64, Option<i64>>>,
     writes: Vec<BTreeMap<i64, i64>>,
@@ -219,6 +245,11 @@ struct Case<'a> {
     committed: Vec<bool>,
     /// What all final reads of a key agree on, if they do.
     last: BTreeMap<i64, Option<i64>>,
+    /// What the node had at a key when a transaction that writes to it began.
+    previous: BTreeMap<(usize, i64), Option<i64>>,
+    /// Reads that show something else than their node had before they began: which
+    /// transaction, which key, what it had and what it shows.
+    moves: Vec<(usize, i64, Option<i64>, Option<i64>)>,
     problems: Problems,
     verdict: Verdict,
 }
@@ -244,18 +275,77 @@ impl<'a> Case<'a> {
                 committed[from] = true;
             }
         }
-        Case {
+        let mut case = Case {
+            demands_committed: history.asked == Consistency::ReadCommitted,
             txns,
             reads,
             writes: txns.iter().map(Txn::writes).collect(),
             writer,
             committed,
             last: BTreeMap::new(),
+            previous: BTreeMap::new(),
+            moves: Vec::new(),
             problems: history.problems.clone(),
             verdict: Verdict {
                 item: "transaction",
                 ..Verdict::default()
             },
+        };
+        if case.demands_committed {
+            case.follow_nodes();
+        }
+        case
+    }
+
+    /// Goes through the history as each node saw it.
+    fn follow_nodes(&mut self) {
+        let mut moments: Vec<(Mark, bool, usize)> = Vec::new();
+        for (number, txn) in self.txns.iter().enumerate() {
+            if let Some((_, [begun, ended], _)) = txn.done() {
+                moments.extend([(begun, true, number), (ended, false, number)]);
+            }
+        }
+        // What begins at the same moment as something ends was not after it.
+        moments.sort_unstable_by_key(|&(mark, begins, number)| (mark, !begins, number));
+        let mut has: BTreeMap<(&str, i64), Option<i64>> = BTreeMap::new();
+        for (_, begins, number) in moments {
+            let (txns, reads, writes) = (self.txns, &self.reads[number], &self.writes[number]);
+            let Some((node, ..)) = txns[number].done() else {
+                continue;
+            };
+            if !begins {
+                has.extend(reads.iter().map(|(&key, &value)| ((node, key), value)));
+                has.extend(
+                    writes
+                        .iter()
+                        .map(|(&key, &value)| ((node, key), Some(value))),
+                );
+                continue;
+            }
+            for &key in writes.keys() {
+                if let Some(&value) = has.get(&(node, key)) {
+                    self.previous.insert((number, key), value);
+                }
+            }
+            for (&key, &shown) in reads {
+                if let Some(&had) = has.get(&(node, key)).filter(|&&had| had != shown) {
+                    self.moves.push((number, key, had, shown));
+                }
+            }
+        }
+    }
+
+    /// Nodes' states that went back.
+    fn judge_moves(&mut self) {
+        for (number, key, had, shown) in std::mem::take(&mut self.moves) {
+            let Some(version) = had.filter(|&had| self.is_older(key, shown, had)) else {
+                continue;
+            };
+            let node = self.txns[number].done().map_or("", |done| done.0);
+            self.problems.note(format!(
+                "T{number} at {node} goes back: key {key} shows {}, and {node} had {version} there before",
+                spell(shown)
+            ));
         }
     }
 
@@ -290,11 +380,12 @@ impl<'a> Case<'a> {
                         spell(before),
                         spell(value)
                     )),
-                    Some((before, false)) => Some(format!(
+                    Some((before, false)) if self.demands_committed => Some(format!(
                         "read key {key} twice, {} and then {}, and wrote nothing to it in between",
                         spell(before),
                         spell(value)
                     )),
+                    Some(_) => None,
                     None => value.and_then(|value| self.strange(number, key, value)),
                 };
                 if let Some(problem) = problem {
@@ -313,6 +404,7 @@ impl<'a> Case<'a> {
         let last = self.writes[writer].get(&key).copied();
         match self.txns[writer].outcome {
             _ if writer == reader => Some(format!("{read} it wrote only afterwards")),
+            _ if !self.demands_committed => None,
             Outcome::Refused(code) => Some(format!(
                 "{read} T{writer} wrote, and T{writer} was refused with the definite error {code} (G1a)"
             )),
@@ -362,9 +454,11 @@ impl<'a> Case<'a> {
                     None => {
                         format!("key {key} is empty in the end, and T{number} wrote {value} to it")
                     }
-                    Some(last) if self.reads[number].get(&key) == Some(&Some(last)) => format!(
-                        "key {key} is {last} in the end, and T{number} read that and wrote {value} to it"
-                    ),
+                    Some(last) if last != value && self.before(key, value) == Some(Some(last)) => {
+                        format!(
+                            "key {key} is {last} in the end, and T{number} overwrote that with {value}"
+                        )
+                    }
                     Some(_) => continue,
                 };
                 self.problems.note(problem);
@@ -412,10 +506,12 @@ impl<'a> Case<'a> {
         let [ww, wr] = self.edges();
         let mut blamed = BTreeSet::new();
         let both: Edges = wr.into_iter().chain(ww.clone()).collect();
-        for (name, edges) in [
+        let kinds = [
             ("dirty write (G0)", &ww),
             ("circular information flow (G1c)", &both),
-        ] {
+        ];
+        let judged = if self.demands_committed { 2 } else { 1 };
+        for (name, edges) in kinds.into_iter().take(judged) {
             let mut leads = vec![Vec::new(); self.txns.len()];
             for &(from, to) in edges.keys() {
                 leads[from].push(to);
@@ -436,10 +532,12 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The version of `key` that whoever wrote `value` to it had read before.
+    /// The version of `key` that whoever wrote `value` to it had read before, or that its
+    /// node had.
     fn before(&self, key: i64, value: i64) -> Option<Option<i64>> {
         let writer = self.version(key, value)?;
-        self.reads[writer].get(&key).copied()
+        let read = self.reads[writer].get(&key);
+        read.or_else(|| self.previous.get(&(writer, key))).copied()
     }
 
     /// Whether `older` is known to come before `value`, of `key`.
@@ -602,15 +700,21 @@ mod tests {
         Step::Write(key, value)
     }
 
-    /// A history of transactions one after the other, 10 ms apart, by n1, and then final
+    /// A history of transactions one after the other, 10 ms apart, each at a node of its own, and then final
     /// reads of these registers at two nodes.
     fn history(txns: &[&[Step]], last: &[Step]) -> Registers {
-        let mut registers = Registers::default();
+        let mut registers = Registers::new(Consistency::ReadCommitted);
         for (index, steps) in txns.iter().enumerate() {
             let at = 10 * index as u64;
-            run(&mut registers, [at, at + 1], "n1", false, steps);
+            run(
+                &mut registers,
+                [at, at + 1],
+                &format!("n{index}"),
+                false,
+                steps,
+            );
         }
-        for node in ["n1", "n2"] {
+        for node in ["n8", "n9"] {
             run(&mut registers, [1000, 1001], node, true, last);
         }
         registers
@@ -684,13 +788,13 @@ mod tests {
     fn a_transaction_must_not_read_what_it_writes_only_afterwards() {
         assert_eq!(
             problems(&[&[r(1, 1), w(1, 1)]], &[r(1, 1)])[0],
-            "T0 at n1 read 1 from key 1, which it wrote only afterwards"
+            "T0 at n0 read 1 from key 1, which it wrote only afterwards"
         );
     }
 
     #[test]
     fn a_value_of_a_refused_transaction_must_not_be_read() {
-        let mut registers = Registers::default();
+        let mut registers = Registers::new(Consistency::ReadCommitted);
         let number = registers.begins(vec![w(1, 1)]);
         registers.refused(number, 30);
         run(&mut registers, [10, 11], "n1", false, &[nil(1)]);
@@ -707,7 +811,7 @@ mod tests {
     #[test]
     fn a_transaction_without_an_answer_may_have_happened_or_not() {
         let with = |steps: &[Step]| {
-            let mut registers = Registers::default();
+            let mut registers = Registers::new(Consistency::ReadCommitted);
             registers.begins(vec![w(1, 1), w(2, 1)]);
             run(&mut registers, [10, 11], "n1", true, steps);
             registers.verdict().problems
@@ -812,7 +916,7 @@ mod tests {
         ];
         assert_eq!(
             problems(&txns, &[r(1, 1), r(2, 3)]),
-            ["T3 at n1 is torn: it shows T2's write of 1 to key 1, \
+            ["T3 at n3 is torn: it shows T2's write of 1 to key 1, \
                  and key 2 as it was before T2 wrote 3: 1"]
         );
     }
@@ -822,9 +926,26 @@ mod tests {
         let txns: [&[Step]; 3] = [&[w(2, 1)], &[w(1, 1), w(2, 2)], &[r(1, 1), r(2, 1)]];
         assert_eq!(
             problems(&txns, &[r(1, 1), r(2, 2)]),
-            ["T2 at n1 is torn: it shows T1's write of 1 to key 1, \
+            ["T2 at n2 is torn: it shows T1's write of 1 to key 1, \
                  and key 2 as it was before T1 wrote 2: 1"]
         );
+    }
+
+    #[test]
+    fn under_read_uncommitted_only_writes_must_not_cross() {
+        let judge = |txns: &[&[Step]], last: &[Step]| {
+            let mut registers = history(txns, last);
+            registers.asked = Consistency::ReadUncommitted;
+            registers.verdict().problems
+        };
+        let torn: [&[Step]; 2] = [&[w(1, 1), w(2, 1)], &[r(1, 1), nil(2), r(2, 1)]];
+        assert_eq!(judge(&torn, &[r(1, 1), r(2, 1)]), NONE);
+        let intermediate: [&[Step]; 2] = [&[w(1, 1), w(1, 2)], &[r(1, 1)]];
+        assert_eq!(judge(&intermediate, &[r(1, 2)]), NONE);
+        let circular: [&[Step]; 2] = [&[r(2, 1), w(1, 1)], &[r(1, 1), w(2, 1)]];
+        assert_eq!(judge(&circular, &[r(1, 1), r(2, 1)]), NONE);
+        let dirty: [&[Step]; 2] = [&[w(1, 1), w(2, 1)], &[w(1, 2), w(2, 2)]];
+        assert_eq!(judge(&dirty, &[r(1, 2), r(2, 1)]).len(), 1);
     }
 
     #[test]
@@ -839,12 +960,33 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_shows_again_what_was_overwritten_there_goes_back() {
+        let mut registers = history(&[], &[nil(2)]);
+        let steps = [[w(1, 1)], [w(1, 2)], [r(1, 1)], [w(1, 3)]];
+        for (at, steps) in (10..).step_by(10).zip(&steps) {
+            run(&mut registers, [at, at + 1], "n1", false, steps);
+        }
+        assert_eq!(
+            registers.verdict().problems,
+            ["T4 at n1 goes back: key 1 shows 1, and n1 had 2 there before"]
+        );
+    }
+
+    #[test]
+    fn another_node_may_lag_behind_and_two_at_once_may_see_what_they_like() {
+        let mut registers = history(&[&[w(1, 1)], &[w(1, 2)]], &[r(1, 2)]);
+        run(&mut registers, [30, 31], "n0", false, &[r(1, 1)]);
+        run(&mut registers, [5, 32], "n1", false, &[r(1, 1)]);
+        assert_eq!(registers.verdict().problems, NONE);
+    }
+
+    #[test]
     fn final_reads_must_agree() {
         let mut registers = history(&[&[w(1, 1)], &[w(1, 2)]], &[r(1, 2)]);
         run(&mut registers, [2000, 2001], "n3", true, &[r(1, 1)]);
         assert_eq!(
             registers.verdict().problems,
-            ["final reads of key 1 differ: n1 shows 2, n3 shows 1"]
+            ["final reads of key 1 differ: n8 shows 2, n3 shows 1"]
         );
     }
 
@@ -863,14 +1005,14 @@ mod tests {
         let verdict = history(&[&[w(1, 1)], &[r(1, 1), w(1, 2)]], &[r(1, 1)]).verdict();
         assert_eq!(
             verdict.problems,
-            ["key 1 is 1 in the end, and T1 read that and wrote 2 to it"]
+            ["key 1 is 1 in the end, and T1 overwrote that with 2"]
         );
         assert_eq!(verdict.lost, [1]);
     }
 
     #[test]
     fn an_answer_with_other_steps_is_a_problem() {
-        let mut registers = Registers::default();
+        let mut registers = Registers::new(Consistency::ReadCommitted);
         let number = registers.begins(vec![nil(1), w(2, 5)]);
         let when = [10, 11].map(Mark::at);
         registers.done(when, "n1", false, number, vec![nil(1), w(2, 6)]);
@@ -883,7 +1025,7 @@ mod tests {
 
     #[test]
     fn a_history_without_final_reads_proves_nothing() {
-        let mut registers = Registers::default();
+        let mut registers = Registers::new(Consistency::ReadCommitted);
         run(&mut registers, [10, 11], "n1", false, &[w(1, 1)]);
         assert_eq!(
             registers.verdict().problems,

@@ -74,10 +74,10 @@ impl Load for Txn {
 
     const KINDS: &'static [&'static str] = &["txn"];
 
-    fn new(_options: &Options) -> Txn {
+    fn new(options: &Options) -> Txn {
         Txn {
             pool: Pool::default(),
-            checker: Registers::default(),
+            checker: Registers::new(options.consistency),
         }
     }
 
