@@ -164,7 +164,7 @@ fn either(words: &[String]) -> String {
 }
 
 /// Lines of at most so many characters, broken at spaces.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is one from the beginning");

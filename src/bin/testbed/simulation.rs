@@ -22,6 +22,7 @@ use hubcast::workload::{self, Workload};
 
 use crate::cluster::{Cluster, Step};
 use crate::engine::{Engine, Failure, Finished, Host};
+use crate::flooding::Flooding;
 use crate::load::{self, Load};
 use crate::options::{self, Options};
 use crate::recording::Recording;
@@ -37,6 +38,13 @@ pub fn run(
     recording: Recording,
     folder: Option<&Path>,
 ) -> Result<(Finished, Recording), Failure> {
+    if options.bin.is_some() {
+        // The command line lets no other in.
+        let nodes = Flooding::new(options.nodes);
+        return finish(Engine::<_, load::broadcast::Broadcast>::new(
+            options, nodes, recording, false,
+        ));
+    }
     let config = options::node_config(&options.program_args())
         .map_err(|error| Failure::new(error.to_string()))?;
     match config.workload {
