@@ -124,6 +124,8 @@ pub struct Gossip<I> {
     caught_up: bool,
     /// The neighbour with whom it catches up now, and until when that one may be silent.
     source: Option<(usize, Instant)>,
+    /// When those are asked that have not told all yet, where all have to.
+    gather_at: Option<Instant>,
     /// Sources in a row that said nothing.
     silent_sources: u32,
     /// When the next suspect is probed. Hubs only.
@@ -223,6 +225,7 @@ impl<I: Item> Gossip<I> {
             touched: false,
             caught_up: false,
             source: None,
+            gather_at: None,
             silent_sources: 0,
             probe_at: None,
             probe_next: 0,
@@ -402,6 +405,7 @@ impl<I: Item> Gossip<I> {
             }
         }
         self.catch_up(now);
+        self.gather_rest(now);
         if self.neighbours.iter().all(|n| !n.link.is_suspect()) {
             self.probe_at = None;
         } else if self.children() > 0 {
@@ -495,6 +499,7 @@ impl<I: Item> Gossip<I> {
             self.probe_at,
             self.greet_at.map(|(at, _)| at),
             source,
+            self.gather_at.filter(|_| self.caught_up),
         ];
         let links = self.neighbours.iter().map(|n| n.link.poll_timeout());
         own.into_iter().chain(links).flatten().min()

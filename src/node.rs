@@ -216,7 +216,7 @@ impl<W: Workload> Node<W> {
         self.workload.begin(identity.place, now);
         identity.settling = W::ROOT_DECIDES && identity.place.is_root;
         if identity.settling && !knows {
-            identity.gossip.ask_all();
+            identity.gossip.gather(now);
         } else {
             self.settle(now);
         }

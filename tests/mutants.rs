@@ -45,6 +45,36 @@ const COSTLY_MUTANTS: &[Mutant] = &[
 
 const MUTANTS: &[Mutant] = &[
     Mutant {
+        mistake: "a counter adds what it should join",
+        file: "src/workload/counter.rs",
+        right: "item.up.max(known.0)",
+        wrong: "item.up + known.0",
+    },
+    Mutant {
+        mistake: "a message that has its place gets another one",
+        file: "src/workload/log.rs",
+        right: "placed.is_some_and(|placed| placed.contains(*count as i64))",
+        wrong: "placed.is_some_and(|placed| placed.contains(*count as i64) && false)",
+    },
+    Mutant {
+        mistake: "of two writers at one time the one heard last wins",
+        file: "src/workload/txn.rs",
+        right: "last.is_some_and(|last| last >= item.stamp)",
+        wrong: "last.is_some_and(|last| last.0 > item.stamp.0 || last == item.stamp)",
+    },
+    Mutant {
+        mistake: "half of a transaction is kept",
+        file: "src/workload/txn.rs",
+        right: "(item.writes.clone(), wins)",
+        wrong: "(item.writes.clone().into_iter().take(wins).collect(), wins)",
+    },
+    Mutant {
+        mistake: "the journal does not hear of the ids that were given",
+        file: "src/workload/unique_ids.rs",
+        right: "effects.spread(Mark(self.mark));",
+        wrong: "",
+    },
+    Mutant {
         mistake: "an ack counts one too far",
         file: "src/link.rs",
         right: "ack: self.received(),",
@@ -71,7 +101,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "values from a neighbour go to no other",
         file: "src/gossip.rs",
-        right: "if Some(index) == from || !neighbour.link.push(item.clone()) {",
+        right: "if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {",
         wrong: "if from.is_some() || !neighbour.link.push(item.clone()) {",
     },
     Mutant {

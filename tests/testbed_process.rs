@@ -343,6 +343,10 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             "--within-ms takes a whole number",
         ),
         ("fly", "unknown command 'fly'"),
+        (
+            "workload fly",
+            "takes one of these names first, not 'fly': broadcast, echo",
+        ),
     ] {
         let output = run("usage", args);
         assert_eq!(output.status.code(), Some(2), "{args}");
@@ -405,6 +409,124 @@ fn a_signal_ends_the_run_and_no_node_is_left() {
     }
 }
 
+#[test]
+fn another_workload_has_its_own_folder_and_its_clients_are_spread_over_the_nodes() {
+    let args = "workload echo --node-count 3 --concurrency 2n --time-limit 1 --quiet 0";
+    let output = run("echo", args);
+    let stdout = text(&output.stdout);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    assert!(stdout.starts_with("workload echo: 3 nodes, "), "{stdout}");
+    assert!(stdout.contains("PASS: valid\n"), "no limits: {stdout}");
+    assert!(stdout.contains("\nechos "), "{stdout}");
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("echo/target/runs/workload-echo");
+    let read = |name: &str| std::fs::read_to_string(files.join(name)).expect(name);
+    assert!(read("results.json").contains(r#""workload":"echo""#));
+    let messages = read("messages.jsonl");
+    for asks in [r#""src":"c0","dest":"n0""#, r#""src":"c5","dest":"n2""#] {
+        assert!(messages.contains(asks), "{asks}");
+    }
+    assert!(!messages.contains("topology"), "that is broadcast's");
+}
+
+/// A node that answers `generate` with this id; `$id` is the request's number.
+fn generator(name: &str, id: &str) -> String {
+    let text = r#"
+while read -r line; do
+    id=$(printf %s "$line" | sed 's/.*"msg_id":\([0-9]*\).*/\1/')
+    case $line in
+    *'"generate"'*) body="\"type\":\"generate_ok\",\"id\":ID" ;;
+    *'"init"'*) body='"type":"init_ok"' ;;
+    *) continue ;;
+    esac
+    printf '{"src":"n0","dest":"c0","body":{%s,"in_reply_to":%s}}\n' "$body" "$id"
+done"#;
+    script(name, &text.replace("ID", id))
+}
+
+#[test]
+fn another_programs_ids_are_judged_whatever_it_is() {
+    let args = "workload unique-ids --node-count 1 --time-limit 1 --rate 20 --quiet 0 --bin";
+    let honest = generator("ids", "[$id]");
+    let output = run("ids", &format!("{args} {honest}"));
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains("\ngenerates "), "{stdout}");
+    let lazy = generator("same-id", "7");
+    let output = run("same-id", &format!("{args} {lazy}"));
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains("n0 gave the id 7 twice"), "{stdout}");
+    assert!(stdout.contains("FAIL: not valid\n"), "{stdout}");
+}
+
+#[test]
+fn every_workload_gets_over_partitions_kills_and_pauses() {
+    for workload in [
+        "echo",
+        "unique-ids",
+        "g-set",
+        "g-counter",
+        "pn-counter",
+        "kafka",
+        "txn-rw-register",
+    ] {
+        let args = format!(
+            "workload {workload} --virtual --node-count 5 --nemesis partition,kill,pause \
+             --nemesis-interval 1.5 --seed 2"
+        );
+        let output = run("every", &args);
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{workload}: {stdout}");
+        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("every/target/runs");
+        let results = files.join(format!("workload-{workload}/results.json"));
+        let results = std::fs::read_to_string(results).expect("results");
+        assert!(results.contains(r#"{"fault":"kill","#), "{results}");
+    }
+}
+
+#[test]
+fn real_nodes_of_another_workload_come_back_with_their_journals() {
+    let args = "workload g-set --node-count 3 --time-limit 3 --latency 10 --quiet 2 \
+                --nemesis kill --nemesis-interval 0.4";
+    let output = run("killed-set", args);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains("\n0 values lost, "), "{stdout}");
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed-set/target/runs");
+    assert!(files.join("workload-g-set/data/n2.journal").exists());
+}
+
+#[test]
+fn where_no_answer_could_show_a_recovery_the_table_says_so() {
+    let args = "workload echo --virtual --nemesis partition --nemesis-interval 2";
+    let output = run("unjudged", args);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains("  not judged\n"), "{stdout}");
+}
+
+#[test]
+fn the_board_shows_all_challenges_and_each_has_its_files() {
+    let output = run("board", "challenges --virtual");
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.ends_with("\nPASS: 14 of 14 passed\n"), "{stdout}");
+    for id in [
+        "1", "2", "3a", "3b", "3c", "3d", "3e", "4", "5a", "5b", "5c", "6a", "6b", "6c",
+    ] {
+        assert!(stdout.contains(&format!("\n{id:<10}")), "{id}: {stdout}");
+    }
+    let efficient = "\n3e        broadcast           25   100  PASS ";
+    assert!(stdout.contains(efficient), "{stdout}");
+    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("board/target/runs/challenges");
+    let results = std::fs::read_to_string(files.join("3d/results.json")).expect("results");
+    assert!(results.contains(r#""limits":{"3d":true}"#), "{results}");
+    let page = std::fs::read_to_string(files.join("3c/report.html")).expect("a page");
+    let command = "./run.sh workload broadcast --virtual --node-count 5 --rate 10 --latency 0";
+    assert!(page.contains(command), "it can be run alone");
+}
+
 /// Stands in for Maelstrom: takes its options, leaves its results.
 const MAELSTROM: &str = r#"
 echo "$@" > arguments
@@ -441,6 +563,26 @@ fn with_maelstrom_its_verdict_stands_in_the_same_table() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("maelstrom/target/runs/maelstrom");
     let arguments = std::fs::read_to_string(folder.join("arguments")).unwrap();
     assert!(arguments.contains("test -w broadcast") && arguments.contains("--latency 100"));
+}
+
+#[test]
+fn with_maelstrom_the_board_has_its_figures_and_the_series_options_are_passed_on() {
+    let program = script("maelstrom-board", MAELSTROM);
+    let mut command = testbed("maelstrom-board", "challenges --maelstrom");
+    let output = command.env("MAELSTROM", program).output().unwrap();
+    let stdout = text(&output.stdout);
+    let row = "3c        broadcast            5    10  PASS            1.72    268 ms    371 ms\n";
+    assert!(stdout.contains(row), "{stdout}");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("maelstrom-board");
+    let arguments = folder.join("target/runs/challenges/3c/arguments");
+    let arguments = std::fs::read_to_string(arguments).unwrap();
+    for part in [
+        "test -w broadcast --bin",
+        "--node-count 5 --time-limit 20 --rate 10 --latency 0",
+        "--nemesis partition --nemesis-interval 10",
+    ] {
+        assert!(arguments.contains(part), "{arguments}");
+    }
 }
 
 #[test]

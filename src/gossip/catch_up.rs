@@ -62,12 +62,28 @@ impl<I: Item> Gossip<I> {
         neighbour.link.fill(items);
     }
 
-    /// Asks all neighbours what they hold. Only before anything was sent or heard.
-    pub fn ask_all(&mut self) {
+    /// Sees to it that this node comes to hold what all its neighbours hold, not only one
+    /// of them: see [`is_level`](Gossip::is_level). Only before anything was sent or heard.
+    pub fn gather(&mut self, now: Instant) {
         for Neighbour { link, .. } in &mut self.neighbours {
-            link.ask();
+            link.catch_up();
         }
+        self.gather_at = Some(now);
         self.touched = true;
+    }
+
+    /// With the first of them it catches up like everybody. Then the others are asked for
+    /// what is still missing, all together, and again while they do not answer.
+    pub(super) fn gather_rest(&mut self, now: Instant) {
+        if !self.caught_up || self.gather_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let links = self.neighbours.iter_mut().map(|n| &mut n.link);
+        let asked = links.filter(|link| !link.is_level()).map(|link| {
+            link.catch_up();
+            link.patience()
+        });
+        self.gather_at = asked.max().map(|patience| now + patience);
     }
 
     /// Whether all that the neighbours held when they were asked has come.

@@ -140,10 +140,12 @@ impl<const DOWN: bool> Workload for Counter<DOWN> {
     }
 
     fn merge(&mut self, item: &Sums) -> bool {
-        let (up, down) = self.sums.entry(item.owner).or_default();
-        let before = (*up, *down);
-        (*up, *down) = (item.up.max(*up), item.down.max(*down));
-        (*up, *down) != before
+        let known = self.sums.get(&item.owner).copied().unwrap_or_default();
+        let joined = (item.up.max(known.0), item.down.max(known.1));
+        if joined != known {
+            self.sums.insert(item.owner, joined);
+        }
+        joined != known
     }
 
     fn digest(&self) {}

@@ -162,7 +162,7 @@ impl Item for LogItem {
 
     fn weight(&self) -> usize {
         match self {
-            LogItem::Send(_, key, msg) | LogItem::Entry(_, key, _, msg) => key.len() + msg.len(),
+            LogItem::Send(_, key, msg) | LogItem::Entry(_, key, _, msg) => key.len() + msg.weight(),
             LogItem::Commit(key, _) => key.len(),
         }
     }
@@ -279,7 +279,7 @@ impl Log {
                         msgs.any_field(&key),
                         entries.take_while(|(_, (_, msg))| {
                             let fits = room > 0;
-                            room = room.saturating_sub(msg.len() + 1);
+                            room = room.saturating_sub(msg.weight() + 1);
                             fits
                         }),
                         |(&offset, (_, msg)), out| {
@@ -481,7 +481,8 @@ impl Workload for Log {
     }
 
     fn len(&self) -> u64 {
-        let topics = self.topics.values();
-        topics.map(|topic| topic.entries.len() as u64).sum()
+        let topic = |topic: &Topic| topic.entries.len() + usize::from(topic.committed.is_some());
+        let placed: usize = self.topics.values().map(topic).sum();
+        (placed + self.pending.len()) as u64
     }
 }

@@ -39,7 +39,7 @@ mod laws;
 pub mod log;
 pub mod txn;
 pub mod unique_ids;
-mod verbatim;
+pub mod verbatim;
 
 use crate::json::{self, Json};
 use crate::message::{self, ErrorCode, Message, Refusal};

@@ -43,7 +43,7 @@ const MAX_WRITES: usize = 1 << 20;
 pub type Stamp = (u64, u64, u64);
 
 /// What was written, by key.
-type Writes = BTreeMap<Verbatim, Verbatim>;
+pub type Writes = BTreeMap<Verbatim, Verbatim>;
 
 /// Registers, and the transactions that wrote what is in them.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +61,10 @@ pub struct Txn {
 /// All writes of a transaction: `[clock, node, epoch, [[key, value], ...]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
-    stamp: Stamp,
-    writes: Writes,
+    /// When.
+    pub stamp: Stamp,
+    /// The last value of each key that it wrote.
+    pub writes: Writes,
 }
 
 impl Item for Committed {
@@ -102,7 +104,9 @@ impl Item for Committed {
 
     fn weight(&self) -> usize {
         let writes = self.writes.iter();
-        writes.map(|(key, value)| key.len() + value.len()).sum()
+        writes
+            .map(|(key, value)| key.weight() + value.weight())
+            .sum()
     }
 }
 

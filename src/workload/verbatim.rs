@@ -55,8 +55,8 @@ impl Verbatim {
         out.extend_from_slice(self.0.as_bytes());
     }
 
-    /// How long it is. Unit: bytes.
-    pub fn len(&self) -> usize {
+    /// How long its text is. Unit: bytes.
+    pub fn weight(&self) -> usize {
         self.0.len()
     }
 }

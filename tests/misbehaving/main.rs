@@ -2,7 +2,7 @@
 //! for each the verdict that it must get and the words that must say why.
 //!
 //! This program has two lives. Called by cargo it goes through the cases; called
-//! as `misbehaving node MODE WHERE`, as the testbed does with `--bin`, it is such a
+//! as `misbehaving node MODE WHERE WORKLOAD`, as the testbed does with `--bin`, it is such a
 //! node (`node.rs`). So it needs no interpreter and no program beside it.
 
 mod node;
@@ -56,6 +56,9 @@ const LOSES_P: &str =
     "partition --node-count 25 --time-limit 2 --rate 200 --quiet 2 --nemesis-interval 0.4";
 /// The challenges' own latency, so that their limits are judged.
 const SLOW: &str = "efficient --time-limit 4 --latency 100 --quiet 2";
+
+/// Transactions enough for some to write twice.
+const TXN: &str = "workload txn-rw-register --rate 400";
 
 const CASES: &[Case] = &[
     case(
@@ -282,6 +285,102 @@ const CASES: &[Case] = &[
         PASS,
         "PASS: valid",
     ),
+    case(
+        "does nothing wrong",
+        ["honest", "all", "workload g-counter"],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "shows an old sum",
+        ["stale", "n1", "workload g-counter"],
+        FAIL,
+        "n1's final read shows ",
+    ),
+    case(
+        "does nothing wrong",
+        ["honest", "all", "workload pn-counter"],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "counts additions twice",
+        ["counts-twice", "n1", "workload pn-counter"],
+        FAIL,
+        "n0's final read shows ",
+    ),
+    case(
+        "does nothing wrong",
+        ["honest", "all", "workload unique-ids"],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "gives an id again",
+        ["reuses", "n1", "workload unique-ids"],
+        FAIL,
+        "n1 gave the id ",
+    ),
+    case(
+        "does nothing wrong",
+        ["honest", "all", "workload kafka"],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "loses a message",
+        ["loses-7", "n1", "workload kafka"],
+        FAIL,
+        "n1 lacks 1 message that was known: 7",
+    ),
+    case(
+        "loses a message everywhere",
+        ["loses-7", "all", "workload kafka --rate 400"],
+        FAIL,
+        "message 7 is lost: acknowledged at offset ",
+    ),
+    case(
+        "skips a message in the middle",
+        ["loses-7", "n1", "workload kafka"],
+        FAIL,
+        ", message 7, and shows ",
+    ),
+    case(
+        "appends messages twice",
+        ["appends-twice", "n1", "workload kafka"],
+        FAIL,
+        " is twice in key ",
+    ),
+    case(
+        "shows a log backwards",
+        ["backwards", "n1", "workload kafka"],
+        FAIL,
+        "a poll at n1 shows offset ",
+    ),
+    case(
+        "forgets committed offsets",
+        ["uncommits", "n1", "workload kafka"],
+        FAIL,
+        "as committed, and had acknowledged or listed ",
+    ),
+    case(
+        "does nothing wrong",
+        ["honest", "all", "workload txn-rw-register"],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "shows half a transaction",
+        ["tears", "n1", TXN],
+        FAIL,
+        " is torn: it shows T",
+    ),
+    case(
+        "shows an intermediate value",
+        ["intermediate", "n1", TXN],
+        FAIL,
+        " before it ended (G1b)",
+    ),
 ];
 
 /// What every case runs with; what a case says itself comes later and counts.
@@ -289,10 +388,10 @@ const SMALL: &str = "--node-count 5 --time-limit 1 --latency 2 --quiet 1";
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, mode, at] = args.as_slice()
+    if let [command, mode, at, workload] = args.as_slice()
         && command == "node"
     {
-        return node::main(mode, at);
+        return node::main(mode, at, workload);
     }
     if args.iter().any(|arg| arg == "--ignored") {
         return;
@@ -323,8 +422,17 @@ fn main() {
 
 fn name(index: usize) -> String {
     let case = &CASES[index];
-    let job = case.run.split(' ').next().unwrap_or_default();
+    let (job, _) = words(case);
     format!("{} ({job})", case.name)
+}
+
+/// What a case calls the testbed for, and the workload.
+fn words(case: &Case) -> (&str, &str) {
+    let mut words = case.run.split(' ');
+    match (words.next(), words.next()) {
+        (Some("workload"), Some(workload)) => (workload, workload),
+        (job, _) => (job.unwrap_or_default(), "broadcast"),
+    }
 }
 
 /// Runs the cases; gives for each, in their order, a line and whether it went as
@@ -382,14 +490,18 @@ fn folder(name: &str) -> PathBuf {
 /// Real processes; gives whether the testbed lets them pass, and what it says.
 fn run_real(index: usize, case: &Case) -> (bool, String) {
     let (job, options) = case.run.split_once(' ').unwrap_or((case.run, ""));
+    let options: Vec<&str> = options.split_whitespace().collect();
+    // The workload's name comes first.
+    let name = usize::from(job == "workload");
     let folder = folder(&index.to_string());
     let output = Command::new(env!("CARGO_BIN_EXE_testbed"))
         .arg(job)
+        .args(&options[..name])
         .args(SMALL.split(' '))
-        .args(options.split_whitespace())
+        .args(&options[name..])
         .arg("--bin")
         .arg(std::env::current_exe().expect("our own path"))
-        .args(["--", "node", case.mode, case.at])
+        .args(["--", "node", case.mode, case.at, words(case).1])
         .current_dir(&folder)
         .env_remove("MAELSTROM")
         .stdin(Stdio::null())

@@ -1,6 +1,6 @@
 //! A node that misbehaves: hubcast's own core, and a liar between it and the world.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 use std::os::fd::FromRawFd;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -11,6 +11,11 @@ use hubcast::json::Json;
 use hubcast::node::Node;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
+use hubcast::workload::counter::{GCounter, PnCounter};
+use hubcast::workload::log::Log;
+use hubcast::workload::txn::Txn;
+use hubcast::workload::unique_ids::UniqueIds;
+use hubcast::workload::{Name, Workload};
 
 /// A short promise: the testbed's latency is a few milliseconds here, and a run with
 /// faults should have recovered within two seconds.
@@ -35,6 +40,8 @@ fn is_unlucky(value: i64) -> bool {
 pub enum Fate {
     /// It goes on, perhaps changed.
     Pass(Vec<u8>),
+    /// It goes on as if it had been said twice.
+    Twice(Vec<u8>),
     /// It goes on after this time.
     Late(Duration, Vec<u8>),
     /// It is gone.
@@ -64,6 +71,12 @@ pub struct Liar {
     mode: String,
     lines: u64,
     broadcasts: u64,
+    /// Steps that were taken out of transactions: where, by their requests' numbers.
+    taken: BTreeMap<i64, (usize, Json<'static>)>,
+    /// Keys that were written together with a value of another key.
+    halves: BTreeMap<(i64, i64), i64>,
+    /// An answer's field as it was once shown.
+    old: Option<Json<'static>>,
     /// Requests whose answers are changed.
     marked: BTreeSet<i64>,
     known: Option<i64>,
@@ -75,6 +88,9 @@ impl Liar {
             mode: mode.into(),
             lines: 0,
             broadcasts: 0,
+            taken: BTreeMap::new(),
+            halves: BTreeMap::new(),
+            old: None,
             marked: BTreeSet::new(),
             known: None,
         }
@@ -112,6 +128,20 @@ impl Liar {
             }
             ("refuses-all", "broadcast") => return error(11),
             ("refuses-final-reads", "read") if since > HIDDEN.start * 2 => return error(11),
+            ("counts-twice", "add") => {
+                let delta = body(&json, "delta").and_then(Json::as_int).unwrap_or(0);
+                return Fate::Pass(bytes(&with(&json, "delta", Json::Int(2 * delta))));
+            }
+            ("appends-twice", "send") => return Fate::Twice(line),
+            ("tears", "txn") => {
+                let writes = writes(&json);
+                let other = |key| Some(writes.iter().find(|(_, other, _)| *other != key)?.1);
+                let halves = writes.iter();
+                let halves =
+                    halves.filter_map(|&(_, key, value)| Some(((key, value), other(key)?)));
+                self.halves.extend(halves);
+            }
+            ("intermediate", "txn") => return self.take_last_write(&json, id),
             ("stats-refused", "stats") => return error(10),
             ("stats-garbage", "stats") => return Fate::Act(Act::Write("what?\n", Stop::Once)),
             ("stats-death", "stats") => return Fate::Act(Act::Exit(4)),
@@ -146,6 +176,41 @@ impl Liar {
             "floods" => Act::Write(FLOOD, Stop::Repeat),
             _ => return None,
         })
+    }
+
+    /// Takes the last write out of a transaction that had written to the same key before.
+    /// The answer will have it.
+    fn take_last_write(&mut self, json: &Json<'_>, id: i64) -> Fate {
+        let writes = writes(json);
+        let mut steps = steps(json);
+        if let Some((&(place, key, _), earlier)) = writes.split_last()
+            && earlier.iter().any(|(_, other, _)| *other == key)
+        {
+            self.taken.insert(id, (place, steps.remove(place)));
+        }
+        Fate::Pass(bytes(&with(json, "txn", Json::Array(steps))))
+    }
+
+    /// Shows nothing at a key that was written together with one that is shown.
+    fn tear(&self, json: &Json<'_>) -> Json<'static> {
+        let mut steps = steps(json);
+        let shown = |step: &Json<'_>| match step.as_array() {
+            Some([_, Json::Int(key), Json::Int(value)]) => Some((*key, *value)),
+            _ => None,
+        };
+        let halves = steps.iter().filter_map(shown);
+        let others: BTreeSet<i64> = halves
+            .filter_map(|half| self.halves.get(&half).copied())
+            .collect();
+        for step in &mut steps {
+            if let Json::Array(step) = step
+                && step[0] == Json::String("r".into())
+                && step[1].as_int().is_some_and(|key| others.contains(&key))
+            {
+                step[2] = Json::Null;
+            }
+        }
+        with(json, "txn", Json::Array(steps))
     }
 
     /// Puts a value that is known already into the place of each unlucky one: the
@@ -194,6 +259,33 @@ impl Liar {
                 changed_read(&json, |values| values.extend(values.first().copied()))
             }
             ("strays", "read_ok") => changed_read(&json, |values| values.push(1_000_000)),
+            ("stale", "read_ok") if since > HIDDEN.start => {
+                let value = body(&json, "value").map(Json::to_static);
+                let old = self.old.get_or_insert(value.unwrap_or(Json::Null));
+                with(&json, "value", old.clone())
+            }
+            ("reuses", "generate_ok") => {
+                let id = body(&json, "id").map(Json::to_static);
+                let old = self.old.get_or_insert(id.unwrap_or(Json::Null));
+                with(&json, "id", old.clone())
+            }
+            ("loses-7", "poll_ok") => changed_poll(&json, |entries| {
+                entries
+                    .retain(|entry| !entry.as_array().is_some_and(|pair| pair[1] == Json::Int(7)));
+            }),
+            ("backwards", "poll_ok") => changed_poll(&json, |entries| entries.reverse()),
+            ("uncommits", "list_committed_offsets_ok") => {
+                with(&json, "offsets", Json::Object(Vec::new()))
+            }
+            ("tears", "txn_ok") => self.tear(&json),
+            ("intermediate", "txn_ok") => {
+                let Some((place, step)) = self.taken.remove(&reply) else {
+                    return Fate::Pass(line);
+                };
+                let mut steps = steps(&json);
+                steps.insert(place, step);
+                with(&json, "txn", Json::Array(steps))
+            }
             ("silent", "read_ok" | "broadcast_ok") => return Fate::Gone,
             ("late", "broadcast_ok") => return Fate::Late(LATE, line),
             ("all-late", "read_ok" | "broadcast_ok") => return Fate::Late(LATE, line),
@@ -220,6 +312,25 @@ fn body<'a, 'b>(json: &'b Json<'a>, field: &str) -> Option<&'b Json<'a>> {
     json.get("body")?.get(field)
 }
 
+/// A transaction's steps.
+fn steps(json: &Json<'_>) -> Vec<Json<'static>> {
+    let steps = body(json, "txn").and_then(Json::as_array).unwrap_or(&[]);
+    steps.iter().map(Json::to_static).collect()
+}
+
+/// A transaction's writes: place, key and value.
+fn writes(json: &Json<'_>) -> Vec<(usize, i64, i64)> {
+    let steps = body(json, "txn").and_then(Json::as_array).unwrap_or(&[]);
+    let writes = steps.iter().enumerate();
+    let writes = writes.filter_map(|(place, step)| match step.as_array()? {
+        [kind, Json::Int(key), Json::Int(value)] if kind.as_str() == Some("w") => {
+            Some((place, *key, *value))
+        }
+        _ => None,
+    });
+    writes.collect()
+}
+
 /// The message with a field of its body set.
 fn with(json: &Json<'_>, field: &str, value: Json<'static>) -> Json<'static> {
     let mut json = json.to_static();
@@ -244,12 +355,37 @@ fn changed_read(json: &Json<'_>, change: impl FnOnce(&mut Vec<i64>)) -> Json<'st
     with(json, "messages", Json::Array(values))
 }
 
+/// A poll's answer with the entries of each key changed.
+fn changed_poll(json: &Json<'_>, change: impl Fn(&mut Vec<Json<'static>>)) -> Json<'static> {
+    let mut shown = body(json, "msgs").map_or(Json::Null, Json::to_static);
+    if let Json::Object(keys) = &mut shown {
+        for (_, entries) in keys {
+            if let Json::Array(entries) = entries {
+                change(entries);
+            }
+        }
+    }
+    with(json, "msgs", shown)
+}
+
 fn bytes(json: &Json<'_>) -> Vec<u8> {
     json.to_string().into_bytes()
 }
 
 /// Plays the node: lies at node `at` (or at `all`), and is honest elsewhere.
-pub fn main(mode: &str, at: &str) {
+pub fn main(mode: &str, at: &str, workload: &str) {
+    match Name::from_name(workload) {
+        Some(Name::Broadcast) => play::<Broadcast>(mode, at),
+        Some(Name::GCounter) => play::<GCounter>(mode, at),
+        Some(Name::PnCounter) => play::<PnCounter>(mode, at),
+        Some(Name::UniqueIds) => play::<UniqueIds>(mode, at),
+        Some(Name::Kafka) => play::<Log>(mode, at),
+        Some(Name::Txn) => play::<Txn>(mode, at),
+        _ => panic!("nobody lies in {workload}"),
+    }
+}
+
+fn play<W: Workload>(mode: &str, at: &str) {
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().split(b'\n') {
@@ -264,7 +400,7 @@ pub fn main(mode: &str, at: &str) {
         panic!("hubcast takes these settings");
     };
     let mut player = Player {
-        node: Node::new(config),
+        node: Node::<W>::new(config),
         liar: Liar::new(mode),
         at: at.into(),
         lies: false,
@@ -285,8 +421,8 @@ pub fn main(mode: &str, at: &str) {
     std::process::exit(i32::from(mode == "exits-with-1"));
 }
 
-struct Player {
-    node: Node<Broadcast>,
+struct Player<W: Workload> {
+    node: Node<W>,
     liar: Liar,
     at: String,
     /// Whether this is the node that lies; known with `init`.
@@ -295,7 +431,7 @@ struct Player {
     late: Vec<(Clock, Vec<u8>)>,
 }
 
-impl Player {
+impl<W: Workload> Player<W> {
     fn now(&self) -> Instant {
         Instant::ZERO + self.begun.elapsed()
     }
@@ -321,6 +457,10 @@ impl Player {
         };
         match fate {
             Fate::Pass(line) | Fate::Late(_, line) => self.node.handle_line(self.now(), &line),
+            Fate::Twice(line) => {
+                self.node.handle_line(self.now(), &line);
+                self.node.handle_line(self.now(), &line);
+            }
             Fate::Answer(line) => write(&line),
             Fate::Gone => {}
             Fate::Act(act) => act.go(),
@@ -341,7 +481,7 @@ impl Player {
             match fate {
                 Fate::Pass(line) | Fate::Answer(line) => write(&line),
                 Fate::Late(time, line) => self.late.push((Clock::now() + time, line)),
-                Fate::Gone | Fate::Act(_) => {}
+                Fate::Gone | Fate::Twice(_) | Fate::Act(_) => {}
             }
         }
         while self.node.poll_event().is_some() {}

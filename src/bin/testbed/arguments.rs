@@ -32,6 +32,8 @@ pub enum Takes<T> {
     Word(&'static str, fn() -> Vec<String>, fn(&mut T, usize)),
     /// Some of these words, with commas, given by their places, ascending, each once.
     Words(&'static str, fn() -> Vec<String>, fn(&mut T, &[usize])),
+    /// A text, which it may refuse with what would be right.
+    Checked(&'static str, fn(&mut T, &str) -> Result<(), UsageError>),
     /// Any text.
     Text(&'static str, fn(&mut T, &str)),
 }
@@ -111,6 +113,7 @@ impl<T> Row<T> {
                 places.dedup();
                 set(target, &places);
             }
+            Takes::Checked(_, set) => set(target, value)?,
             Takes::Text(_, set) => set(target, value),
         }
         Ok(())
@@ -125,6 +128,7 @@ impl<T> Row<T> {
             | Takes::Seconds(argument, ..)
             | Takes::Word(argument, ..)
             | Takes::Words(argument, ..)
+            | Takes::Checked(argument, _)
             | Takes::Text(argument, _) => argument,
         };
         let words = match self.takes {

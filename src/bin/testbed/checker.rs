@@ -35,6 +35,11 @@
 //! Reads count where they begin, since that is when the node was asked; two
 //! operations that overlap prove nothing against each other.
 
+pub mod counter;
+mod graph;
+pub mod log;
+pub mod txn;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -45,8 +50,33 @@ use hubcast::time::Instant;
 /// decides what came before what) and its time (which measures).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    index: u64,
-    time: Instant,
+    /// How many beginnings and ends were before it in the run.
+    pub index: u64,
+    /// When that was.
+    pub time: Instant,
+}
+
+/// The highest number that was shown so far, where numbers never go back.
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
+    value: i64,
+    since: Mark,
+}
+
+impl Peak {
+    /// A question that began and was answered then was answered with `value`. Gives the
+    /// higher number that had been shown before it began, if there is one.
+    pub fn show(peak: &mut Option<Peak>, [begun, answered]: [Mark; 2], value: i64) -> Option<i64> {
+        match peak {
+            Some(high) if value < high.value => (begun > high.since).then_some(high.value),
+            Some(high) if value == high.value => None,
+            _ => {
+                let since = answered;
+                *peak = Some(Peak { value, since });
+                None
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,14 +103,47 @@ pub struct Checker {
     elements: BTreeMap<i64, Element>,
     /// What each node showed in its final read, by its name, in their order.
     final_reads: Vec<(String, IntervalSet)>,
-    marks: u64,
-    problems: Vec<String>,
-    more_problems: u64,
+    problems: Problems,
+}
+
+/// What is wrong, a sentence each, up to a limit.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    named: Vec<String>,
+    more: u64,
+}
+
+impl Problems {
+    /// One more.
+    pub fn note(&mut self, text: String) {
+        if self.named.len() < MAX_PROBLEMS {
+            self.named.push(text);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Those of another list, behind these.
+    pub fn append(&mut self, other: &Problems) {
+        for text in &other.named {
+            self.note(text.clone());
+        }
+        self.more += other.more;
+    }
+
+    /// The sentences, and how many more there would be.
+    pub fn list(&self) -> Vec<String> {
+        let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
+        self.named.iter().cloned().chain(more).collect()
+    }
 }
 
 /// What the checker found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
+    /// What one of these is called, in the user's words; empty where the following
+    /// fields mean nothing and only problems tell.
+    pub item: &'static str,
     /// Values that were known and then forgotten, or missing from some node's
     /// final read, ascending.
     pub lost: Vec<i64>,
@@ -94,28 +157,20 @@ pub struct Verdict {
     pub by_value: Vec<(i64, Instant, Duration)>,
     /// Everything else that is wrong, a sentence each.
     pub problems: Vec<String>,
+    /// What is worth knowing and no fault, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Checker {
-    fn mark(&mut self, time: Instant) -> Mark {
-        self.marks += 1;
-        Mark {
-            index: self.marks,
-            time,
-        }
-    }
-
     /// A client begins to broadcast `value`.
     pub fn broadcast_begins(&mut self, value: i64) {
-        self.marks += 1;
         self.elements.entry(value).or_default();
     }
 
     /// The `broadcast_ok` for `value` has come.
-    pub fn broadcast_ok(&mut self, now: Instant, value: i64) {
-        let mark = self.mark(now);
+    pub fn broadcast_ok(&mut self, now: Mark, value: i64) {
         let element = self.elements.entry(value).or_default();
-        element.known.get_or_insert(mark);
+        element.known.get_or_insert(now);
     }
 
     /// The broadcast of `value` was answered with a definite error.
@@ -133,34 +188,25 @@ impl Checker {
         self.final_reads.push((node.to_owned(), shown));
     }
 
-    /// A client begins to read; give the mark back with the answer.
-    pub fn read_begins(&mut self, now: Instant) -> Mark {
-        self.mark(now)
-    }
-
-    /// A read that began at `begun` was answered with `values` by `node`.
-    pub fn read_ok(&mut self, now: Instant, begun: Mark, node: &str, mut values: Vec<i64>) {
-        let answered = self.mark(now);
+    /// A read was answered with `values` by `node`.
+    pub fn read_ok(&mut self, [begun, answered]: [Mark; 2], node: &str, mut values: Vec<i64>) {
         if !values.is_sorted() {
             values.sort_unstable();
         }
         for pair in values.windows(2).filter(|pair| pair[0] == pair[1]) {
             let text = format!("a read at {node} shows {} twice", pair[0]);
-            note(&mut self.problems, &mut self.more_problems, text);
+            self.problems.note(text);
         }
         values.dedup();
         // Both sides ascend: one pass over the elements meets every value.
         let mut values = values.into_iter().peekable();
-        let unsent = |value, problems: &mut _, more: &mut _| {
-            note(
-                problems,
-                more,
-                format!("a read at {node} shows {value}, which nobody sent"),
-            );
+        let problems = &mut self.problems;
+        let mut unsent = |value| {
+            problems.note(format!("a read at {node} shows {value}, which nobody sent"));
         };
         for (&value, element) in &mut self.elements {
             while let Some(stray) = values.next_if(|&shown| shown < value) {
-                unsent(stray, &mut self.problems, &mut self.more_problems);
+                unsent(stray);
             }
             if values.next_if_eq(&value).is_some() {
                 element.known.get_or_insert(answered);
@@ -170,14 +216,17 @@ impl Checker {
             }
         }
         for stray in values {
-            unsent(stray, &mut self.problems, &mut self.more_problems);
+            unsent(stray);
         }
     }
 
     /// The verdict over everything so far.
     pub fn verdict(&self) -> Verdict {
-        let mut verdict = Verdict::default();
-        let (mut problems, mut more) = (self.problems.clone(), self.more_problems);
+        let mut verdict = Verdict {
+            item: "value",
+            ..Verdict::default()
+        };
+        let mut problems = self.problems.clone();
         let mut lost = BTreeSet::new();
         for (node, shown) in &self.final_reads {
             let known = (self.elements.iter()).filter(|(_, element)| element.is_demanded());
@@ -192,7 +241,7 @@ impl Checker {
                     if lacks.len() == 1 { "was" } else { "were" },
                     name_some(&lacks)
                 );
-                note(&mut problems, &mut more, text);
+                problems.note(text);
             }
             lost.extend(lacks);
         }
@@ -201,16 +250,13 @@ impl Checker {
                 let text = format!(
                     "{value} is in a read, though its broadcast was refused with the definite error {code}"
                 );
-                note(&mut problems, &mut more, text);
+                problems.note(text);
             }
             if element.refused.is_none() && element.judge(value, &mut verdict) {
                 lost.insert(value);
             }
         }
-        if more > 0 {
-            problems.push(format!("and {more} more like these"));
-        }
-        verdict.problems = problems;
+        verdict.problems = problems.list();
         verdict.lost = lost.into_iter().collect();
         verdict.stable_latencies.sort_unstable();
         verdict
@@ -262,14 +308,6 @@ pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{s}")
 }
 
-fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
-    if problems.len() < MAX_PROBLEMS {
-        problems.push(text);
-    } else {
-        *more += 1;
-    }
-}
-
 /// Quantile `p` of ascending values: the one at index min(n - 1, floor(n p)),
 /// as in Jepsen; `None` if there are no values.
 pub fn quantile<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
@@ -281,8 +319,18 @@ pub fn quantile<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn ms(millis: u64) -> Instant {
-        Instant::from_millis(millis)
+    impl Mark {
+        /// In hand-made histories no two things happen at once.
+        pub fn at(millis: u64) -> Mark {
+            Mark {
+                index: millis,
+                time: Instant::from_millis(millis),
+            }
+        }
+    }
+
+    fn ms(millis: u64) -> Mark {
+        Mark::at(millis)
     }
 
     /// A checker that has seen value 7 broadcast and acknowledged at 100 ms.
@@ -295,8 +343,7 @@ mod tests {
 
     /// A read that begins and is answered at once.
     fn read(checker: &mut Checker, at: u64, values: &[i64]) {
-        let begun = checker.read_begins(ms(at));
-        checker.read_ok(ms(at), begun, "n1", values.to_vec());
+        checker.read_ok([ms(at), ms(at)], "n1", values.to_vec());
     }
 
     #[test]
@@ -311,8 +358,7 @@ mod tests {
     fn stable_latency_ends_where_the_last_read_that_missed_the_value_began() {
         let mut checker = known_at_100();
         read(&mut checker, 150, &[7]);
-        let begun = checker.read_begins(ms(340));
-        checker.read_ok(ms(900), begun, "n2", vec![]);
+        checker.read_ok([ms(340), ms(900)], "n2", vec![]);
         read(&mut checker, 950, &[7]);
         let verdict = checker.verdict();
         assert_eq!((verdict.stable_latencies, verdict.stale), (vec![240], 1));
@@ -380,9 +426,8 @@ mod tests {
     fn a_read_that_began_before_the_value_was_known_proves_nothing() {
         let mut checker = Checker::default();
         checker.broadcast_begins(7);
-        let begun = checker.read_begins(ms(90));
         checker.broadcast_ok(ms(100), 7);
-        checker.read_ok(ms(300), begun, "n1", vec![]);
+        checker.read_ok([ms(90), ms(300)], "n1", vec![]);
         let verdict = checker.verdict();
         assert_eq!((verdict.lost.len(), verdict.never_read), (0, 1));
     }
@@ -390,10 +435,8 @@ mod tests {
     #[test]
     fn of_two_reads_at_once_the_one_that_began_later_decides() {
         let mut checker = known_at_100();
-        let early = checker.read_begins(ms(200));
-        let late = checker.read_begins(ms(210));
-        checker.read_ok(ms(220), late, "n2", vec![7]);
-        checker.read_ok(ms(230), early, "n1", vec![]);
+        checker.read_ok([ms(210), ms(220)], "n2", vec![7]);
+        checker.read_ok([ms(200), ms(230)], "n1", vec![]);
         let verdict = checker.verdict();
         assert_eq!(verdict.lost, []);
         assert_eq!(verdict.stable_latencies, [100]);

@@ -7,7 +7,7 @@
 //! with the waiting left out.
 //!
 //! A run has phases: `init` to all, answered by all; `topology` likewise; load
-//! for the time limit; heal; quiet; one final read a client. Then everything that
+//! for the time limit; heal; quiet; each client's last questions. Then everything that
 //! is judged is there, and the nodes are asked for their links' counters, which
 //! only the report shows: whatever they do with that question is no fault.
 
@@ -18,9 +18,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::checker::Verdict;
+use crate::checker::{Mark, Verdict};
 use crate::cluster;
-use crate::load::Load;
+use crate::load::{Call, Load};
 use crate::nemesis::Nemesis;
 use crate::network::Network;
 use crate::observer::Observer;
@@ -272,7 +272,7 @@ struct Packet {
 }
 
 /// What a client asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Operation<O> {
     Init,
     Topology,
@@ -282,11 +282,15 @@ enum Operation<O> {
     Stats,
 }
 
-/// One client, tied to one node. It does one thing after the other.
+/// One client, tied to one node: client c to node c modulo their number. It does one
+/// thing after the other.
 #[derive(Debug)]
 struct Client<O> {
     last_msg_id: i64,
-    waiting: Option<(i64, Operation<O>, Instant)>,
+    /// The number of its question, the question, and when it was asked.
+    waiting: Option<(i64, Operation<O>, Mark)>,
+    /// How many last questions it was asked.
+    last_questions: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,9 +320,11 @@ pub struct Engine<'a, H, L: Load> {
     cut: Vec<(usize, usize)>,
     seats: Vec<Seat>,
     start_rng: Rng,
-    /// The fault whose end the nodes have to get over.
-    recovering: Option<usize>,
+    /// The fault whose end the nodes have to get over, and what they must hold then.
+    recovering: Option<(usize, L::Required)>,
     load: L,
+    /// How many operations were begun and ended.
+    marks: u64,
     clients: Vec<Client<L::Operation>>,
     client_rng: Rng,
     /// Operations that found every client busy.
@@ -348,6 +354,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         let client = |_| Client {
             last_msg_id: 0,
             waiting: None,
+            last_questions: 0,
         };
         let kind = |&name: &&'static str| KindCounts {
             name,
@@ -368,8 +375,9 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             seats: (0..options.nodes).map(|_| Seat::new()).collect(),
             start_rng: Rng::new(options.seed, "starts"),
             recovering: None,
-            load: L::default(),
-            clients: (0..options.nodes).map(client).collect(),
+            load: L::new(options),
+            marks: 0,
+            clients: (0..options.clients()).map(client).collect(),
             client_rng: Rng::new(options.seed, "clients"),
             backlog: 0,
             message_ids: 0,
@@ -420,7 +428,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         if self.show_progress {
             self.at(Instant::ZERO, Event::Progress);
         }
-        self.all_clients(|_| Operation::Init)?;
+        self.each_node(|| Operation::Init)?;
         loop {
             if let Err(failure) = self.work_off_queue() {
                 self.forgive(failure)?;
@@ -429,7 +437,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
                 match self.phase {
                     Phase::Init if L::ADVISES => {
                         self.phase = Phase::Topology;
-                        self.all_clients(|_| Operation::Topology)?;
+                        self.each_node(|| Operation::Topology)?;
                     }
                     Phase::Init | Phase::Topology => self.begin_load(),
                     Phase::Final => self.begin_stats()?,
@@ -464,12 +472,26 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     /// Asks for the links' counters. The verdict's data is complete.
     fn begin_stats(&mut self) -> Result<(), Failure> {
         self.phase = Phase::Stats;
-        for client in 0..self.clients.len() {
+        for client in 0..self.node_ids.len() {
             if let Err(failure) = self.begin(client, Operation::Stats) {
                 self.forgive(failure)?;
             }
         }
         Ok(())
+    }
+
+    /// The node that a client talks to.
+    fn node_of(&self, client: usize) -> usize {
+        client % self.node_ids.len()
+    }
+
+    /// This moment's place in the history.
+    fn mark(&mut self, time: Instant) -> Mark {
+        self.marks += 1;
+        Mark {
+            index: self.marks,
+            time,
+        }
     }
 
     /// A failure of a node ends the run, unless all that is judged is over.
@@ -545,7 +567,9 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
                 if self.all_idle() {
                     self.phase = Phase::Final;
                     self.observer.stop();
-                    self.all_clients(|load| Operation::Load(load.last(now)))?;
+                    for client in 0..self.clients.len() {
+                        self.ask_last(now, client)?;
+                    }
                 } else {
                     self.at(now + Duration::from_millis(100), Event::FinalReads);
                 }
@@ -571,15 +595,22 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
 
     // The clients.
 
-    fn all_clients(
+    /// The first client of each node asks this.
+    fn each_node(
         &mut self,
-        operation: impl Fn(&mut L) -> Operation<L::Operation>,
+        operation: impl Fn() -> Operation<L::Operation>,
     ) -> Result<(), Failure> {
-        for client in 0..self.clients.len() {
-            let operation = operation(&mut self.load);
-            self.begin(client, operation)?;
-        }
-        Ok(())
+        (0..self.node_ids.len()).try_for_each(|client| self.begin(client, operation()))
+    }
+
+    /// A client asks one more last question, if the load has one.
+    fn ask_last(&mut self, now: Instant, client: usize) -> Result<(), Failure> {
+        let (asked, mark) = (self.clients[client].last_questions, self.mark(now));
+        let Some(operation) = self.load.last(mark, client, asked) else {
+            return Ok(());
+        };
+        self.clients[client].last_questions += 1;
+        self.begin_at(mark, client, Operation::Load(operation))
     }
 
     /// Starts operations as long as there are some to start and free clients.
@@ -595,20 +626,28 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             let client = free[self.client_rng.below(free.len() as u64) as usize];
             let now = self.host.now();
             self.counts.last_op = Some(now);
-            let operation = Operation::Load(self.load.next(now, &mut self.client_rng));
-            self.begin(client, operation)?;
+            let mark = self.mark(now);
+            let operation = self.load.next(mark, client, &mut self.client_rng);
+            self.begin_at(mark, client, Operation::Load(operation))?;
         }
         Ok(())
     }
 
-    fn begin(&mut self, index: usize, operation: Operation<L::Operation>) -> Result<(), Failure> {
+    fn begin(&mut self, client: usize, operation: Operation<L::Operation>) -> Result<(), Failure> {
         let now = self.host.now();
-        let client = &mut self.clients[index];
-        client.last_msg_id += 1;
-        let msg_id = client.last_msg_id;
-        client.waiting = Some((msg_id, operation, now));
-        let name = format!("c{index}");
-        let timeout = match operation {
+        let mark = self.mark(now);
+        self.begin_at(mark, client, operation)
+    }
+
+    fn begin_at(
+        &mut self,
+        mark: Mark,
+        client: usize,
+        operation: Operation<L::Operation>,
+    ) -> Result<(), Failure> {
+        let (now, node) = (mark.time, self.node_of(client));
+        let name = format!("c{client}");
+        let timeout = match &operation {
             Operation::Init | Operation::Topology => INIT_TIMEOUT,
             Operation::Load(asked) => {
                 self.recording.operation(now, &name, "invoke", |line| {
@@ -621,14 +660,15 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             }
             Operation::Stats => STATS_TIMEOUT,
         };
-        let client = index;
+        self.clients[client].last_msg_id += 1;
+        let msg_id = self.clients[client].last_msg_id;
         self.at(now + timeout, Event::ClientTimeout { client, msg_id });
-        let line = cluster::line(&name, &self.node_ids[index], |body| {
+        let line = cluster::line(&name, &self.node_ids[node], |body| {
             body.word("type", operation.kind::<L>());
             body.int("msg_id", msg_id);
-            match operation {
+            match &operation {
                 Operation::Init => {
-                    body.text("node_id", &self.node_ids[index]);
+                    body.text("node_id", &self.node_ids[node]);
                     body.list("node_ids", &self.node_ids, |id, out| encode_str(id, out));
                 }
                 Operation::Topology => self.topology(body),
@@ -636,9 +676,10 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
                 Operation::Stats => {}
             }
         });
+        self.clients[client].waiting = Some((msg_id, operation, mark));
         self.message_ids += 1;
         self.recording.send(now, self.message_ids, &line)?;
-        self.hand(now, index, None, line)
+        self.hand(now, node, None, line)
     }
 
     /// The advice of a `topology` message, which hubcast does not take.
@@ -652,9 +693,10 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
         });
     }
 
-    fn client_timeout(&mut self, now: Instant, index: usize, msg_id: i64) -> Result<(), Failure> {
-        let client = &mut self.clients[index];
-        let Some((_, operation, _)) = client.waiting.take_if(|(id, ..)| *id == msg_id) else {
+    fn client_timeout(&mut self, now: Instant, client: usize, msg_id: i64) -> Result<(), Failure> {
+        let node = self.node_of(client);
+        let waiting = &mut self.clients[client].waiting;
+        let Some((_, operation, begun)) = waiting.take_if(|(id, ..)| *id == msg_id) else {
             return Ok(());
         };
         let kind = operation.kind::<L>();
@@ -664,24 +706,45 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
                 return Ok(());
             }
             let text = format!("did not answer {kind} within {} s", INIT_TIMEOUT.as_secs());
-            return Err(Failure::of(index, text));
+            return Err(Failure::of(node, text));
         };
         self.counts.timeouts += 1;
-        let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
-        match kind == L::SHOW {
-            // It has no effect, so it has failed if nobody answers; Maelstrom's rule.
+        let outcomes = &mut self.counts.kinds[L::kind(&asked)].outcomes;
+        match L::only_asks(&asked) {
             true => outcomes.failed += 1,
             false => outcomes.indeterminate += 1,
         }
+        self.ended(now, client, begun, |load, call| {
+            load.unknown(call, &asked);
+        });
         if self.phase == Phase::Final {
-            let (node, time) = (&self.node_ids[index], CLIENT_TIMEOUT.as_secs());
+            let (node, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
             self.problem(format!(
                 "{node} did not answer its final {kind} within {time} s"
             ));
         }
         self.recording
-            .operation(now, &format!("c{index}"), "timeout", |_| ())?;
+            .operation(now, &format!("c{client}"), "timeout", |_| ())?;
         self.begin_waiting_operations()
+    }
+
+    /// An operation of a client has ended; tells the load.
+    fn ended<T>(
+        &mut self,
+        now: Instant,
+        client: usize,
+        begun: Mark,
+        tell: impl FnOnce(&mut L, &Call<'_>) -> T,
+    ) -> T {
+        let ended = self.mark(now);
+        let call = Call {
+            client,
+            node: &self.node_ids[self.node_of(client)],
+            begun,
+            ended,
+            is_last: self.phase == Phase::Final,
+        };
+        tell(&mut self.load, &call)
     }
 
     /// What node `src` says to a client.
@@ -696,7 +759,8 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             self.take_stats(src, body);
             return Ok(());
         }
-        let (nodes, name) = (self.clients.len(), &self.node_ids[src]);
+        let (clients, nodes) = (self.clients.len(), self.node_ids.len());
+        let name = &self.node_ids[src];
         let Some(reply) = body.get("in_reply_to") else {
             self.problem(format!("{name} told c{client} {body}, in reply to nothing"));
             return Ok(());
@@ -707,25 +771,25 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             ));
             return Ok(());
         };
-        if client == src + nodes {
+        if client == clients + src {
             self.observed(now, src, reply, body);
             return Ok(());
         }
-        if client == src + 2 * nodes {
+        if client == clients + nodes + src {
             return self.started(now, src, reply, body);
         }
-        if client != src {
+        if client >= clients || self.node_of(client) != src {
             self.problem(format!("{name} answered c{client}, which asked it nothing"));
             return Ok(());
         }
-        if !(1..=self.clients[src].last_msg_id).contains(&reply) {
+        if !(1..=self.clients[client].last_msg_id).contains(&reply) {
             self.problem(format!(
                 "{name} answered with in_reply_to {reply}, which was never asked"
             ));
             return Ok(());
         }
-        match self.clients[src].waiting.take_if(|(id, ..)| *id == reply) {
-            Some((_, operation, begun)) => self.answer(now, src, operation, begun, body),
+        match (self.clients[client].waiting).take_if(|(id, ..)| *id == reply) {
+            Some((_, operation, begun)) => self.answer(now, client, operation, begun, body),
             // Too late: the client has given up. Or twice, which tells nothing new.
             None => Ok(()),
         }
@@ -752,20 +816,25 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     fn answer(
         &mut self,
         now: Instant,
-        index: usize,
+        client: usize,
         operation: Operation<L::Operation>,
-        begun: Instant,
+        begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
         let kind = body.get("type").and_then(Json::as_str).unwrap_or("");
         let is_ok = kind.strip_suffix("_ok") == Some(operation.kind::<L>());
         match operation {
-            Operation::Load(asked) if is_ok => self.succeeded(now, index, asked, begun, body)?,
-            Operation::Load(asked) => self.not_done(now, index, asked, body)?,
+            Operation::Load(asked) if is_ok => {
+                self.succeeded(now, client, &asked, begun, body)?;
+                if self.phase == Phase::Final {
+                    self.ask_last(now, client)?;
+                }
+            }
+            Operation::Load(asked) => self.not_done(now, client, &asked, begun, body)?,
             _ if is_ok => {}
             _ => {
                 let text = unexpected(body, operation.kind::<L>());
-                return Err(Failure::of(index, text));
+                return Err(Failure::of(self.node_of(client), text));
             }
         }
         self.begin_waiting_operations()
@@ -774,17 +843,17 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     fn succeeded(
         &mut self,
         now: Instant,
-        index: usize,
-        asked: L::Operation,
-        begun: Instant,
+        client: usize,
+        asked: &L::Operation,
+        begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        let by = (self.node_ids[index].as_str(), self.phase == Phase::Final);
-        (self.load.ok(now, asked, by, body)).map_err(|text| Failure::of(index, text))?;
+        self.ended(now, client, begun, |load, call| load.ok(call, asked, body))
+            .map_err(|text| Failure::of(self.node_of(client), text))?;
         let counts = &mut self.counts.kinds[L::kind(asked)];
         counts.outcomes.ok += 1;
-        counts.latency.push(now - begun);
-        let name = format!("c{index}");
+        counts.latency.push(now - begun.time);
+        let name = format!("c{client}");
         self.recording.operation(now, &name, "ok", |line| {
             line.word("op", counts.name);
             L::describe(asked, line);
@@ -797,21 +866,25 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     fn not_done(
         &mut self,
         now: Instant,
-        index: usize,
-        asked: L::Operation,
+        client: usize,
+        asked: &L::Operation,
+        begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        let (name, kind) = (self.node_ids[index].clone(), L::KINDS[L::kind(asked)]);
+        let name = self.node_ids[self.node_of(client)].clone();
+        let kind = L::KINDS[L::kind(asked)];
         let is_error = body.get("type").and_then(Json::as_str) == Some("error");
         let code = body.get("code").and_then(Json::as_int);
         let definite = code.filter(|code| is_error && DEFINITE_ERRORS.contains(code));
         let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
-        if let Some(code) = definite {
-            outcomes.failed += 1;
-            self.load.failed(asked, code);
-        } else {
-            outcomes.indeterminate += 1;
+        match definite {
+            Some(_) => outcomes.failed += 1,
+            None => outcomes.indeterminate += 1,
         }
+        self.ended(now, client, begun, |load, call| match definite {
+            Some(code) => load.failed(call, asked, code),
+            None => load.unknown(call, asked),
+        });
         if !is_error {
             self.problem(format!("{name} {}", unexpected(body, kind)));
         } else if code.is_none() {
@@ -820,7 +893,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             self.problem(format!("{name} answered its final {kind} with {body}"));
         }
         let event = if definite.is_some() { "fail" } else { "info" };
-        let client = format!("c{index}");
+        let client = format!("c{client}");
         self.recording.operation(now, &client, event, |line| {
             if let Some(code) = code {
                 line.int("code", code);
@@ -866,9 +939,9 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             return self.transmit(now, src, dest, line);
         }
         let client = dest.strip_prefix('c').and_then(|index| index.parse().ok());
-        // Each node has a client and, with the numbers behind, an observer's and one that
-        // starts it again.
-        let Some(client) = client.filter(|&index: &usize| index < 3 * self.clients.len()) else {
+        // Behind the clients' numbers each node has an observer's and one that starts it again.
+        let all = self.clients.len() + 2 * self.node_ids.len();
+        let Some(client) = client.filter(|&index: &usize| index < all) else {
             return Err(malformed("dest is neither a node nor a client"));
         };
         if client < self.clients.len() {
@@ -952,9 +1025,9 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     }
 }
 
-impl<O: Copy> Operation<O> {
+impl<O> Operation<O> {
     /// The request's type.
-    fn kind<L: Load<Operation = O>>(self) -> &'static str {
+    fn kind<L: Load<Operation = O>>(&self) -> &'static str {
         match self {
             Operation::Init => "init",
             Operation::Topology => "topology",

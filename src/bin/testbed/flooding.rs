@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hubcast::time::Instant;
 
-use crate::engine::{Failure, Host};
+use crate::engine::{Engine, Failure, Finished, Host};
+use crate::load::broadcast::Broadcast;
+use crate::options::Options;
+use crate::recording::Recording;
 
 #[path = "../flood.rs"]
 #[allow(dead_code)] // Its `main` is the program's.
@@ -17,9 +20,21 @@ use flood::Flood;
 /// The program whose nodes these are.
 pub const PROGRAM: &str = "flood";
 
+/// Runs with such nodes.
+///
+/// # Errors
+///
+/// [`Failure`] as of the [engine](Engine::run).
+pub fn run(options: &Options, recording: Recording) -> Result<(Finished, Recording), Failure> {
+    let nodes = Flooding::new(options.nodes);
+    let engine = Engine::<_, Broadcast>::new(options, nodes, recording, false);
+    let (finished, recording, _) = engine.run()?;
+    Ok((finished, recording))
+}
+
 /// Nodes that flood.
 #[derive(Debug)]
-pub struct Flooding {
+struct Flooding {
     now: Instant,
     /// `None`: it is down.
     nodes: Vec<Option<Flood>>,
@@ -29,8 +44,7 @@ pub struct Flooding {
 }
 
 impl Flooding {
-    /// So many nodes at time zero.
-    pub fn new(nodes: usize) -> Flooding {
+    fn new(nodes: usize) -> Flooding {
         Flooding {
             now: Instant::ZERO,
             nodes: (0..nodes).map(|_| Some(Flood::default())).collect(),
@@ -99,29 +113,27 @@ impl Host for Flooding {
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::Finished;
-    use crate::options::{Job, Options, Topology};
-    use crate::recording::Recording;
-    use crate::simulation;
+    use super::*;
+    use crate::options::{Job, Topology};
 
-    fn run(job: Job, topology: Topology) -> (Finished, Options) {
+    fn played(job: Job, topology: Topology) -> (Finished, Options) {
         let options = Options {
             topology,
             virtual_time: true,
-            bin: Some(super::PROGRAM.into()),
+            bin: Some(PROGRAM.into()),
             ..Options::new(job)
         };
         let name = format!("hubcast-flood-{}-{}", std::process::id(), job.name());
         let folder = std::env::temp_dir().join(name);
         let recording = Recording::create(&folder).expect("a folder for the run");
-        let (finished, _) = simulation::run(&options, recording, None).expect("a run");
+        let (finished, _) = run(&options, recording).expect("a run");
         let _ = std::fs::remove_dir_all(&folder);
         (finished, options)
     }
 
     #[test]
     fn flooding_a_quiet_grid_loses_nothing_and_says_each_value_56_times() {
-        let (finished, _) = run(Job::Efficient, Topology::Grid);
+        let (finished, _) = played(Job::Efficient, Topology::Grid);
         let (counts, verdict) = (&finished.counts, &finished.verdict);
         assert!(verdict.lost.is_empty() && counts.problems.is_empty());
         // 40 lines between neighbours, both ways; 24 hear it first and do not say it back.
@@ -130,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_a_partition_drops_flooding_never_says_again() {
-        let (finished, options) = run(Job::Partition, Topology::Tree(4));
+        let (finished, options) = played(Job::Partition, Topology::Tree(4));
         let broadcasts = finished.counts.kinds[0].begun as usize;
         let lost = finished.verdict.lost.len();
         assert!((1..broadcasts).contains(&lost), "{lost} of {broadcasts}");

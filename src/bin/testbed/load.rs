@@ -5,76 +5,197 @@
 //! all the answers together say. One file a workload, here and in the node.
 
 pub mod broadcast;
+pub mod counter;
+pub mod echo;
+pub mod kafka;
+mod pool;
+pub mod txn;
+pub mod unique_ids;
 
 use std::fmt::Debug;
 
 use hubcast::json::{Json, Object};
-use hubcast::time::Instant;
 
-use crate::checker::Verdict;
+use crate::checker::{Mark, Verdict};
+use crate::options::Options;
 use crate::rng::Rng;
 
+/// An operation that has ended: by whom, where and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The client, by its number. It asks the same node all the time, one thing after
+    /// the other.
+    pub client: usize,
+    /// The node that was asked.
+    pub node: &'a str,
+    /// When it began.
+    pub begun: Mark,
+    /// When it ended for the client.
+    pub ended: Mark,
+    /// Whether it is what [`last`](Load::last) gave.
+    pub is_last: bool,
+}
+
 /// One workload's clients and their judge.
-pub trait Load: Debug + Default {
+pub trait Load: Debug {
     /// An operation, as it is remembered until its answer comes.
-    type Operation: Copy + Debug;
+    type Operation: Clone + Debug;
+
+    /// What a node must hold to have recovered from a fault; see
+    /// [`accepted`](Load::accepted).
+    type Required: Debug;
 
     /// The kinds of operations, in the order of the report. A kind's name is its
     /// request's type, and with `_ok` behind it that of its answer.
     const KINDS: &'static [&'static str];
 
     /// Whether nodes are advised a topology first, as Maelstrom does for `broadcast`.
-    const ADVISES: bool;
+    const ADVISES: bool = false;
+
+    /// What a client does, before anybody has done anything.
+    fn new(options: &Options) -> Self;
 
     /// A client's next operation, which begins now.
-    fn next(&mut self, now: Instant, rng: &mut Rng) -> Self::Operation;
+    fn next(&mut self, begun: Mark, client: usize, rng: &mut Rng) -> Self::Operation;
 
-    /// The question that each client asks in the end, after the quiet.
-    fn last(&mut self, now: Instant) -> Self::Operation;
+    /// What a client asks in the end, after the quiet, when it was `asked` so many
+    /// last questions before that; `None`: nothing, or nothing more. A client whose
+    /// question was not answered as asked is asked no more.
+    fn last(&mut self, begun: Mark, client: usize, asked: usize) -> Option<Self::Operation>;
 
     /// Which of the [kinds](Load::KINDS) it is.
-    fn kind(operation: Self::Operation) -> usize;
+    fn kind(operation: &Self::Operation) -> usize;
+
+    /// Whether it only asks. What has no effect has failed if nobody answers, and
+    /// is not indeterminate; Maelstrom's rule.
+    fn only_asks(operation: &Self::Operation) -> bool;
 
     /// Writes the request's fields, type and number excepted.
-    fn write(operation: Self::Operation, body: &mut Object<'_>);
+    fn write(operation: &Self::Operation, body: &mut Object<'_>);
 
     /// What the history says of it besides its kind.
-    fn describe(operation: Self::Operation, line: &mut Object<'_>);
+    fn describe(operation: &Self::Operation, line: &mut Object<'_>);
 
-    /// It was answered as asked, `by` this node; true: it is what
-    /// [`last`](Load::last) gave.
+    /// It was answered as asked.
     ///
     /// # Errors
     ///
     /// What the node did, if that is no answer at all; it ends the run.
     fn ok(
         &mut self,
-        now: Instant,
-        operation: Self::Operation,
-        by: (&str, bool),
+        call: &Call<'_>,
+        operation: &Self::Operation,
         body: &Json<'_>,
     ) -> Result<(), String>;
 
     /// It was answered with the definite error `code`: it has not happened, and
-    /// never will. Of what is indeterminate nobody tells: it may have happened.
-    fn failed(&mut self, operation: Self::Operation, code: i64);
+    /// never will.
+    fn failed(&mut self, call: &Call<'_>, operation: &Self::Operation, code: i64);
+
+    /// Nobody answered in time, or with an indefinite error, or with what is no answer:
+    /// it may have happened, or happen yet.
+    fn unknown(&mut self, _call: &Call<'_>, _operation: &Self::Operation) {}
 
     /// What the history says of an answer besides its type.
     fn answer(body: &Json<'_>, line: &mut Object<'_>);
 
     /// How a body is recorded that would be too long as it is.
-    fn shortened(body: &Json<'_>) -> Option<Json<'static>>;
+    fn shortened(_body: &Json<'_>) -> Option<Json<'static>> {
+        None
+    }
 
-    /// What every node must show once all faults are over: what was accepted so
-    /// far, each thing by a number.
-    fn accepted(&self) -> Vec<i64>;
+    // What every node must show once all faults are over, asked by the observer. A load
+    // in which no answer could show it leaves this as it is: then no recovery is judged.
 
-    /// The request that makes a node show what it holds.
-    const SHOW: &'static str;
+    /// What was accepted so far; `None` if nothing that a node answers could show it.
+    fn accepted(&self) -> Option<Self::Required> {
+        None
+    }
 
-    /// What the answer to that shows; `None` if it is something else.
-    fn shown(body: &Json<'_>) -> Option<Vec<i64>>;
+    /// How many things these are: the more, the more seldom nodes are asked.
+    fn count(_required: &Self::Required) -> usize {
+        1
+    }
+
+    /// The type of the request that makes a node show what it holds.
+    const SHOW: &'static str = "read";
+
+    /// The fields of that request, type and number excepted.
+    fn write_show(_required: &Self::Required, _body: &mut Object<'_>) {}
+
+    /// Whether the answer shows all of it; `None` if it is no such answer.
+    fn holds(&self, _body: &Json<'_>, _required: &Self::Required) -> Option<bool> {
+        None
+    }
 
     /// What all of it means.
     fn verdict(&self) -> Verdict;
+}
+
+#[cfg(test)]
+mod tests {
+    use hubcast::time::Instant;
+
+    use super::*;
+    use crate::options::Job;
+
+    /// A body of this type and these fields.
+    pub fn spell(kind: &'static str, fields: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        hubcast::json::object(&mut out, |body| {
+            body.word("type", kind);
+            fields(body);
+        });
+        out
+    }
+
+    /// How many operations such a run has, the last questions excepted.
+    const OPERATIONS: usize = 1000;
+
+    /// What the judge says of a run of this load against three nodes that answer at once:
+    /// `answer` gets the node's number and the request's body.
+    pub fn problems<L: Load>(mut answer: impl FnMut(usize, &Json<'_>) -> Vec<u8>) -> Vec<String> {
+        const CLIENTS: usize = 3;
+        let mut load = L::new(&Options::new(Job::Efficient));
+        let mut rng = Rng::new(1, "clients");
+        let mut marks = 0;
+        let mut mark = || {
+            marks += 1;
+            let time = Instant::from_millis(marks);
+            Mark { index: marks, time }
+        };
+        let mut ask = |load: &mut L, client, begun, operation, is_last| {
+            let request = spell(L::KINDS[L::kind(&operation)], |body| {
+                L::write(&operation, body);
+            });
+            let answer = answer(client, &Json::parse(&request).expect("a request"));
+            let call = Call {
+                client,
+                node: &format!("n{client}"),
+                begun,
+                // Nothing else happens in between.
+                ended: begun,
+                is_last,
+            };
+            let answer = Json::parse(&answer).expect("an answer");
+            load.ok(&call, &operation, &answer).expect("an answer");
+        };
+        for index in 0..OPERATIONS {
+            let (client, begun) = (index % CLIENTS, mark());
+            let operation = load.next(begun, client, &mut rng);
+            ask(&mut load, client, begun, operation, false);
+        }
+        for client in 0..CLIENTS {
+            let mut asked = 0;
+            loop {
+                let begun = mark();
+                let Some(operation) = load.last(begun, client, asked) else {
+                    break;
+                };
+                ask(&mut load, client, begun, operation, true);
+                asked += 1;
+            }
+        }
+        load.verdict().problems
+    }
 }

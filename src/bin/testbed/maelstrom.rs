@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use crate::engine::Failure;
-use crate::options::Options;
+use crate::options::{Job, Options};
 use crate::report::Measured;
 
 /// How to get it.
@@ -37,7 +37,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
             )));
         }
     }
-    let mut args: Vec<String> = ["test", "-w", "broadcast", "--bin"]
+    let mut args: Vec<String> = ["test", "-w", options.workload, "--bin"]
         .map(String::from)
         .into();
     args.push(program.display().to_string());
@@ -50,7 +50,19 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
     option("--rate", options.rate.to_string());
     option("--latency", options.latency.as_millis().to_string());
     option("--latency-dist", options.latency_dist.name().into());
-    option("--topology", options.topology.name());
+    if options.is_broadcast() {
+        option("--topology", options.topology.name());
+    }
+    if options.concurrency != plain.concurrency {
+        option("--concurrency", options.concurrency.name());
+    }
+    // `efficient` shows all of it and has its own word on it.
+    if options.is_total && options.job != Job::Efficient {
+        option("--availability", "total".into());
+    }
+    if options.workload.starts_with("txn") {
+        option("--consistency-models", options.consistency.name().into());
+    }
     if !options.nemesis.is_empty() {
         let names: Vec<&str> = options.nemesis.iter().map(|tool| tool.name()).collect();
         option("--nemesis", names.join(","));
@@ -244,7 +256,7 @@ fn value_length(tokens: &[&str]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Job;
+    use crate::options::Concurrency;
 
     /// Cut down from what a real run wrote.
     const RESULTS: &str = r#"{:perf {:latency-graph {:valid? true}, :valid? true},
@@ -311,6 +323,21 @@ mod tests {
         let args = args.join(" ");
         assert!(args.contains("--nemesis partition,kill,pause --nemesis-interval 1.5"));
         assert!(args.ends_with("-- --data-dir data"), "{args}");
+        let total = Options {
+            workload: "txn-rw-register",
+            concurrency: Concurrency::EachNode(2),
+            is_total: true,
+            ..Options::new(Job::Workload)
+        };
+        let args = arguments(&total, Path::new("x")).expect("all known");
+        let args = args.join(" ");
+        assert!(
+            args.ends_with(
+                "--latency-dist constant --concurrency 2n --availability total \
+                 --consistency-models read-committed -- --workload txn-rw-register"
+            ),
+            "{args}"
+        );
         options.loss = 0.1;
         assert!(
             arguments(&options, Path::new("x")).is_err(),

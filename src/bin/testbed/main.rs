@@ -18,8 +18,10 @@
 //! | [`disk`] | their disks, which crash |
 //! | [`story`], [`trace`] | a story's script, and how it is told, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
+//! | [`challenges`] | all of Gossip Glomers in one table |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
 //! | [`mod@bench`] | requests a second, memory |
+//! | [`workloads`] | the workloads by name: load and node |
 //! | [`load`] | what clients ask, and what the answers mean: one file a workload |
 //! | [`checker`] | what a history says: stable, stale, lost |
 //! | [`recording`] | the files of a run |
@@ -45,12 +47,12 @@ use std::process::ExitCode;
 
 mod arguments;
 mod bench;
+mod challenges;
 mod checker;
 mod cluster;
 mod disk;
 mod engine;
 mod flooding;
-
 mod load;
 mod maelstrom;
 mod nemesis;
@@ -70,10 +72,11 @@ mod story;
 mod sweep;
 mod torture;
 mod trace;
+mod workloads;
 
-use engine::{Engine, Failure};
-use load::broadcast::Broadcast;
-use options::{Command, Options};
+use challenges::Ran;
+use engine::Failure;
+use options::{Challenges, Command, Options};
 use processes::Processes;
 use recording::Recording;
 use report::Outcome;
@@ -101,6 +104,10 @@ fn main() -> ExitCode {
 fn follow(args: &[String]) -> u8 {
     let options = match options::parse(args) {
         Ok(Command::Run(options)) => options,
+        Ok(Command::Challenges(challenges)) => {
+            let passed = run_challenges(&challenges);
+            return status(passed.map(|passed| (String::new(), passed)));
+        }
         Ok(Command::Torture(torture)) => {
             return if torture::main(torture.runs, torture.seed, torture.shrink) {
                 PASSED
@@ -218,51 +225,58 @@ fn lock(command: &str) -> Result<File, Failure> {
 
 /// Runs a job and prints its report; says whether it passed.
 fn run(options: &Options) -> Result<bool, Failure> {
-    let maelstrom = std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty());
-    let maelstrom = options.maelstrom || maelstrom && !options.virtual_time;
-    let options = &Options {
-        maelstrom,
-        ..options.clone()
+    let options = &with_maelstrom(options.clone());
+    say(&headline(options, options.maelstrom));
+    let folder = match options.maelstrom {
+        true => "maelstrom".to_owned(),
+        false => options.folder(),
     };
-    say(&headline(options, maelstrom));
-    if maelstrom {
-        let folder = Path::new(RUNS).join("maelstrom");
-        let _lock = lock("maelstrom")?;
-        // Maelstrom gives none, runs all nodes in one folder and deletes nothing.
-        let mut options = options.clone();
-        if options.needs_data_dir() {
-            options.data_dir = Some("data".into());
-            remove_folder(&folder.join("data"))?;
-        }
-        let options = &options;
-        let measured = maelstrom::run(options, &program(options)?, &folder)?;
-        say(&report::table(&measured, options));
-        say("\n");
-        say(&report::verdict_text(&measured, options, &[]));
-        say(&format!(
-            "Maelstrom's own files: {}/store/latest/\n",
-            folder.display()
-        ));
-        return Ok(measured.passes(options));
-    }
-    let folder = Path::new(RUNS).join(options.job.name());
-    let _lock = lock(options.job.name())?;
-    let recording = Recording::create(&folder)?;
+    let _lock = lock(&folder)?;
+    let (ran, text) = carry_out(options, &Path::new(RUNS).join(folder))?;
+    say(&text);
+    Ok(ran.passed)
+}
+
+/// Runs all challenges; says whether all passed.
+fn run_challenges(challenges: &Challenges) -> Result<bool, Failure> {
+    let _lock = lock("challenges")?;
+    let run = |options: &Options| {
+        let options = &with_maelstrom(options.clone());
+        let (ran, _) = carry_out(options, &Path::new(RUNS).join(options.folder()))?;
+        Ok(ran)
+    };
+    Ok(challenges::run(challenges, run, say))
+}
+
+/// The variable `MAELSTROM` asks for it, too.
+fn with_maelstrom(mut options: Options) -> Options {
+    let named = std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty());
+    options.maelstrom |= named && !options.virtual_time;
+    options
+}
+
+/// Carries out a run whose files go to `folder`; gives what came of it, and the report.
+fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Failure> {
     let mut options = options.clone();
+    if options.maelstrom {
+        return on_maelstrom(options, folder);
+    }
+    let recording = Recording::create(folder)?;
     if options.needs_data_dir() {
         options.data_dir = Some(folder.join("data").display().to_string());
     }
     let options = &options;
     let (finished, recording) = if options.virtual_time {
-        simulation::run(options, recording, Some(&folder))?
+        match options.bin {
+            // The command line lets no other in.
+            Some(_) => flooding::run(options, recording)?,
+            None => workloads::run_virtual(options, recording, Some(folder))?,
+        }
     } else {
         signals::remember_signals();
-        let nodes = Processes::start(options, &program(options)?, &folder)?;
+        let nodes = Processes::start(options, &program(options)?, folder)?;
         let show_progress = io::stderr().is_terminal();
-        let (finished, recording, nodes) =
-            Engine::<_, Broadcast>::new(options, nodes, recording, show_progress).run()?;
-        nodes.stop();
-        (finished, recording)
+        workloads::run_real(options, nodes, recording, show_progress)?
     };
     let outcome = Outcome {
         options,
@@ -270,11 +284,41 @@ fn run(options: &Options) -> Result<bool, Failure> {
         verdict: &finished.verdict,
     };
     recording.write("results.json", &format!("{}\n", outcome.to_json()))?;
-    page::write(&outcome, &folder)?;
-    say(&outcome.text());
+    page::write(&outcome, folder)?;
+    let measured = outcome.measured();
     let page = folder.join("report.html");
-    say(&format!("to watch it, open {}\n", page.display()));
-    Ok(outcome.measured().passes(options))
+    let text = outcome.text() + &format!("to watch it, open {}\n", page.display());
+    let ran = Ran {
+        passed: measured.passes(options),
+        answers: outcome.answers(),
+        words: report::verdict_text(&measured, options, &outcome.problems()),
+        measured,
+    };
+    Ok((ran, text))
+}
+
+/// The same on the real Maelstrom.
+fn on_maelstrom(mut options: Options, folder: &Path) -> Result<(Ran, String), Failure> {
+    // Maelstrom gives none, runs all nodes in one folder and deletes nothing.
+    if options.needs_data_dir() {
+        options.data_dir = Some("data".into());
+        remove_folder(&folder.join("data"))?;
+    }
+    let options = &options;
+    let measured = maelstrom::run(options, &program(options)?, folder)?;
+    let words = report::verdict_text(&measured, options, &[]);
+    let text = format!(
+        "{}\n{words}Maelstrom's own files: {}/store/latest/\n",
+        report::table(&measured, options),
+        folder.display()
+    );
+    let ran = Ran {
+        passed: measured.passes(options),
+        answers: None,
+        words,
+        measured,
+    };
+    Ok((ran, text))
 }
 
 fn remove_folder(folder: &Path) -> Result<(), Failure> {
@@ -305,7 +349,7 @@ fn headline(options: &Options, maelstrom: bool) -> String {
     };
     let mut text = format!(
         "{}: {} nodes, {} ms {} latency, {} operations a second for {} s, {last}",
-        options.job.name(),
+        options.title(),
         options.nodes,
         options.latency.as_millis(),
         options.latency_dist.name(),

@@ -3,7 +3,8 @@
 //! Of any node, ours or another one's, the testbed sees lines only, and what was
 //! delivered to a node is not what it holds. So it asks: from the heal on, nodes
 //! are sent reads of the testbed's own until each has shown every value that was
-//! accepted before the heal. They are no operations of the workload: they are not
+//! accepted before the heal. (What that is, and whether an answer shows it, knows the
+//! [load](crate::load::Load).) They are no operations of the workload: they are not
 //! counted, stand in no file, and prove nothing but the recovery. A read makes no
 //! node send anything to another one.
 
@@ -27,8 +28,8 @@ const MAX_VALUES: f64 = 2.5e6;
 /// Asks the nodes what they hold, after each heal anew.
 #[derive(Debug)]
 pub struct Observer {
-    /// What every node must show: ascending.
-    required: Vec<i64>,
+    /// How many things every node must show.
+    required: usize,
     nodes: Vec<Asked>,
     last_msg_id: i64,
 }
@@ -48,15 +49,14 @@ impl Observer {
     /// Nothing to ask yet.
     pub fn new(nodes: usize) -> Observer {
         Observer {
-            required: Vec::new(),
+            required: 0,
             nodes: vec![Asked::Complete; nodes],
             last_msg_id: 0,
         }
     }
 
-    /// From now on, all nodes are asked for these values.
-    pub fn begin(&mut self, mut required: Vec<i64>) {
-        required.sort_unstable();
+    /// From now on, all nodes are asked for so many values.
+    pub fn begin(&mut self, required: usize) {
         self.required = required;
         self.nodes.fill(Asked::No);
     }
@@ -86,29 +86,20 @@ impl Observer {
 
     /// When to ask again.
     pub fn next(&self, now: Instant) -> Instant {
-        let values = (self.required.len() * self.nodes.len()) as f64;
+        let values = (self.required * self.nodes.len()) as f64;
         now + Duration::from_secs_f64(values / MAX_VALUES).max(LEAST_PAUSE)
     }
 
-    /// A node has answered the read of this number with these values (`None`: with
-    /// an error, say). Says whether it was the last one to show everything.
-    pub fn answered(&mut self, node: usize, in_reply_to: i64, values: Option<Vec<i64>>) -> bool {
+    /// A node has answered the read of this number, and holds everything, or not (`None`:
+    /// it answered with an error, say). Says whether it was the last one to show everything.
+    pub fn answered(&mut self, node: usize, in_reply_to: i64, holds: Option<bool>) -> bool {
         if self.nodes[node] != Asked::Waiting(in_reply_to) {
             return false;
         }
-        let Some(mut values) = values else {
-            self.nodes[node] = Asked::No;
-            return false;
-        };
-        values.sort_unstable();
-        // Both ascend: one pass finds every required value.
-        let mut shown = values.into_iter();
-        let holds_all =
-            (self.required.iter()).all(|value| shown.by_ref().any(|seen| seen == *value));
-        self.nodes[node] = if holds_all {
-            Asked::Complete
-        } else {
-            Asked::No
+        let holds_all = holds == Some(true);
+        self.nodes[node] = match holds_all {
+            true => Asked::Complete,
+            false => Asked::No,
         };
         holds_all && !self.is_open()
     }
@@ -122,42 +113,42 @@ mod tests {
     fn the_last_node_to_show_everything_ends_the_recovery() {
         let mut observer = Observer::new(2);
         assert!(!observer.is_open(), "nothing has happened");
-        observer.begin(vec![7, 3]);
+        observer.begin(2);
         assert_eq!(observer.ask(), [(0, 1), (1, 2)]);
         assert_eq!(
             observer.ask(),
             [],
             "each has a read that it must answer first"
         );
-        assert!(!observer.answered(0, 1, Some(vec![7])));
-        assert!(!observer.answered(1, 2, Some(vec![9, 7, 3])));
+        assert!(!observer.answered(0, 1, Some(false)));
+        assert!(!observer.answered(1, 2, Some(true)));
         assert_eq!(
             observer.ask(),
             [(0, 3)],
             "the other one has shown everything"
         );
-        assert!(observer.answered(0, 3, Some(vec![3, 5, 7])));
+        assert!(observer.answered(0, 3, Some(true)));
         assert!(!observer.is_open());
     }
 
     #[test]
     fn an_answer_from_before_the_heal_proves_nothing() {
         let mut observer = Observer::new(1);
-        observer.begin(vec![]);
+        observer.begin(0);
         assert_eq!(observer.ask(), [(0, 1)]);
-        observer.begin(vec![]);
-        assert!(!observer.answered(0, 1, Some(vec![])));
+        observer.begin(0);
+        assert!(!observer.answered(0, 1, Some(true)));
         assert_eq!(observer.ask(), [(0, 2)]);
         assert!(!observer.answered(0, 2, None), "an error shows nothing");
         assert_eq!(observer.ask(), [(0, 3)]);
-        assert!(observer.answered(0, 3, Some(vec![])));
+        assert!(observer.answered(0, 3, Some(true)));
     }
 
     #[test]
     fn a_large_run_is_asked_more_seldom() {
         let pause = |nodes, values| {
             let mut observer = Observer::new(nodes);
-            observer.begin((0..values).collect());
+            observer.begin(values);
             observer.next(Instant::ZERO) - Instant::ZERO
         };
         assert_eq!(pause(25, 1000), Duration::from_millis(10));

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hubcast::config::{self, Config, UsageError};
-use hubcast::{tree, workload};
+use hubcast::tree;
 
-use crate::arguments::Takes::{Nothing, Number, Seconds, Text, Whole, Word, Words};
+use crate::arguments::Takes::{Checked, Nothing, Number, Seconds, Text, Whole, Word, Words};
 use crate::arguments::{self, Parsed, Row};
 use crate::flooding;
 use crate::nemesis::Tool;
+use crate::workloads;
 
 /// The usage page's beginning.
 const COMMANDS: &str = "\
@@ -22,6 +23,10 @@ commands
   partition   the same while the network is cut and healed: nothing may be lost
   crash       the same for 30 s while nodes are killed and paused, too; they keep
               journals, and nothing acknowledged may be lost
+  workload W  25 nodes, 100 ms, 100 operations a second of another workload:
+              {WORKLOADS}
+  challenges  all challenges of Gossip Glomers, 1 to 6c, with the series' own
+              parameters, as a scoreboard (minutes; with --virtual seconds)
   trace       a story of five nodes, event by event, with every reason; with a FILE
               behind it that story (trace --help)
   torture     thousands of short lives in virtual time, each with its own cluster,
@@ -37,27 +42,39 @@ commands
   test-page   opens fresh report pages in a headless Chromium and tries everything
               on them; needs a browser (Debian's package chromium)
 
-options of efficient, partition and crash
+options of efficient, partition, crash and workload
 ";
 
 /// The usage page's end.
 const STATUS: &str = "
 node options, behind --
-  --within-ms --hubs --data-dir --log; see hubcast --help
+  --within-ms --hubs --data-dir --log; see hubcast --help. hubcast is also given
+  --workload, and --data-dir where it is killed; another node (--bin) neither
 
 exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
-A run leaves its files in target/runs/COMMAND/; report.html shows it. A second run
-of the same command at the same time is refused.
+A run leaves its files in target/runs/COMMAND/ (workload's in workload-W/, a
+challenge's in challenges/3d/ and so on); report.html shows it. A second run of the
+same command at the same time is refused.
 ";
+
+/// The column where the explanations of the commands begin.
+const COMMANDS_COLUMN: usize = 14;
 
 /// The usage page.
 pub fn help() -> String {
     let run = arguments::usage(&run_rows(), &Options::new(Job::Efficient));
+    let challenges = arguments::usage(&challenge_rows(), &Challenges::default());
     let torture = arguments::usage(&torture_rows(), &Torture::default());
-    format!("{COMMANDS}{run}\noptions of torture\n{torture}{STATUS}")
+    let workloads = arguments::wrap(&workloads::NAMES.join(", "), 80 - COMMANDS_COLUMN);
+    let next_line = format!("\n{}", " ".repeat(COMMANDS_COLUMN));
+    let commands = COMMANDS.replace("{WORKLOADS}", &workloads.join(&next_line));
+    format!(
+        "{commands}{run}\noptions of challenges\n{challenges}\noptions of torture\n\
+         {torture}{STATUS}"
+    )
 }
 
-/// The options of `efficient`, `partition` and `crash`.
+/// The options of `efficient`, `partition`, `crash` and `workload`.
 fn run_rows() -> Vec<Row<Options>> {
     let row = |name, takes, help, default| Row {
         name,
@@ -66,6 +83,16 @@ fn run_rows() -> Vec<Row<Options>> {
         default,
     };
     vec![
+        row(
+            "-w",
+            Word(
+                "NAME",
+                || workloads::NAMES.iter().map(|&name| name.into()).collect(),
+                |o, place| o.workload = workloads::NAMES[place],
+            ),
+            "({})",
+            |o| o.workload.into(),
+        ),
         row(
             "--node-count",
             Whole("N", [1, MAX_NODES], |o, nodes| o.nodes = nodes as usize),
@@ -81,8 +108,17 @@ fn run_rows() -> Vec<Row<Options>> {
         row(
             "--rate",
             Number("R", [0.1, 100_000.0], |o, rate| o.rate = rate),
-            "operations a second, half broadcast, half read ({})",
+            "operations a second; of broadcast half are reads ({})",
             |o| o.rate.to_string(),
+        ),
+        row(
+            "--concurrency",
+            Checked("C", |o, text| {
+                o.concurrency = Concurrency::read(text)?;
+                Ok(())
+            }),
+            "clients, each of which does one thing after the other: 2n is two a node ({})",
+            |o| o.concurrency.name(),
         ),
         row(
             "--latency",
@@ -141,7 +177,7 @@ fn run_rows() -> Vec<Row<Options>> {
                 |o, places| o.nemesis = places.iter().map(|&place| Tool::ALL[place]).collect(),
             ),
             "cut the network, kill and restart nodes, pause them (partition in `partition`, all \
-             three in `crash`)",
+             three in `crash`). hubcast keeps journals where it is killed",
             |_| String::new(),
         ),
         row(
@@ -154,8 +190,24 @@ fn run_rows() -> Vec<Row<Options>> {
         row(
             "--volatile",
             Nothing(|o| o.volatile = true),
-            "`crash` without journals: counts what is gone",
+            "without journals also where nodes are killed: counts what is gone",
             |_| String::new(),
+        ),
+        row(
+            "--availability",
+            Word("total", || vec!["total".into()], |o, _| o.is_total = true),
+            "every operation must succeed, as in `efficient`",
+            |_| String::new(),
+        ),
+        row(
+            "--consistency-models",
+            Word(
+                "M",
+                || Consistency::ALL.map(|each| each.name().into()).into(),
+                |o, place| o.consistency = Consistency::ALL[place],
+            ),
+            "({}): what transactions must not show",
+            |o| o.consistency.name().into(),
         ),
         row(
             "--quiet",
@@ -238,6 +290,61 @@ fn torture_rows() -> [Row<Torture>; 3] {
     ]
 }
 
+/// How the challenges are run.
+#[derive(Clone, Debug)]
+pub struct Challenges {
+    /// In virtual time.
+    pub virtual_time: bool,
+    /// On the real Maelstrom.
+    pub maelstrom: bool,
+    /// Each one's seed.
+    pub seed: u64,
+    /// The node's program; `None`: hubcast.
+    pub bin: Option<PathBuf>,
+}
+
+impl Default for Challenges {
+    fn default() -> Challenges {
+        Challenges {
+            virtual_time: false,
+            maelstrom: false,
+            seed: DEFAULT_SEED,
+            bin: None,
+        }
+    }
+}
+
+/// The options of `challenges`.
+fn challenge_rows() -> [Row<Challenges>; 4] {
+    [
+        Row {
+            name: "--virtual",
+            takes: Nothing(|c| c.virtual_time = true),
+            help: "on a virtual clock: seconds instead of minutes",
+            default: |_| String::new(),
+        },
+        Row {
+            name: "--maelstrom",
+            takes: Nothing(|c| c.maelstrom = true),
+            help: "all of them on the real Maelstrom",
+            default: |_| String::new(),
+        },
+        Row {
+            name: "--seed",
+            takes: Whole("N", [0, u64::MAX], |c, seed| c.seed = seed),
+            help: "each one's seed ({})",
+            default: |c| c.seed.to_string(),
+        },
+        Row {
+            name: "--bin",
+            takes: Text("PATH", |c, path| c.bin = Some(PathBuf::from(path))),
+            help: "a node that needs no key-value service of Maelstrom's: 4, 5b and 5c are left \
+                   out",
+            default: |_| String::new(),
+        },
+    ]
+}
+
 /// The most nodes of one run with real processes: three pipes and three threads each.
 const MAX_PROCESSES: usize = 500;
 
@@ -256,6 +363,12 @@ const PARTITION_INTERVAL: Duration = Duration::from_secs(2);
 /// and most recoveries have their time.
 const CRASH_INTERVAL: Duration = Duration::from_millis(1500);
 
+/// The seed, if none is given.
+const DEFAULT_SEED: u64 = 1;
+
+/// The node's option that says what it is for.
+const WORKLOAD: &str = "--workload";
+
 /// The node's option that names the folder of its journal.
 const DATA_DIR: &str = "--data-dir";
 
@@ -271,15 +384,80 @@ pub enum Job {
     Partition,
     /// The same while nodes are killed and paused, too.
     Crash,
+    /// Any workload, without limits.
+    Workload,
+    /// This challenge of Gossip Glomers, with its own limits.
+    Challenge(&'static str),
 }
 
 impl Job {
-    /// The name on the command line and of the folder under `target/runs`.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Job::Efficient => "efficient",
             Job::Partition => "partition",
             Job::Crash => "crash",
+            Job::Workload => "workload",
+            Job::Challenge(_) => "challenges",
+        }
+    }
+}
+
+/// The most clients of a run.
+const MAX_CLIENTS: u64 = 100_000;
+
+/// How many clients there are, in Maelstrom's words: `10`, or `2n`, two a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// So many.
+    All(usize),
+    /// So many a node.
+    EachNode(usize),
+}
+
+impl Concurrency {
+    fn read(text: &str) -> Result<Concurrency, UsageError> {
+        let wrong = || {
+            UsageError(format!(
+                "--concurrency takes a number of clients from 1 to {MAX_CLIENTS}, or 1n, 2n and so \
+                 on for so many a node, not '{text}'"
+            ))
+        };
+        let (number, concurrency): (_, fn(usize) -> Concurrency) = match text.strip_suffix('n') {
+            Some(number) => (number, Concurrency::EachNode),
+            None => (text, Concurrency::All),
+        };
+        let number = config::whole("--concurrency", number, 1, MAX_CLIENTS).map_err(|_| wrong())?;
+        Ok(concurrency(number as usize))
+    }
+
+    /// As on the command line.
+    pub fn name(self) -> String {
+        match self {
+            Concurrency::All(clients) => clients.to_string(),
+            Concurrency::EachNode(clients) => format!("{clients}n"),
+        }
+    }
+}
+
+/// What transactions must not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// Nothing of writes that overtake each other.
+    ReadUncommitted,
+    /// Besides, no value that was aborted, overwritten in its transaction, or part of half a one.
+    ReadCommitted,
+}
+
+impl Consistency {
+    /// All of them, from weak to strong.
+    pub const ALL: [Consistency; 2] = [Consistency::ReadUncommitted, Consistency::ReadCommitted];
+
+    /// The name on the command line, Maelstrom's too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Consistency::ReadUncommitted => "read-uncommitted",
+            Consistency::ReadCommitted => "read-committed",
         }
     }
 }
@@ -353,12 +531,20 @@ impl Topology {
 pub struct Options {
     /// The job.
     pub job: Job,
+    /// The workload, by its name in [`workloads`].
+    pub workload: &'static str,
     /// How many nodes.
     pub nodes: usize,
     /// How long operations are started.
     pub time_limit: Duration,
     /// Operations a second.
     pub rate: f64,
+    /// How many clients.
+    pub concurrency: Concurrency,
+    /// Whether every operation must succeed.
+    pub is_total: bool,
+    /// What transactions must not show.
+    pub consistency: Consistency,
     /// Mean latency between nodes.
     pub latency: Duration,
     /// How it spreads.
@@ -387,7 +573,7 @@ pub struct Options {
     pub maelstrom: bool,
     /// The node's arguments, behind `--`.
     pub node_args: Vec<String>,
-    /// `crash` without journals.
+    /// Without journals, whatever happens.
     pub volatile: bool,
     /// Where the nodes keep their journals, if the run says where.
     pub data_dir: Option<String>,
@@ -414,6 +600,8 @@ pub struct Promise {
 pub enum Command {
     /// Run a job.
     Run(Box<Options>),
+    /// Run all challenges.
+    Challenges(Challenges),
     /// Run drawn lives under faults.
     Torture(Torture),
     /// Tell the story in this file, or the one that is built in.
@@ -437,12 +625,16 @@ impl Options {
     pub fn new(job: Job) -> Options {
         Options {
             job,
+            workload: "broadcast",
             nodes: 25,
             time_limit: match job {
                 Job::Crash => Duration::from_secs(30),
-                Job::Efficient | Job::Partition => Duration::from_secs(20),
+                _ => Duration::from_secs(20),
             },
             rate: 100.0,
+            concurrency: Concurrency::EachNode(1),
+            is_total: job == Job::Efficient,
+            consistency: Consistency::ReadCommitted,
             latency: Duration::from_millis(100),
             latency_dist: Distribution::Constant,
             loss: 0.0,
@@ -450,17 +642,17 @@ impl Options {
             service: Duration::ZERO,
             topology: Topology::Grid,
             nemesis: match job {
-                Job::Efficient => Vec::new(),
                 Job::Partition => vec![Tool::Partition],
                 Job::Crash => Tool::ALL.to_vec(),
+                _ => Vec::new(),
             },
             nemesis_interval: match job {
-                Job::Efficient => NEMESIS_INTERVAL,
                 Job::Partition => PARTITION_INTERVAL,
                 Job::Crash => CRASH_INTERVAL,
+                _ => NEMESIS_INTERVAL,
             },
             quiet: Duration::from_secs(10),
-            seed: 1,
+            seed: DEFAULT_SEED,
             bin: None,
             virtual_time: false,
             maelstrom: false,
@@ -472,16 +664,53 @@ impl Options {
 
     /// What the node's program is called with.
     pub fn program_args(&self) -> Vec<String> {
+        // Broadcast is hubcast's default, and another node may not know the option.
+        let name = (self.bin.is_none() && !self.is_broadcast()).then_some(self.workload);
+        let workload = name.into_iter().flat_map(|name| [WORKLOAD, name]);
         let folder = self.data_dir.iter();
         let folder = folder.flat_map(|folder| [DATA_DIR.into(), folder.clone()]);
-        self.node_args.iter().cloned().chain(folder).collect()
+        let own = self.node_args.iter().cloned();
+        workload
+            .map(String::from)
+            .chain(own)
+            .chain(folder)
+            .collect()
+    }
+
+    /// Whether it is the workload `broadcast`, which the limits are about.
+    pub fn is_broadcast(&self) -> bool {
+        self.workload == "broadcast"
+    }
+
+    /// What is run, for a headline.
+    pub fn title(&self) -> String {
+        match self.job {
+            Job::Workload => format!("workload {}", self.workload),
+            Job::Challenge(id) => format!("challenge {id}, {}", self.workload),
+            job if self.is_broadcast() => job.name().into(),
+            job => format!("{} -w {}", job.name(), self.workload),
+        }
+    }
+
+    /// The run's folder below `target/runs`.
+    pub fn folder(&self) -> String {
+        match self.job {
+            Job::Workload => format!("workload-{}", self.workload),
+            Job::Challenge(id) => format!("challenges/{id}"),
+            job => job.name().into(),
+        }
     }
 
     /// Whether the nodes keep journals in a folder of the run's.
     pub fn needs_data_dir(&self) -> bool {
         let given = self.node_args.iter().any(|arg| arg == DATA_DIR);
         // Another node may not know what that is.
-        self.job == Job::Crash && !self.volatile && self.bin.is_none() && !given
+        self.is_deadly() && !self.volatile && self.bin.is_none() && !given
+    }
+
+    /// Whether nodes are killed, or might be.
+    fn is_deadly(&self) -> bool {
+        self.job == Job::Crash || self.nemesis.contains(&Tool::Kill)
     }
 
     /// Whether the network is another one than the challenges': then their
@@ -504,15 +733,12 @@ impl Options {
     }
 
     /// By when hubcast promises to have a value everywhere. Another node promises
-    /// nothing, nor does hubcast under another workload.
+    /// nothing.
     pub fn promise(&self) -> Option<Promise> {
         let config = match self.bin {
             None => node_config(&self.node_args).ok()?,
             Some(_) => return None,
         };
-        if config.workload != workload::Name::Broadcast {
-            return None;
-        }
         let hubs = config.hubs.unwrap_or(tree::default_hubs(self.nodes));
         // From leaf to leaf, over the root and, if there are others, two more hubs.
         let hops = match hubs.min(self.nodes) {
@@ -541,6 +767,14 @@ impl Options {
                 && within >= network)
                 .then_some(within + door + machine),
         })
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        match self.concurrency {
+            Concurrency::All(clients) => clients,
+            Concurrency::EachNode(clients) => clients * self.nodes,
+        }
     }
 
     /// The nodes' names: n0, n1, ...
@@ -593,10 +827,12 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
     let Some((job, rest)) = args.split_first() else {
         return Ok(Command::Help);
     };
-    let mut options = Options::new(match job.as_str() {
+    let options = Options::new(match job.as_str() {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
         "crash" => Job::Crash,
+        "workload" => return workload(rest),
+        "challenges" => return challenges(rest),
         "torture" => {
             let mut torture = Torture::default();
             return match arguments::parse(&torture_rows(), rest, &mut torture)? {
@@ -619,29 +855,90 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
             ));
         }
     });
-    match arguments::parse(&run_rows(), rest, &mut options)? {
+    run(options, rest)
+}
+
+/// `workload NAME`.
+fn workload(args: &[String]) -> Result<Command, UsageError> {
+    let (name, rest) = match args.split_first() {
+        Some((help, _)) if ["--help", "-h"].contains(&help.as_str()) => return Ok(Command::Help),
+        Some((name, rest)) => (name.as_str(), rest),
+        None => ("", args),
+    };
+    let Some(name) = workloads::NAMES.iter().find(|known| **known == name) else {
+        let names = workloads::NAMES.join(", ");
+        return usage(format!(
+            "workload takes one of these names first, not '{name}': {names}"
+        ));
+    };
+    let options = Options {
+        workload: name,
+        ..Options::new(Job::Workload)
+    };
+    run(options, rest)
+}
+
+fn challenges(args: &[String]) -> Result<Command, UsageError> {
+    let mut challenges = Challenges::default();
+    match arguments::parse(&challenge_rows(), args, &mut challenges)? {
+        Parsed::Help => return Ok(Command::Help),
+        Parsed::Behind([]) => {}
+        Parsed::Behind(_) => return usage("challenges takes no node options".into()),
+    }
+    if challenges.virtual_time && (challenges.maelstrom || challenges.bin.is_some()) {
+        return usage(NOT_IN_MEMORY.into());
+    }
+    if challenges.maelstrom && challenges.seed != DEFAULT_SEED {
+        return usage("Maelstrom has no --seed; leave it out".into());
+    }
+    Ok(Command::Challenges(challenges))
+}
+
+/// Why `--virtual` goes with neither of these.
+const NOT_IN_MEMORY: &str = "--virtual runs hubcast in memory; leave --bin and --maelstrom out";
+
+/// A run with these options, changed by the arguments.
+fn run(mut options: Options, args: &[String]) -> Result<Command, UsageError> {
+    match arguments::parse(&run_rows(), args, &mut options)? {
         Parsed::Help => return Ok(Command::Help),
         Parsed::Behind(args) => options.node_args = args.to_vec(),
     }
     let program = options.bin.as_deref().and_then(Path::file_name);
-    let is_in_memory = program.is_none_or(|name| name == flooding::PROGRAM);
+    let is_in_memory = program.is_none_or(|name| {
+        // The lesson's first node has one workload.
+        name == flooding::PROGRAM && options.is_broadcast()
+    });
     if options.virtual_time && (options.maelstrom || !is_in_memory) {
+        return usage(format!(
+            "{NOT_IN_MEMORY}, or run broadcast with --bin target/release/flood"
+        ));
+    }
+    if options.volatile && !options.is_deadly() {
         return usage(
-            "--virtual runs nodes in memory: hubcast, and flood with --bin target/release/flood; \
-             others need processes and the real clock, so leave --virtual out"
+            "--volatile is for crash and other runs that kill nodes: elsewhere they keep no \
+             journals anyway"
                 .into(),
         );
-    }
-    if options.volatile && options.job != Job::Crash {
-        return usage("--volatile is for crash: elsewhere nodes keep no journals anyway".into());
     }
     if !options.virtual_time && options.nodes > MAX_PROCESSES {
         return usage(format!(
             "more than {MAX_PROCESSES} nodes run with --virtual only"
         ));
     }
+    if options.clients() < options.nodes {
+        return usage(format!(
+            "--concurrency {} is too little: each of {} nodes has a client at least",
+            options.concurrency.name(),
+            options.nodes
+        ));
+    }
     if options.bin.is_none() {
-        node_config(&options.node_args)?;
+        if options.node_args.iter().any(|arg| arg == WORKLOAD) {
+            return usage(format!(
+                "{WORKLOAD} is told to the nodes by the testbed: give it -w NAME"
+            ));
+        }
+        node_config(&options.program_args())?;
     }
     Ok(Command::Run(Box::new(options)))
 }
@@ -770,11 +1067,37 @@ mod tests {
             ),
             ("efficient --nemesis fire", "partition, kill or pause"),
             ("efficient --volatile", "--volatile is for crash"),
+            (
+                "workload",
+                "workload takes one of these names first, not '': broadcast, echo",
+            ),
+            ("workload sing", "not 'sing': broadcast, echo"),
+            ("efficient -w sing", "-w takes broadcast, echo"),
+            (
+                "efficient --concurrency 2m",
+                "or 1n, 2n and so on for so many a node, not '2m'",
+            ),
+            ("efficient --concurrency 0n", "from 1 to 100000"),
+            (
+                "efficient --concurrency 24",
+                "each of 25 nodes has a client at least",
+            ),
+            (
+                "efficient --availability most",
+                "--availability takes total, not 'most'",
+            ),
+            ("efficient -- --workload echo", "give it -w NAME"),
+            (
+                "challenges --virtual --bin x",
+                "--virtual runs hubcast in memory",
+            ),
+            ("challenges --maelstrom --seed 7", "Maelstrom has no --seed"),
+            ("challenges -- --hubs 5", "challenges takes no node options"),
             ("efficient --seed", "needs a value"),
             ("efficient --what", "unknown option '--what'"),
             (
                 "efficient --virtual --bin /bin/cat",
-                "and flood with --bin target/release/flood",
+                "broadcast with --bin target/release/flood",
             ),
             ("test-page --what", "takes no options"),
             ("trace --what", "no options, not '--what'; see trace --help"),
@@ -787,6 +1110,33 @@ mod tests {
             let UsageError(text) = parse_line(line).expect_err(line);
             assert!(text.contains(part), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn hubcast_is_told_its_workload_and_another_node_is_not() {
+        assert_eq!(
+            options("workload echo").program_args(),
+            ["--workload", "echo"]
+        );
+        assert!(options("workload broadcast").program_args().is_empty());
+        assert!(options("workload echo --bin x").program_args().is_empty());
+        let args = options("partition -w echo -- --hubs 2").program_args();
+        assert_eq!(args.join(" "), "--workload echo --hubs 2");
+    }
+
+    #[test]
+    fn clients_are_counted_as_maelstrom_does() {
+        let clients = |line: &str| options(line).clients();
+        assert_eq!(clients("efficient"), 25);
+        assert_eq!(clients("workload echo --concurrency 2n --node-count 3"), 6);
+        assert_eq!(clients("workload echo --concurrency 7 --node-count 3"), 7);
+    }
+
+    #[test]
+    fn a_workload_keeps_journals_where_its_nodes_are_killed() {
+        assert!(options("workload echo --nemesis kill,pause").needs_data_dir());
+        assert!(!options("workload echo --nemesis pause").needs_data_dir());
+        assert!(!options("workload echo --nemesis kill --volatile").needs_data_dir());
     }
 
     #[test]
@@ -824,7 +1174,6 @@ mod tests {
             assert_eq!(promise(line).map(|promise| promise.1), Some(None), "{line}");
         }
         assert_eq!(promise("efficient --bin other"), None);
-        assert_eq!(promise("efficient -- --workload echo"), None);
     }
 
     #[test]

@@ -23,6 +23,12 @@ const SEND = 0, RECV = 1, DROP = 2, ASK = 3, REPLY = 4, CUT = 5, HEAL = 6, KILL 
 const DELTA = 0, ACK = 1, AGAIN = 2, OTHER = 3;
 const KINDS = ['delta', 'ack', 'retransmission', 'other message'];
 const INKS = ['delta', 'ack', 'again', 'other'];
+// What spreads: a value that a client adds, or an item, shown by its number and its text.
+const ITEM = D.item, ITEMS = ITEM + 's', Item = ITEM[0].toUpperCase() + ITEM.slice(1), Items = Item + 's';
+const label = value => D.items && D.items[value] !== undefined ? D.items[value] : '' + value;
+const numbered = value => ITEM + ' ' + value + (D.items ? ', ' + label(value) : '');
+// The first kind of operation, and the others that count.
+const FIRST = D.requests[3], LOAD = new Set(D.requests.slice(3, -1)), ADDS = D.items ? '' : FIRST;
 const N = D.parent.length, M = D.messages, C = D.clients, COUNT = M.src.length;
 const evTime = new Float64Array(D.events.t.length), evWhat = D.events.e, evIndex = new Int32Array(evTime.length);
 const ids = new Float64Array(COUNT), sent = new Float64Array(COUNT), arrive = new Float64Array(COUNT).fill(Infinity);
@@ -87,6 +93,8 @@ let unackedNow = 0, suspectNow = 0;
     if (what === SEND) {
       sent[i] = t; nth[i] = -1;
       const link = links.get(M.src[i] * N + M.dest[i]);
+      // What a node made itself is first seen when it leaves.
+      if (D.items) for (let k = first[i]; k < first[i + 1]; k++) learn(M.src[i], M.values[k], t, -1, -1);
       if (link && M.kind[i] !== OTHER) change(link, t, link => {
         // A probe: what is unacked, sent again, and asking for an answer. Only a retry does that.
         if (M.kind[i] === AGAIN && gap[i] && M.offset[i] === link.acked) link.suspect = 1;
@@ -106,7 +114,7 @@ let unackedNow = 0, suspectNow = 0;
       for (let k = first[i]; k < first[i + 1]; k++) learn(node, M.values[k], t, M.src[i], i);
     } else if (what === ASK) {
       asked[i] = t;
-      if (D.requests[C.what[i]] === 'broadcast') learn(C.node[i], C.value[i], t, -1, -1);
+      if (D.requests[C.what[i]] === ADDS) learn(C.node[i], C.value[i], t, -1, -1);
     } else if (what === REPLY) replied[i] = t;
     else if (what === CUT) {
       const pairs = new Set(), flat = D.cuts[i].pairs;
@@ -315,16 +323,16 @@ const drawTree = () => {
   c.fillStyle = ink.client;
   for (let i = clientFrom; i < clientTo; i++) {
     const kind = D.requests[C.what[i]];
-    if (kind !== 'broadcast' && kind !== 'read') continue;
+    if (!LOAD.has(kind)) continue;
     const node = C.node[i], age = still.matches ? .5 : (t - asked[i]) / CLIENT_SHOWN;
     let ux = place[2 * node], uy = place[2 * node + 1], out = Math.hypot(ux, uy);
     if (!out) { ux = .5; uy = -.87; out = 1; }
-    const distance = radius * (kind === 'broadcast' ? 2 - age : 1 + age) + 4;
+    const distance = radius * (kind === FIRST ? 2 - age : 1 + age) + 4;
     // A little to the side, where the number is not.
     [ux, uy] = [ux / out * .8 - uy / out * .6, uy / out * .8 + ux / out * .6];
     const x = X(node) + ux * distance, y = Y(node) + uy * distance;
-    c.globalAlpha = (picked && !(kind === 'broadcast' && C.value[i] === state.value) ? .15 : 1) * (kind === 'read' ? .55 : 1) * (1 - age * .6);
-    shape(c, 'client', x, y, kind === 'broadcast' ? size * 1.05 : size * .7);
+    c.globalAlpha = (picked && !(kind === ADDS && C.value[i] === state.value) ? .15 : 1) * (kind !== FIRST ? .55 : 1) * (1 - age * .6);
+    shape(c, 'client', x, y, kind === FIRST ? size * 1.05 : size * .7);
     marks.push({x, y, client: i});
   }
   c.globalAlpha = 1;
@@ -335,15 +343,15 @@ const drawTree = () => {
   if (cut) { c.fillStyle = ink.cut; c.fillText('Partition: ' + cut.kind, 2, 16); }
   if (picked && picked.length) {
     if (width >= 480) c.textAlign = 'right';
-    c.fillStyle = ink.delta; c.fillText('value ' + state.value + ': ' + has.size + ' of ' + N, corner, line);
-    c.font = '12px' + FONT; c.fillStyle = ink.soft; c.fillText('+ ms since its client sent it', corner, line + 17);
+    c.fillStyle = ink.delta; c.fillText(ITEM + ' ' + state.value + ': ' + has.size + ' of ' + N, corner, line);
+    c.font = '12px' + FONT; c.fillStyle = ink.soft; c.fillText(D.items ? '+ ms since it was first seen' : '+ ms since its client sent it', corner, line + 17);
   } else if (!D.foreign && N > 1) {
     const root = D.parent.indexOf(-1);
     let waits = 0;
     for (const other of neighbours[root]) { const now = linkAt(links.get(root * N + other), t); if (!now.suspect) waits = Math.max(waits, now.unsent); }
     if (width >= 480) c.textAlign = 'right';
     c.fillStyle = ink.soft; c.font = '12.5px' + FONT;
-    c.fillText(waits ? name(root) + ' gathers ' + plural(waits, 'value') : name(root) + '\u2019s window is closed', corner, line);
+    c.fillText(waits ? name(root) + ' gathers ' + plural(waits, ITEM) : name(root) + '\u2019s window is closed', corner, line);
   }
 };
 
@@ -420,7 +428,7 @@ const drawLamport = () => {
   for (let k = 0; k < crosses.length; k += 3) { c.globalAlpha = crosses[k + 2] ? .2 : 1; const [cx, cy] = [crosses[k], crosses[k + 1]]; c.beginPath(); c.moveTo(cx - 3, cy - 3); c.lineTo(cx + 3, cy + 3); c.moveTo(cx + 3, cy - 3); c.lineTo(cx - 3, cy + 3); c.stroke(); }
   c.fillStyle = ink.client;
   for (let i = above(asked, begin - 1); i < above(asked, end); i++) {
-    if (D.requests[C.what[i]] !== 'broadcast' || !laneOf.has(C.node[i])) continue;
+    if (D.requests[C.what[i]] !== FIRST || !laneOf.has(C.node[i])) continue;
     c.globalAlpha = state.value !== null && C.value[i] !== state.value ? .2 : 1;
     const cx = x(asked[i]), cy = y(C.node[i]);
     shape(c, 'client', cx, cy, 4);
@@ -455,7 +463,7 @@ const rates = {delta: new Float64Array(BINS), ack: new Float64Array(BINS), again
   const put = (list, t) => { list[Math.min(BINS - 1, Math.floor(t / BIN))] += 1e6 / BIN; };
   for (let i = 0; i < COUNT; i++) put(rates[INKS[M.kind[i]]], sent[i]);
   // The load alone: init, topology and stats are the testbed's own.
-  for (let i = 0; i < asked.length; i++) if (['broadcast', 'read'].includes(D.requests[C.what[i]])) { put(rates.client, asked[i]); if (replied[i] < Infinity) put(rates.client, replied[i]); }
+  for (let i = 0; i < asked.length; i++) if (LOAD.has(D.requests[C.what[i]])) { put(rates.client, asked[i]); if (replied[i] < Infinity) put(rates.client, replied[i]); }
 }
 const S = D.stable;
 const axis = (c, width, height, top, bottom, left, right, most, unit) => {
@@ -522,11 +530,11 @@ let maxLatency = 0;
 for (const latency of S.latency) maxLatency = Math.max(maxLatency, latency / 1000);
 const perSecond = () => Array.from({length: Math.ceil(END / 1e6)}, (_, k) => k);
 const buildCharts = () => {
-  const shown = Math.max(D.limits[0][3] * 1.08, maxLatency * 1.08, 10);
+  const shown = Math.max((D.limits.length ? D.limits[0][3] * 1.08 : 0), maxLatency * 1.08, 10);
   const lines = D.limits.flatMap(([limit, , median, most]) => [[limit + ' median', median], [limit + ' maximum', most]]).filter(line => line[1] <= shown);
   const beyond = D.limits.filter(limit => limit[3] > shown).map(limit => limit[0] + ' allows ' + fmt(limit[2]) + ' and ' + fmt(limit[3]) + ' ms, above this chart.').join(' ');
-  chart('Stable latency of each value, ms', (quant ? 'Half of the values were everywhere within ' + fmt(quant.p50) + ' ms, all of them within ' + fmt(quant.p100) + ' ms. ' : 'No value became stable. ') + (D.limits_apply ? beyond : 'The challenges\u2019 limits are drawn for comparison; they do not apply to this network. ' + beyond),
-    [['delta', 'a value, at the moment it was accepted'], ['line ink', 'median'], ['dash again', 'limits']],
+  if (quant || results.item) chart('Stable latency of each ' + ITEM + ', ms', (quant ? 'Half of the ' + ITEMS + ' were everywhere within ' + fmt(quant.p50) + ' ms, all of them within ' + fmt(quant.p100) + ' ms. ' : 'No ' + ITEM + ' became stable. ') + (D.limits_apply || !D.limits.length ? beyond : 'The challenges\u2019 limits are drawn for comparison; they do not apply to this network. ' + beyond),
+    [['delta', a(ITEM) + ', at the moment it was accepted'], ['line ink', 'median'], ...(D.limits.length ? [['dash again', 'limits']] : [])],
     (c, width, height, top, bottom, left, right) => {
       const [x, y] = axis(c, width, height, top, bottom, left, right, shown);
       latencyDots = [];
@@ -541,12 +549,13 @@ const buildCharts = () => {
         // Labels that would lie on each other are left to the text.
         if (y(value) > 20 && lines.every(other => other[1] <= value || y(value) - y(other[1]) > 13 || other[1] === value)) { c.lineWidth = 3; c.strokeStyle = ink.panel; c.strokeText(text + ' ' + fmt(value), right - 2, y(value) - 2); c.lineWidth = 1.3; c.fillStyle = ink.again; c.fillText(text + ' ' + fmt(value), right - 2, y(value) - 2); }
       }
-      const chosen = state.value === null ? -1 : S.value.indexOf(state.value);
+      // The judge has numbers of its own for items that are no values.
+      const chosen = state.value === null || D.items ? -1 : S.value.indexOf(state.value);
       if (chosen >= 0) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(latencyDots[2 * chosen], latencyDots[2 * chosen + 1], 6, 0, 7); c.stroke(); }
     },
-    (t, px, py) => { const k = nearDot(px, py); return k < 0 ? sec(t, 1) : 'value ' + S.value[k] + ': ' + ms(S.latency[k]) + ', known at ' + sec(S.known[k], 2); },
-    (t, px, py) => { const k = nearDot(px, py); if (k >= 0) { pickValue(S.value[k]); seek((spread.get(S.value[k]) || [[0, S.known[k]]])[0][1]); } else seek(t); },
-    ['second', 'values', 'median ms', 'maximum ms'],
+    (t, px, py) => { const k = nearDot(px, py); return k < 0 ? sec(t, 1) : (D.items ? a(ITEM) : ITEM + ' ' + S.value[k]) + ': ' + ms(S.latency[k]) + ', known at ' + sec(S.known[k], 2); },
+    (t, px, py) => { const k = nearDot(px, py); if (k >= 0 && !D.items) { pickValue(S.value[k]); seek((spread.get(S.value[k]) || [[0, S.known[k]]])[0][1]); } else seek(k < 0 ? t : S.known[k]); },
+    ['second', ITEMS, 'median ms', 'maximum ms'],
     () => perSecond().flatMap(s => { const list = []; for (let k = 0; k < S.value.length; k++) if (Math.floor(S.known[k] / 1e6) === s) list.push(S.latency[k]); list.sort((a, b) => a - b); return list.length ? [[s, list.length, fmt(list[list.length >> 1] / 1000), fmt(list[list.length - 1] / 1000)]] : []; }));
   const layers = ['delta', 'ack', 'again', 'other'].filter(kind => rates[kind].some(Boolean));
   const labels = {delta: 'delta', ack: 'ack alone', again: 'retransmission', other: 'other'};
@@ -589,7 +598,7 @@ const buildCharts = () => {
       }
       c.globalAlpha = 1;
     },
-    t => { const k = above(backlog.t, t) - 1; return sec(t, 1) + ': ' + plural(backlog.all[k], 'value') + ' unacked, ' + fmt(backlog.suspect[k]) + ' on suspect links'; },
+    t => { const k = above(backlog.t, t) - 1; return sec(t, 1) + ': ' + plural(backlog.all[k], ITEM) + ' unacked, ' + fmt(backlog.suspect[k]) + ' on suspect links'; },
     seek, ['second', 'unacked', 'on suspect links'],
     () => perSecond().map(s => { const k = above(backlog.t, s * 1e6) - 1; return [s, fmt(backlog.all[k]), fmt(backlog.suspect[k])]; }));
 };
@@ -601,7 +610,7 @@ const nearDot = (px, py) => {
 
 // ---- Words.
 const messageText = i => {
-  const values = M.kind[i] === DELTA || M.kind[i] === AGAIN ? ' of ' + plural(M.count[i], 'value') : '';
+  const values = M.kind[i] === DELTA || M.kind[i] === AGAIN ? ' of ' + plural(M.count[i], ITEM) : '';
   if (M.kind[i] === OTHER && (M.raw[i] || '').includes('"type":"sync"')) return 'digest (sync)';
   return KINDS[M.kind[i]] + values;
 };
@@ -613,8 +622,8 @@ const eventText = k => {
     case SEND: return name(M.src[i]) + ' sends ' + a(messageText(i)) + ' to ' + name(M.dest[i]);
     case RECV: return name(M.dest[i]) + ' receives ' + a(messageText(i)) + ' from ' + name(M.src[i]);
     case DROP: return 'The ' + messageText(i) + ' from ' + name(M.src[i]) + ' to ' + name(M.dest[i]) + (fate[i] === 3 ? ' is lost' : absenceAt(M.dest[i], t) ? ' is dropped: ' + name(M.dest[i]) + ' is not there' : ' is dropped by the partition');
-    case ASK: return 'c' + C.node[i] + ' asks ' + name(C.node[i]) + ': ' + D.requests[C.what[i]] + (D.requests[C.what[i]] === 'broadcast' ? ' ' + C.value[i] : '');
-    case REPLY: return name(C.node[i]) + ' answers c' + C.node[i] + ': ' + D.requests[C.what[i]] + '_ok' + (C.shown[i] >= 0 ? ', ' + plural(C.shown[i], 'value') : '');
+    case ASK: return 'c' + C.client[i] + ' asks ' + name(C.node[i]) + ': ' + D.requests[C.what[i]] + (D.requests[C.what[i]] === ADDS ? ' ' + C.value[i] : '');
+    case REPLY: return name(C.node[i]) + ' answers c' + C.client[i] + ': ' + D.requests[C.what[i]] + '_ok' + (C.shown[i] >= 0 ? ', ' + plural(C.shown[i], ITEM) : '');
     case CUT: return 'The network is cut: ' + cuts[i].kind;
     case KILL: case START: case PAUSE: case RESUME: return nodesText(D.nodes[i].nodes) + [' killed', ' started again', ' paused', ' resumed'][evWhat[k] - KILL];
     default: return 'The network is healed';
@@ -622,13 +631,13 @@ const eventText = k => {
 };
 const clientJson = i => {
   const type = D.requests[C.what[i]], body = {type, msg_id: C.msg_id[i]};
-  if (type === 'broadcast') body.message = C.value[i];
+  if (type === ADDS) body[type === 'add' ? 'element' : 'message'] = C.value[i];
   if (type === 'init') { body.node_id = name(C.node[i]); body.node_ids = Array.from({length: N}, (_, k) => name(k)); }
   if (type === 'topology') body.topology = '(a grid; see messages.jsonl)';
-  return {src: 'c' + C.node[i], dest: name(C.node[i]), body};
+  return {src: 'c' + C.client[i], dest: name(C.node[i]), body};
 };
 const messageJson = i => {
-  const body = M.kind[i] === ACK ? {type: 'ack', offset: M.offset[i], ack: M.ack[i]} : {type: 'delta', offset: M.offset[i], values: valuesOf(i), ack: M.ack[i]};
+  const body = M.kind[i] === ACK ? {type: 'ack', offset: M.offset[i], ack: M.ack[i]} : {type: 'delta', offset: M.offset[i], values: D.items ? valuesOf(i).map(label) : valuesOf(i), ack: M.ack[i]};
   if (gap[i]) body.gap = true;
   return {src: name(M.src[i]), dest: name(M.dest[i]), body};
 };
@@ -645,31 +654,31 @@ const showMessage = i => {
   const last = M.offset[i] + M.count[i] - 1;
   if (M.kind[i] === ACK) list.push(['type: ack', 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.'],
     ['offset: ' + M.offset[i], 'Where ' + from + '\u2019s own stream to ' + to + ' stands. If ' + to + ' has less, it knows that something was lost.']);
-  else list.push(['type: delta', M.kind[i] === AGAIN ? 'Values that were sent before: no ack came in time, or the other side reported a gap.' : 'New values: what was gathered since the last delta, and nothing that ' + to + ' has itself sent.'],
-    ['offset: ' + M.offset[i], 'The place of the first value in ' + from + '\u2019s stream to ' + to + '. These are number ' + M.offset[i] + (last > M.offset[i] ? ' to ' + last : '') + '.'],
-    ['values: [' + M.count[i] + ']', 'The values themselves, in the order in which ' + from + ' heard of them.']);
-  list.push(['ack: ' + M.ack[i], from + ' has every value of ' + to + '\u2019s stream below number ' + M.ack[i] + (M.kind[i] === ACK ? '.' : '. It rides along and costs no message: a piggybacked ack.')]);
+  else list.push(['type: delta', M.kind[i] === AGAIN ? Items + ' that were sent before: no ack came in time, or the other side reported a gap.' : 'New ' + ITEMS + ': what was gathered since the last delta, and nothing that ' + to + ' has itself sent.'],
+    ['offset: ' + M.offset[i], 'The place of the first ' + ITEM + ' in ' + from + '\u2019s stream to ' + to + '. These are number ' + M.offset[i] + (last > M.offset[i] ? ' to ' + last : '') + '.'],
+    ['values: [' + M.count[i] + ']', 'The ' + ITEMS + ' themselves, in the order in which ' + from + ' heard of them.']);
+  list.push(['ack: ' + M.ack[i], from + ' has every ' + ITEM + ' of ' + to + '\u2019s stream below number ' + M.ack[i] + (M.kind[i] === ACK ? '.' : '. It rides along and costs no message: a piggybacked ack.')]);
   if (gap[i]) list.push(['gap: true', M.kind[i] === AGAIN ? 'This is a probe of a suspect link: answer at once, and send again from ' + M.ack[i] + ', since yours was very likely lost as well.' : 'Something is missing: send again from ' + M.ack[i] + ', and answer at once.']);
   parts.push(el('pre', {textContent: JSON.stringify(messageJson(i)), id: 'json'}), fields(list));
   if (M.count[i]) {
     const chips = el('div', {className: 'chips'}), values = valuesOf(i);
-    for (const value of values.slice(0, 40)) { const chip = el('button', {type: 'button', textContent: value}); chip.setAttribute('aria-label', 'Follow value ' + value); chip.onclick = () => pickValue(value); chips.append(chip); }
+    for (const value of values.slice(0, 40)) { const chip = el('button', {type: 'button', textContent: label(value)}); chip.setAttribute('aria-label', 'Follow ' + ITEM + ' ' + value); chip.onclick = () => pickValue(value); chips.append(chip); }
     if (values.length > 40) chips.append('and ' + (values.length - 40) + ' more');
-    parts.push(el('p', {className: 'small soft', textContent: 'Follow one of its values:'}), chips);
+    parts.push(el('p', {className: 'small soft', textContent: 'Follow one of its ' + ITEMS + ':'}), chips);
     parts[parts.length - 2].style.margin = '10px 0 4px';
   }
   return parts;
 };
 const showClient = i => {
   const type = D.requests[C.what[i]];
-  const list = [['src: c' + C.node[i], 'The client: each node has one.'], ['dest: ' + name(C.node[i]), 'The node that it asks.'],
-    ['type: ' + type, {broadcast: '\u201cTell everybody this value.\u201d', read: '\u201cWhat have you heard?\u201d', init: '\u201cThis is your name, and these are all nodes.\u201d', topology: '\u201cYou might talk to these neighbours.\u201d Advice, which hubcast does not take.', stats: '\u201cHow are your links?\u201d'}[type] || 'Another request.'],
+  const list = [['src: c' + C.client[i], 'The client: it asks this node all the time, one thing after the other.'], ['dest: ' + name(C.node[i]), 'The node that it asks.'],
+    ['type: ' + type, {broadcast: '\u201cTell everybody this value.\u201d', read: '\u201cWhat have you heard?\u201d', init: '\u201cThis is your name, and these are all nodes.\u201d', topology: '\u201cYou might talk to these neighbours.\u201d Advice, which hubcast does not take.', stats: '\u201cHow are your links?\u201d', add: '\u201cAdd this.\u201d', echo: '\u201cSay it back.\u201d', generate: '\u201cAn id that nobody else has, please.\u201d', send: '\u201cAppend this to the log of this key.\u201d', poll: '\u201cWhat is in these logs from here on?\u201d', commit_offsets: '\u201cI have got as far as this.\u201d', list_committed_offsets: '\u201cHow far has anybody got?\u201d', txn: '\u201cAll of this at once.\u201d'}[type] || 'Another request.'],
     ['msg_id: ' + C.msg_id[i], 'The answer names this number in in_reply_to.']];
-  if (type === 'broadcast') list.push(['message: ' + C.value[i], 'The value to spread.']);
-  const parts = [heading('Client c' + C.node[i] + ': ' + type, goTo('go there', asked[i])),
-    el('p', {className: 'small soft', textContent: 'Asked at ' + sec(asked[i]) + ', ' + (replied[i] < Infinity ? 'answered after ' + ms(replied[i] - asked[i]) + (C.shown[i] >= 0 ? ' with ' + plural(C.shown[i], 'value') : '') + '.' : 'not answered.')}),
-    el('pre', {textContent: JSON.stringify(clientJson(i)), id: 'json'}), fields(list)];
-  if (type === 'broadcast') { const button = el('button', {type: 'button', textContent: 'Follow value ' + C.value[i]}); button.onclick = () => pickValue(C.value[i]); button.style.marginTop = '10px'; parts.push(button); }
+  if (type === ADDS) list.push([(type === 'add' ? 'element: ' : 'message: ') + C.value[i], 'The value to spread.']);
+  const parts = [heading('Client c' + C.client[i] + ': ' + type, goTo('go there', asked[i])),
+    el('p', {className: 'small soft', textContent: 'Asked at ' + sec(asked[i]) + ', ' + (replied[i] < Infinity ? 'answered after ' + ms(replied[i] - asked[i]) + (C.shown[i] >= 0 ? ' with ' + plural(C.shown[i], ITEM) : '') + '.' : 'not answered.')}),
+    el('pre', {textContent: C.asked[i] ? C.asked[i] + (C.answered[i] ? '\n' + C.answered[i] : '') : JSON.stringify(clientJson(i)), id: 'json'}), fields(list)];
+  if (type === ADDS) { const button = el('button', {type: 'button', textContent: 'Follow ' + ITEM + ' ' + C.value[i]}); button.onclick = () => pickValue(C.value[i]); button.style.marginTop = '10px'; parts.push(button); }
   return parts;
 };
 const showNode = node => {
@@ -682,26 +691,26 @@ const showNode = node => {
   });
   const role = D.parent[node] < 0 ? 'the root hub' : neighbours[node].length > 1 ? 'a hub' : 'a leaf of ' + name(D.parent[node]);
   const parts = [heading('Node ' + name(node) + ', ' + role, ''),
-    el('p', {className: 'small soft', textContent: 'At ' + sec(t) + ' it holds ' + fmt(count) + ' of ' + plural(total, 'value') + '. Its links at that moment, worked out from the messages:'})];
+    el('p', {className: 'small soft', textContent: 'At ' + sec(t) + ' it holds ' + fmt(count) + ' of ' + plural(total, ITEM) + '. Its links at that moment, worked out from the messages:'})];
   if (D.foreign) return parts.slice(0, 1);
   parts.push(el('div', {className: 'scroll'}, el('table', {id: 'links'}, el('thead', {}, el('tr', {}, el('th', {textContent: 'to', scope: 'col'}), ...['unacked', 'acked', 'sent', 'received'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'state', scope: 'col'}))), el('tbody', {}, ...rows))),
-    el('p', {className: 'small soft', textContent: 'unacked: values that wait for their ack. acked and sent: offsets in its stream to the neighbour. received: the neighbour\u2019s stream has arrived below this offset. suspect: a retry went out, and nothing was acked since.'}));
+    el('p', {className: 'small soft', textContent: 'unacked: ' + ITEMS + ' that wait for their ack. acked and sent: offsets in its stream to the neighbour. received: the neighbour\u2019s stream has arrived below this offset. suspect: a retry went out, and nothing was acked since.'}));
   parts[parts.length - 1].style.marginTop = '8px';
   return parts;
 };
 const showValue = value => {
   const list = spread.get(value);
-  if (!list) return [heading('Value ' + value, ''), el('p', {className: 'small soft', textContent: 'This page has no such value' + (D.left_out ? ' (see what it left out, above)' : '') + '.'})];
-  const [origin, start] = list[0], k = S.value.indexOf(value);
+  if (!list) return [heading(Item + ' ' + value, ''), el('p', {className: 'small soft', textContent: 'This page has no such ' + ITEM + (D.left_out ? ' (see what it left out, above)' : '') + '.'})];
+  const [origin, start] = list[0], k = D.items ? -1 : S.value.indexOf(value);
   const body = list.map(([node, t, message]) => {
     const row = el('tr', {}, el('td', {textContent: '+' + ms(t - start)}), el('td', {textContent: name(node)}), el('td'));
     row.children[0].className = 'n';
-    if (message >= 0) { const button = el('button', {type: 'button', className: 'text', textContent: KINDS[M.kind[message]] + ' from ' + name(M.src[message])}); button.onclick = () => { pickMessage(message); }; row.children[2].append(button); } else row.children[2].textContent = 'its client c' + node;
+    if (message >= 0) { const button = el('button', {type: 'button', className: 'text', textContent: KINDS[M.kind[message]] + ' from ' + name(M.src[message])}); button.onclick = () => { pickMessage(message); }; row.children[2].append(button); } else row.children[2].textContent = D.items ? 'made here, or the first to show it' : 'its client c' + node;
     row.style.opacity = t <= state.t ? 1 : .5;
     return row;
   });
-  return [heading('Value ' + value, goTo('go to its start', start)),
-    el('p', {className: 'small soft', textContent: 'From the client of ' + name(origin) + ' at ' + sec(start) + '; at ' + (list.length === N ? 'all ' : list.length + ' of ') + N + ' nodes' + (list.length > 1 ? ' after ' + ms(list[list.length - 1][1] - start) : '') + '.' + (k >= 0 ? ' Stable latency, as the clients saw it: ' + ms(S.latency[k]) + '.' : '')}),
+  return [heading(Item + ' ' + value, goTo('go to its start', start)),
+    el('p', {className: 'small soft', textContent: (D.items ? label(value) + '. First seen at ' : 'From the client of ') + name(origin) + ' at ' + sec(start) + '; at ' + (list.length === N ? 'all ' : list.length + ' of ') + N + ' nodes' + (list.length > 1 ? ' after ' + ms(list[list.length - 1][1] - start) : '') + '.' + (k >= 0 ? ' Stable latency, as the clients saw it: ' + ms(S.latency[k]) + '.' : '')}),
     el('div', {className: 'scroll'}, el('table', {id: 'spread'}, el('tbody', {}, ...body)))];
 };
 
@@ -714,7 +723,7 @@ const showPicked = () => {
   const old = box.querySelector('.scroll'), top = old ? old.scrollTop : 0, outer = what === shownWhat ? box.scrollTop : 0;
   shownWhat = what;
   box.replaceChildren(...(what === 'message' ? showMessage(state.message) : what === 'client' ? showClient(state.client) : what === 'node' ? showNode(state.node) : what === 'value' ? showValue(state.value)
-    : [el('h3', {textContent: 'Pick something'}), el('p', {className: 'small soft', textContent: 'A message to read it, a node to see its links, a value to watch just that value spread.'})]));
+    : [el('h3', {textContent: 'Pick something'}), el('p', {className: 'small soft', textContent: 'A message to read it, a node to see its links, ' + a(ITEM) + ' to watch just that ' + ITEM + ' spread.'})]));
   const scroll = box.querySelector('.scroll'); if (scroll) scroll.scrollTop = top;
   box.scrollTop = outer;
 };
@@ -778,7 +787,7 @@ const tell = () => {
   if ($('event').textContent !== said) $('event').textContent = said;
   const now = [];
   for (let f = above(flightStart, t - longest - 1), to = above(flightStart, t); f < to; f++) { const i = flights[f][0]; if (until(flights[f]) > t && (state.value === null || carries(i, state.value))) now.push(f); }
-  $('underwayhead').textContent = 'Under way: ' + plural(now.length, 'message') + (state.value === null ? '' : ' with value ' + state.value);
+  $('underwayhead').textContent = 'Under way: ' + plural(now.length, 'message') + (state.value === null ? '' : ' with ' + numbered(state.value));
   const focused = document.activeElement && document.activeElement.dataset.message;
   const rows = now.slice(0, 5).map(f => {
     const i = flights[f][0], left = until(flights[f]) - t;
@@ -794,7 +803,7 @@ const tell = () => {
   const kind = last || shownKind();
   if (kind === 'node' || (kind === 'value' && !state.playing)) showPicked();
   const cut = cutAt(t);
-  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), 'value') + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + '.');
+  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + '.');
   lamport.setAttribute('aria-label', 'Space-time diagram of ' + sec(windowTime, 1) + ' around ' + sec(t) + '. The list "Under way" names its messages.');
 };
 
@@ -829,8 +838,8 @@ const verdict = () => {
   };
   const facts = (id, rows) => $(id).append(...rows.map(([term, text]) => el('div', {}, el('dt', {textContent: term}), el('dd', {textContent: text}))));
   const server = results.server_messages;
-  facts('counts', [['Operations', fmt(results.ops) + ', of these ' + plural(results.broadcasts, 'broadcast')], ['Messages between nodes', fmt(server.total)], ['Deltas, acks alone', fmt(server.delta) + ', ' + fmt(server.ack)],
-    ['Retransmitted', fmt(server.retransmitted)], ['Dropped', fmt(server.dropped)], ...(server.duplicated ? [['Duplicated', fmt(server.duplicated)]] : []), ['Values lost', fmt(results.lost.length)], ['Availability', results.availability === null ? '\u2013' : Math.floor(results.availability * 1e4) / 100 + ' %'], ['Timeouts', fmt(results.timeouts)],
+  facts('counts', [['Operations', fmt(results.ops) + ', of these ' + (results.broadcasts ? plural(results.broadcasts, 'broadcast') : Object.entries(results.operations).map(([kind, ends]) => fmt(ends.ok + ends.failed + ends.indeterminate) + ' ' + kind).join(', '))], ['Messages between nodes', fmt(server.total)], ['Deltas, acks alone', fmt(server.delta) + ', ' + fmt(server.ack)],
+    ['Retransmitted', fmt(server.retransmitted)], ['Dropped', fmt(server.dropped)], ...(server.duplicated ? [['Duplicated', fmt(server.duplicated)]] : []), ...(results.item ? [[Items + ' lost', fmt(results.lost.length)]] : []), ['Availability', results.availability === null ? '\u2013' : Math.floor(results.availability * 1e4) / 100 + ' %'], ['Timeouts', fmt(results.timeouts)],
     ...(results.quiet_after_ms !== null && results.quiet_after_ms !== undefined ? [['Silent after', (results.quiet_after_ms / 1000).toFixed(2) + ' s without work']] : [])]);
   facts('settings', D.settings.map(([term, text]) => [term[0].toUpperCase() + term.slice(1), text]));
   if (results.faults.length) {
@@ -845,13 +854,16 @@ const verdict = () => {
       return el('tr', {}, el('td', {textContent: (alone ? '' : each.fault + ' ') + each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms'].map(text => el('td', {className: 'n', textContent: text})), go);
     });
     $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: alone ? 'Partition' : 'Fault', scope: 'col'}), ...[...(alone ? ['cut', 'healed'] : ['start', 'end']), 'recovery'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
-    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the ' + (alone ? 'heal' : 'end') + ' until every node, asked for it, shows every value accepted before it.'}));
+    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the ' + (alone ? 'heal' : 'end') + ' until every node, asked for it, shows every ' + ITEM + ' accepted before it.' + (results.item ? '' : ' Without a figure where nothing that a node answers could show it.')}));
     $('partitions').lastChild.style.margin = '6px 0 0';
   }
   if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));
   $('foot').textContent = 'Made by hubcast\u2019s testbed from results.json and messages.jsonl beside this file. ' + fmt(evTime.length) + ' events. Links and backlog are worked out from the messages; a client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
 };
 const wire = () => {
+  $('item').textContent = Item;
+  if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
+  document.querySelectorAll('.items').forEach(each => { each.textContent = ITEMS; });
   const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut']] : []), ['node', 'holds this share']];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
   $('legend').append(...legend.map(([what, text]) => key(what, text)));
@@ -865,7 +877,7 @@ const wire = () => {
   $('value').onchange = value;
   $('clear').onclick = () => { clear(); request(); };
   const jumps = [['', 'a moment\u2026'], [0, 'the start']];
-  if (known.length) jumps.push([Math.max(0, known[0] - 1000), 'the first value']);
+  if (known.length) jumps.push([Math.max(0, known[0] - 1000), 'the first ' + ITEM]);
   troubles.forEach(each => jumps.push([Math.max(0, each.start - 100000), (each.dead ? 'kill, ' : 'pause, ') + each.kind]));
   cuts.forEach((cut, k) => { jumps.push([Math.max(0, cut.start - 100000), 'cut ' + (k + 1) + ', ' + cut.kind]); if (cut.end < Infinity) jumps.push([Math.max(0, cut.end - 100000), 'heal ' + (k + 1)]); });
   $('jump').append(...jumps.map(([at, text]) => el('option', {value: at, textContent: text})));

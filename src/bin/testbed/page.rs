@@ -34,8 +34,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use crate::options::{self, Options};
-use crate::report::{LIMITS_3D, LIMITS_3E, Outcome, verdict_text};
+use crate::options::{self, Job, Options};
+use crate::report::{Outcome, compared, limits, verdict_text};
 use hubcast::json::{self, Json};
 use hubcast::tree;
 
@@ -72,6 +72,14 @@ const MAX_RAW: usize = 400_000;
 
 /// The most text of one such message. Unit: characters.
 const MAX_RAW_LINE: usize = 600;
+
+/// The most text of items that are no integers, each counted once.
+///
+/// Unit: bytes.
+const MAX_LABELS: usize = 800_000;
+
+/// The most text of one item, and of a request or answer that is shown. Unit: characters.
+const MAX_LABEL: usize = 80;
 
 /// The most stable latencies in the page's chart. Unit: values.
 const MAX_STABLE: usize = 25_000;
@@ -110,8 +118,32 @@ enum Kind {
     Other = 3,
 }
 
-/// What a client asks for, in the order of the numbers in the page's data.
-const REQUESTS: [&str; 6] = ["other", "init", "topology", "broadcast", "read", "stats"];
+/// What a client asks for in this run, in the order of the numbers in the page's data.
+fn requests(outcome: &Outcome<'_>) -> Vec<&'static str> {
+    let kinds = outcome.counts.kinds.iter().map(|kind| kind.name);
+    let before = ["other", "init", "topology"].into_iter();
+    before.chain(kinds).chain(["stats"]).collect()
+}
+
+/// Where the load's first kind stands among these.
+const FIRST_KIND: usize = 3;
+
+/// Whether what spreads are the integers that clients add. Other items the page
+/// numbers as they come, and shows as the JSON that they are.
+fn spreads_values(options: &Options) -> bool {
+    ["broadcast", "g-set"].contains(&options.workload)
+}
+
+/// What spreads, in the user's words.
+fn item(options: &Options) -> &'static str {
+    match options.workload {
+        "broadcast" | "g-set" => "value",
+        "g-counter" | "pn-counter" => "sum",
+        "kafka" => "record",
+        "txn-rw-register" => "transaction",
+        _ => "item",
+    }
+}
 
 /// A message between nodes.
 #[derive(Clone, Debug)]
@@ -131,12 +163,15 @@ struct Sent {
 #[derive(Clone, Debug)]
 struct Request {
     node: usize,
+    client: usize,
     what: usize,
     msg_id: i64,
-    /// The value of a broadcast.
+    /// The value that is added.
     value: i64,
     /// How many values the answer shows.
     shown: i64,
+    /// Request and answer as they were, where the above does not tell it.
+    texts: [Option<String>; 2],
 }
 
 /// A partition. Only directions along the tree are kept: the others carry nothing.
@@ -154,6 +189,14 @@ struct Trace {
     events: Vec<(u64, What, usize)>,
     messages: Vec<Sent>,
     requests: Vec<Request>,
+    /// How many clients there are, and what they ask.
+    clients: usize,
+    asks: Vec<&'static str>,
+    /// Items that are no integers, by their text, and the texts in their order; `None`
+    /// if the items are the values themselves.
+    numbers: Option<BTreeMap<String, i64>>,
+    labels: Vec<String>,
+    label_bytes: usize,
     cuts: Vec<Cut>,
     /// Of each kill, start, pause and resume: the kind and the nodes.
     nodes: Vec<(String, Vec<i64>)>,
@@ -163,7 +206,7 @@ struct Trace {
     full_at: Option<u64>,
     /// Recording id -> index in `messages`.
     by_id: BTreeMap<i64, usize>,
-    /// Node and `msg_id` -> index in `requests`.
+    /// Client and `msg_id` -> index in `requests`.
     waiting: BTreeMap<(usize, i64), usize>,
     /// For each direction, one past the highest offset sent.
     streams: BTreeMap<(usize, usize), i64>,
@@ -178,7 +221,7 @@ struct Trace {
 pub fn write(outcome: &Outcome<'_>, folder: &Path) -> io::Result<()> {
     let parents = parents(outcome.options);
     let recording = BufReader::new(File::open(folder.join("messages.jsonl"))?);
-    let trace = Trace::read(recording, &parents)?;
+    let trace = Trace::new(outcome).read(recording, &parents)?;
     fs::write(
         folder.join("report.html"),
         page(outcome, &trace, &parents).as_bytes(),
@@ -202,8 +245,18 @@ fn parents(options: &Options) -> Vec<i64> {
 }
 
 impl Trace {
-    fn read(recording: impl BufRead, parents: &[i64]) -> io::Result<Trace> {
-        let mut trace = Trace::default();
+    /// Nothing yet.
+    fn new(outcome: &Outcome<'_>) -> Trace {
+        Trace {
+            clients: outcome.options.clients(),
+            asks: requests(outcome),
+            numbers: (!spreads_values(outcome.options)).then(BTreeMap::new),
+            ..Trace::default()
+        }
+    }
+
+    fn read(self, recording: impl BufRead, parents: &[i64]) -> io::Result<Trace> {
+        let mut trace = self;
         for line in recording.split(b'\n') {
             let line = line?;
             // The recording's own lines are JSON; a last one that says "truncated" has no time.
@@ -270,13 +323,15 @@ impl Trace {
         message: &Json<'_>,
         nodes: usize,
     ) -> Option<(What, usize)> {
+        let clients = self.clients;
         let index = |name: &str, first: char| {
             let name = message.get(name).and_then(Json::as_str)?;
             let index: usize = name.strip_prefix(first)?.parse().ok()?;
-            (index < nodes).then_some(index)
+            let all = if first == 'c' { clients } else { nodes };
+            (index < all).then_some(index)
         };
         let body = message.get("body")?;
-        if index("src", 'c').is_some() {
+        if let Some(client) = index("src", 'c') {
             let node = index("dest", 'n')?;
             if self.requests.len() >= MAX_REQUESTS {
                 self.full_at.get_or_insert(time);
@@ -286,21 +341,28 @@ impl Trace {
             }
             let what = body.get("type").and_then(Json::as_str).unwrap_or_default();
             let msg_id = int(body, "msg_id").unwrap_or(-1);
-            self.waiting.insert((node, msg_id), self.requests.len());
+            self.waiting.insert((client, msg_id), self.requests.len());
+            let what = self.asks.iter().position(|own| *own == what).unwrap_or(0);
+            let value = int(body, "message").or_else(|| int(body, "element"));
+            let text = self.text_of(what, body);
             self.requests.push(Request {
                 node,
-                what: REQUESTS.iter().position(|own| *own == what).unwrap_or(0),
+                client,
+                what,
                 msg_id,
-                value: int(body, "message").map_or(-1, safe),
+                value: value.map_or(-1, safe),
                 shown: -1,
+                texts: [text, None],
             });
             return Some((What::Request, self.requests.len() - 1));
         }
         let src = index("src", 'n')?;
         let Some(dest) = index("dest", 'n') else {
-            let reply = int(body, "in_reply_to")?;
-            let request = self.waiting.remove(&(src, reply))?;
+            let reply = (index("dest", 'c')?, int(body, "in_reply_to")?);
+            let request = self.waiting.remove(&reply)?;
+            let text = self.text_of(self.requests[request].what, body);
             self.requests[request].shown = int(body, "count").unwrap_or(-1);
+            self.requests[request].texts[1] = text;
             return Some((What::Reply, request));
         };
         let sent = self.message(id, src, dest, message, body);
@@ -308,6 +370,7 @@ impl Trace {
         if self.messages.len() >= MAX_MESSAGES
             || self.values + sent.values.len() > MAX_VALUES
             || self.raw + raw > MAX_RAW
+            || self.label_bytes > MAX_LABELS
         {
             self.full_at.get_or_insert(time);
         }
@@ -321,6 +384,32 @@ impl Trace {
         Some((What::Send, self.messages.len() - 1))
     }
 
+    /// A request or its answer in short, if the page knows nothing else of it and there
+    /// is room. The first three are told otherwise.
+    fn text_of(&mut self, what: usize, body: &Json<'_>) -> Option<String> {
+        if self.numbers.is_none() || what < 3 || self.raw > MAX_RAW {
+            return None;
+        }
+        let text = clip(&body.to_string(), MAX_LABEL);
+        self.raw += text.len();
+        Some(text)
+    }
+
+    /// The number of what spreads; `None` if it is not what this run spreads.
+    fn item(&mut self, json: &Json<'_>) -> Option<i64> {
+        let Some(numbers) = &mut self.numbers else {
+            return json.as_int().filter(|value| safe(*value) == *value);
+        };
+        let next = numbers.len() as i64;
+        let number = *numbers.entry(json.to_string()).or_insert(next);
+        if number == next {
+            let label = clip(&json.to_string(), MAX_LABEL);
+            self.label_bytes += label.len();
+            self.labels.push(label);
+        }
+        Some(number)
+    }
+
     fn message(
         &mut self,
         id: i64,
@@ -332,11 +421,7 @@ impl Trace {
         let field = |name| int(body, name).filter(|number| (0..=MAX_SAFE).contains(number));
         let (offset, ack) = (field("offset"), field("ack"));
         let listed = body.get("values").and_then(Json::as_array).unwrap_or(&[]);
-        let values: Vec<i64> = listed
-            .iter()
-            .filter_map(Json::as_int)
-            .filter(|value| safe(*value) == *value)
-            .collect();
+        let values: Vec<i64> = listed.iter().filter_map(|json| self.item(json)).collect();
         let whole = offset.is_some() && ack.is_some() && values.len() == listed.len();
         let kind = match body.get("type").and_then(Json::as_str) {
             Some("ack") if whole => Kind::Ack,
@@ -353,12 +438,7 @@ impl Trace {
             }
             _ => Kind::Other,
         };
-        let raw = (kind == Kind::Other).then(|| {
-            let text = message.to_string();
-            let short: String = text.chars().take(MAX_RAW_LINE).collect();
-            let more = if short.len() < text.len() { " ..." } else { "" };
-            short + more
-        });
+        let raw = (kind == Kind::Other).then(|| clip(&message.to_string(), MAX_RAW_LINE));
         Sent {
             id,
             src,
@@ -370,6 +450,14 @@ impl Trace {
             values,
             raw,
         }
+    }
+}
+
+/// A text's beginning, with a sign that there is more.
+fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -414,7 +502,7 @@ fn page(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     let options = outcome.options;
     let title = format!(
         "{}, {} nodes, seed {}",
-        options.job.name(),
+        options.title(),
         options.nodes,
         options.seed
     );
@@ -472,20 +560,33 @@ fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     member("verdict", &string(verdict.trim_end()));
     member("command", &string(&command_line(options)));
     member("settings", &settings(options));
-    let limits = [LIMITS_3D, LIMITS_3E].map(|limits| {
+    let limits_apply = !limits(options).is_empty();
+    let limits = compared(options).iter().map(|limits| {
         let (per_op, median, maximum) = (limits.messages_per_op, limits.median, limits.maximum);
         format!("[{},{per_op},{median},{maximum}]", string(limits.name))
     });
+    let limits: Vec<String> = limits.collect();
     member("limits", &format!("[{}]", limits.join(",")));
-    member("limits_apply", &(!options.is_other_network()).to_string());
+    member("limits_apply", &limits_apply.to_string());
     member("foreign", &options.bin.is_some().to_string());
     member("latency", &options.latency.as_micros().to_string());
     member("parent", &column(parents.iter().copied()));
     member("left_out", &left_out(outcome, trace));
     member("requests", &{
-        let names: Vec<String> = REQUESTS.iter().map(|name| string(name)).collect();
+        let names: Vec<String> = trace.asks.iter().map(|name| string(name)).collect();
         format!("[{}]", names.join(","))
     });
+    member("item", &string(item(options)));
+    member(
+        "items",
+        &match trace.numbers {
+            Some(_) => {
+                let labels: Vec<String> = trace.labels.iter().map(|label| string(label)).collect();
+                format!("[{}]", labels.join(","))
+            }
+            None => "null".into(),
+        },
+    );
     let cuts: Vec<String> = trace.cuts.iter().map(cut_json).collect();
     member("cuts", &format!("[{}]", cuts.join(",")));
 
@@ -541,14 +642,25 @@ fn data(outcome: &Outcome<'_>, trace: &Trace, parents: &[i64]) -> String {
     );
     let requests = &trace.requests;
     let of = |field: fn(&Request) -> i64| column(requests.iter().map(field));
+    let texts = |which: usize| {
+        let texts = requests.iter().enumerate().filter_map(|(index, request)| {
+            let text = request.texts[which].as_ref()?;
+            Some(format!("\"{index}\":{}", string(text)))
+        });
+        let texts: Vec<String> = texts.collect();
+        format!("{{{}}}", texts.join(","))
+    };
     member(
         "clients",
         &columns([
             ("node", of(|request| request.node as i64)),
+            ("client", of(|request| request.client as i64)),
             ("what", of(|request| request.what as i64)),
             ("msg_id", of(|request| request.msg_id)),
             ("value", of(|request| request.value)),
             ("shown", of(|request| request.shown)),
+            ("asked", texts(0)),
+            ("answered", texts(1)),
         ]),
     );
     let stable = outcome.verdict.by_value.iter().take(MAX_STABLE);
@@ -583,7 +695,7 @@ fn left_out(outcome: &Outcome<'_>, trace: &Trace) -> String {
     };
     string(&format!(
         "This page holds the first {} of {} messages between nodes, up to {:.1} s: at most {} \
-         messages, {} client requests and {} values fit. Replay, diagram and charts end \
+         messages, {} client requests and {} {}s fit. Replay, diagram and charts end \
          there; the verdict is about the whole run, and messages.jsonl beside this page has everything.",
         trace.messages.len(),
         outcome.counts.server.total,
@@ -591,13 +703,24 @@ fn left_out(outcome: &Outcome<'_>, trace: &Trace) -> String {
         MAX_MESSAGES,
         MAX_REQUESTS,
         MAX_VALUES,
+        item(outcome.options),
     ))
 }
 
 /// The command that repeats the run: what differs from the defaults.
 fn command_line(options: &Options) -> String {
-    let plain = Options::new(options.job);
-    let mut line = format!("./run.sh {}", options.job.name());
+    let job = match options.job {
+        // One challenge alone is a workload with its parameters.
+        Job::Challenge(_) => Job::Workload,
+        job => job,
+    };
+    let plain = Options::new(job);
+    let mut line = format!("./run.sh {}", job.name());
+    match job {
+        Job::Workload => line += &format!(" {}", options.workload),
+        _ if options.is_broadcast() => {}
+        _ => line += &format!(" -w {}", options.workload),
+    }
     let mut add = |differs: bool, text: String| {
         if differs {
             line.push(' ');
@@ -616,6 +739,18 @@ fn command_line(options: &Options) -> String {
     add(
         options.rate != plain.rate,
         format!("--rate {}", options.rate),
+    );
+    add(
+        options.concurrency != plain.concurrency,
+        format!("--concurrency {}", options.concurrency.name()),
+    );
+    add(
+        options.is_total && !plain.is_total,
+        "--availability total".into(),
+    );
+    add(
+        options.consistency != plain.consistency,
+        format!("--consistency-models {}", options.consistency.name()),
     );
     add(
         options.latency != plain.latency,
@@ -831,7 +966,7 @@ fn svg(trace: &Trace, outcome: &Outcome<'_>, parents: &[i64]) -> String {
     let height = bottom + 30.0;
     let about = format!(
         "{}: messages between nodes from {:.2} s to {:.2} s{}",
-        outcome.options.job.name(),
+        outcome.options.title(),
         start as f64 / 1e6,
         end as f64 / 1e6,
         if heal.is_some() {
@@ -846,7 +981,7 @@ fn svg(trace: &Trace, outcome: &Outcome<'_>, parents: &[i64]) -> String {
          <text class=\"title\" x=\"12\" y=\"24\">{0}</text>\n",
         in_html(&about)
     );
-    svg_legend(&mut out);
+    svg_legend(&mut out, trace.asks.get(FIRST_KIND).unwrap_or(&"request"));
     let _ = writeln!(
         out,
         "<clipPath id=\"view\"><rect x=\"{SVG_LEFT}\" y=\"{SVG_TOP}\" width=\"{SVG_WIDTH}\" height=\"{}\"/></clipPath>",
@@ -921,14 +1056,14 @@ fn svg(trace: &Trace, outcome: &Outcome<'_>, parents: &[i64]) -> String {
     out + "</svg>\n"
 }
 
-fn svg_legend(out: &mut String) {
+fn svg_legend(out: &mut String, request: &str) {
     let mut left = 12.0;
     for (class, name) in [
         ("m delta", "delta"),
         ("m ack", "ack alone"),
         ("m again", "retransmission"),
         ("drop", "dropped"),
-        ("client", "broadcast of a client"),
+        ("client", &format!("{request} of a client")),
     ] {
         let mark = match class {
             "drop" => format!("M{} 42l8 8m0 -8l-8 8", left + 8.0),
@@ -944,7 +1079,7 @@ fn svg_legend(out: &mut String) {
     }
 }
 
-/// Every message's line, and a mark for each broadcast of a client.
+/// Every message's line, and a mark for each of the clients' operations of the first kind.
 fn svg_messages(
     out: &mut String,
     trace: &Trace,
@@ -989,7 +1124,7 @@ fn svg_messages(
             }
             What::Request if (start..=end).contains(&time) => {
                 let request = &trace.requests[index];
-                if let (Some(y), "broadcast") = (lane_of[request.node], REQUESTS[request.what]) {
+                if let (Some(y), FIRST_KIND) = (lane_of[request.node], request.what) {
                     let _ = writeln!(
                         out,
                         "<path class=\"client\" d=\"M{:.1} {:.1}l4 -7l4 7z\"/>",
@@ -1028,7 +1163,7 @@ fn lanes(parents: &[i64]) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::checker::Verdict;
-    use crate::engine::Counts;
+    use crate::engine::{Counts, KindCounts};
     use crate::options::Job;
 
     const STAR: [i64; 3] = [-1, 0, 0];
@@ -1050,7 +1185,10 @@ mod tests {
 "#;
 
     fn trace(recording: &str) -> Trace {
-        Trace::read(recording.as_bytes(), &STAR).expect("reading from memory")
+        let trace = outcome(Trace::new);
+        trace
+            .read(recording.as_bytes(), &STAR)
+            .expect("reading from memory")
     }
 
     /// A finished run of which nothing is known, with three nodes.
@@ -1060,9 +1198,16 @@ mod tests {
             virtual_time: true,
             ..Options::new(Job::Partition)
         };
+        let kind = |&name: &&'static str| KindCounts {
+            name,
+            ..KindCounts::default()
+        };
         work(&Outcome {
             options: &options,
-            counts: &Counts::default(),
+            counts: &Counts {
+                kinds: ["broadcast", "read"].iter().map(kind).collect(),
+                ..Counts::default()
+            },
             verdict: &Verdict::default(),
         })
     }

@@ -22,8 +22,8 @@
 //! `start`, `pause` and `resume` look like `kill`. A message for a node that is down may
 //! be dropped because of that (`"down"`), or received when the node is back.
 //!
-//! Messages from and to clients take no time and have one line, `send`; of a
-//! `read_ok` it says how many values it shows. A duplicated message has two `recv`.
+//! Messages from and to clients take no time and have one line, `send`; of a long
+//! answer, such as broadcast's `read_ok`, it says how many values it shows. A duplicated message has two `recv`.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -38,6 +38,35 @@ pub const LIMITS_3E: Limits = Limits {
     maximum: 2000,
 };
 
+/// The limits of the challenge that is run; both, as the standard run is in both's setting.
+pub fn limits(options: &Options) -> &'static [Limits] {
+    match options.job {
+        Job::Challenge("3d") => &[LIMITS_3D],
+        Job::Challenge("3e") => &[LIMITS_3E],
+        Job::Challenge(_) | Job::Workload => &[],
+        _ if !options.is_broadcast() || options.is_other_network() => &[],
+        _ => &[LIMITS_3D, LIMITS_3E],
+    }
+}
+
+/// The limits that a run is held against for comparison, also where they do not apply.
+pub fn compared(options: &Options) -> &'static [Limits] {
+    match options.job {
+        Job::Efficient | Job::Partition | Job::Crash if options.is_broadcast() => {
+            &[LIMITS_3D, LIMITS_3E]
+        }
+        _ => limits(options),
+    }
+}
+
+/// Those of them that decide: with other settings of node or load 3e's.
+fn deciding(options: &Options) -> &'static [Limits] {
+    match limits(options) {
+        [_, second] if options.is_tuned() => std::slice::from_ref(second),
+        limits => limits,
+    }
+}
+
 /// The figures that the challenges are about, ours or the real Maelstrom's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
@@ -74,7 +103,7 @@ impl Measured {
     /// Whether every operation succeeded, where that is demanded: `efficient` cuts
     /// nobody off, so there is no excuse.
     pub fn is_available(&self, options: &Options) -> bool {
-        options.job != Job::Efficient || self.availability.is_none_or(|part| part >= 1.0)
+        !options.is_total || self.availability.is_none_or(|part| part >= 1.0)
     }
 
     /// Whether the promise was kept; `None` where it is not judged.
@@ -85,15 +114,12 @@ impl Measured {
     }
 
     /// Whether the run passes: valid, available, as early as promised, and within the
-    /// limits that count for it.
-    /// In the challenges' own setting these are both; with other settings of
-    /// node or load 3e's; in another network none.
+    /// [`limits`] that count for it.
     pub fn passes(&self, options: &Options) -> bool {
         self.valid
             && self.is_available(options)
             && self.keeps_promise(options) != Some(false)
-            && (options.is_other_network()
-                || self.meets(&LIMITS_3E) && (options.is_tuned() || self.meets(&LIMITS_3D)))
+            && deciding(options).iter().all(|limits| self.meets(limits))
     }
 }
 
@@ -134,13 +160,22 @@ impl Outcome<'_> {
         }
         let lost = &self.verdict.lost;
         if !lost.is_empty() {
-            let (values, were) = (plural(lost.len(), "value"), ["were", "was"]);
+            let item = self.verdict.item;
+            let (values, were) = (plural(lost.len(), item), ["were", "was"]);
             let were = were[usize::from(lost.len() == 1)];
             problems.push(format!("{values} {were} lost: {}", name_some(lost)));
         }
         problems.extend_from_slice(&self.verdict.problems);
         problems.extend_from_slice(&self.counts.problems);
         problems
+    }
+
+    /// How long clients waited for the answers to the load's first kind of operation:
+    /// the median and the maximum.
+    pub fn answers(&self) -> Option<[Duration; 2]> {
+        let mut sorted = self.counts.kinds.first()?.latency.clone();
+        sorted.sort_unstable();
+        Some([quantile(&sorted, 0.5)?, quantile(&sorted, 1.0)?])
     }
 
     /// The median of the recoveries that were seen.
@@ -170,12 +205,14 @@ impl Outcome<'_> {
             .map(|(name, count)| (name.clone().into(), Json::Int(*count)))
             .collect();
         let lost = self.verdict.lost.iter().map(|&value| Json::Int(value));
-        let limits =
-            [LIMITS_3D, LIMITS_3E].map(|each| (each.name, Json::Bool(measured.meets(&each))));
+        let limits = compared(options)
+            .iter()
+            .map(|each| (each.name, Json::Bool(measured.meets(each))));
         object([
             ("valid", Json::Bool(measured.valid)),
             ("command", Json::String(options.job.name().into())),
             ("seed", Json::Number(options.seed.to_string().into())),
+            ("workload", Json::String(options.workload.into())),
             ("virtual", Json::Bool(options.virtual_time)),
             ("nodes", int(options.nodes as u64)),
             ("node_args", strings(options.node_args.clone())),
@@ -193,6 +230,7 @@ impl Outcome<'_> {
                 "client_latency_ms",
                 object((counts.kinds.iter()).map(|kind| (kind.name, latency(&kind.latency)))),
             ),
+            ("item", Json::String(self.verdict.item.into())),
             ("lost", Json::Array(lost.collect())),
             ("stale", int(self.verdict.stale as u64)),
             ("never_read", int(self.verdict.never_read as u64)),
@@ -283,41 +321,35 @@ impl Outcome<'_> {
     pub fn text(&self) -> String {
         let (counts, measured) = (self.counts, self.measured());
         let mut text = table(&measured, self.options);
-        for KindCounts { name, latency, .. } in &counts.kinds {
-            let mut sorted = latency.clone();
-            sorted.sort_unstable();
-            for (label, p) in [("median", 0.5), ("maximum", 1.0)] {
-                if let Some(time) = quantile(&sorted, p) {
-                    let shown = format!("{:.1} ms", time.as_secs_f64() * 1e3);
-                    line(
-                        &mut text,
-                        &format!("{name} answered in, {label}"),
-                        &shown,
-                        [],
-                    );
-                }
-            }
-        }
+        text += &self.answers_text();
         text += &self.operations_text();
         let server = counts.server;
         let digests = match server.sync {
             0 => String::new(),
             count => format!(", {count} digests"),
         };
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "{} messages between nodes: {} deltas, {} acks alone{digests}; {} retransmitted, {} dropped, {} duplicated\n\
-             {} values lost, {} stale, {} never read\n",
+            "{} messages between nodes: {} deltas, {} acks alone{digests}; {} retransmitted, {} dropped, {} duplicated",
             server.total,
             server.delta,
             server.ack,
             server.retransmitted,
             server.dropped,
             server.duplicated,
-            self.verdict.lost.len(),
-            self.verdict.stale,
-            self.verdict.never_read,
         );
+        let Verdict { item, lost, .. } = self.verdict;
+        if !item.is_empty() {
+            let (lost, stale) = (lost.len(), self.verdict.stale);
+            let never_read = self.verdict.never_read;
+            let _ = writeln!(
+                text,
+                "{lost} {item}s lost, {stale} stale, {never_read} never read"
+            );
+        }
+        for note in &self.verdict.notes {
+            let _ = writeln!(text, "{note}");
+        }
         if !counts.links.is_empty() {
             let links = counts.links.iter();
             let links: Vec<_> = links
@@ -339,18 +371,42 @@ impl Outcome<'_> {
         text + &verdict_text(&measured, self.options, &self.problems())
     }
 
+    /// How long clients waited.
+    fn answers_text(&self) -> String {
+        let kinds = self.counts.kinds.iter();
+        let rows = kinds.flat_map(|KindCounts { name, latency, .. }| {
+            let mut sorted = latency.clone();
+            sorted.sort_unstable();
+            let row = |(label, p)| {
+                let time = quantile(&sorted, p)?;
+                let shown = format!("{:.1} ms", time.as_secs_f64() * 1e3);
+                Some((format!("{name} answered in, {label}"), shown))
+            };
+            [("median", 0.5), ("maximum", 1.0)].map(row)
+        });
+        let rows: Vec<(String, String)> = rows.flatten().collect();
+        let width = rows.iter().map(|(name, _)| name.len() + 1).max();
+        let width = width.unwrap_or_default().max(NAME_COLUMN);
+        let rows = rows.iter();
+        rows.map(|(name, shown)| format!("{name:<width$}{shown:>11}\n"))
+            .collect()
+    }
+
     /// How the operations ended.
     fn operations_text(&self) -> String {
+        let kinds = self.counts.kinds.iter();
+        let longest = kinds.map(|kind| several(kind.name).len() + 1).max();
+        let width = longest.unwrap_or(0).max(18);
         let mut text = format!(
-            "\n{:<18}{:>10}{:>10}{:>16}{:>14}\n",
+            "\n{:<width$}{:>10}{:>10}{:>16}{:>14}\n",
             "operations", "ok", "failed", "indeterminate", "availability"
         );
         for KindCounts { name, outcomes, .. } in &self.counts.kinds {
             let available = outcomes.ok as f64 / outcomes.all().max(1) as f64;
             let _ = writeln!(
                 text,
-                "{:<18}{:>10}{:>10}{:>16}{:>14}",
-                format!("{name}s"),
+                "{:<width$}{:>10}{:>10}{:>16}{:>14}",
+                several(name),
                 outcomes.ok,
                 outcomes.failed,
                 outcomes.indeterminate,
@@ -378,6 +434,7 @@ impl Outcome<'_> {
             let recovery = match fault.recovery {
                 Some(time) => format!("{} ms", time.as_millis()),
                 None if fault.interrupted => "interrupted".into(),
+                None if fault.unjudged => "not judged".into(),
                 None => "not seen".into(),
             };
             let time = |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.1} s"));
@@ -398,6 +455,12 @@ impl Outcome<'_> {
     }
 }
 
+/// What several operations of a kind are called.
+fn several(kind: &str) -> String {
+    let s = if kind.ends_with('s') { "" } else { "s" };
+    format!("{kind}{s}")
+}
+
 /// Rounds down to so many decimals: what is not everything must not look like it.
 fn floor(part: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
@@ -413,11 +476,7 @@ fn percent(part: f64) -> String {
 
 /// The table of figures, and of the limits where they apply.
 pub fn table(measured: &Measured, options: &Options) -> String {
-    let limits: &[Limits] = if options.is_other_network() {
-        &[]
-    } else {
-        &[LIMITS_3D, LIMITS_3E]
-    };
+    let limits = limits(options);
     let mut text = String::new();
     let heads = limits
         .iter()
@@ -489,28 +548,34 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
     for problem in problems {
         let _ = writeln!(text, "problem: {problem}");
     }
-    let met = |limits| {
-        if measured.meets(limits) {
-            "met"
-        } else {
-            "not met"
+    let met = limits(options).iter().map(|limits| {
+        let met = ["not met", "met"][usize::from(measured.meets(limits))];
+        format!("{} {met}", limits.name)
+    });
+    let met = met.collect::<Vec<_>>().join(", ");
+    let judged = match limits(options) {
+        [] if matches!(options.job, Job::Workload | Job::Challenge(_)) => String::new(),
+        [] if !options.is_broadcast() => String::new(),
+        [] => "; the challenges' limits do not apply to this network".into(),
+        [_] => format!("; {met}"),
+        _ if options.is_tuned() => {
+            format!("; {met}; judged by 3e's limits, as settings were given")
         }
-    };
-    let limits = format!("3d {}, 3e {}", met(&LIMITS_3D), met(&LIMITS_3E));
-    let judged = if options.is_other_network() {
-        "the challenges' limits do not apply to this network".into()
-    } else if options.is_tuned() {
-        format!("{limits}; judged by 3e's limits, as settings were given")
-    } else {
-        format!("{limits}; judged by both")
+        _ => format!("; {met}; judged by both"),
     };
     let pass = ["FAIL", "PASS"][usize::from(measured.passes(options))];
     let valid = ["not valid", "valid"][usize::from(measured.valid)];
     let available = match measured.availability {
-        Some(part) if !measured.is_available(options) => format!(
-            "; {} of the operations succeeded, and efficient demands 100 %",
-            percent(part)
-        ),
+        Some(part) if !measured.is_available(options) => {
+            let who = match options.job {
+                Job::Efficient => "efficient",
+                _ => "--availability total",
+            };
+            format!(
+                "; {} of the operations succeeded, and {who} demands 100 %",
+                percent(part)
+            )
+        }
         _ => String::new(),
     };
     let broken = match (options.promise(), measured.stable_latency) {
@@ -526,12 +591,15 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
         }
         _ => String::new(),
     };
-    let _ = writeln!(text, "{pass}: {valid}{available}{broken}; {judged}");
+    let _ = writeln!(text, "{pass}: {valid}{available}{broken}{judged}");
     text
 }
 
+/// How wide the names of figures are at least. Unit: characters.
+const NAME_COLUMN: usize = 32;
+
 fn line(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Item = String>) {
-    let _ = write!(text, "{name:<32}{value:>11}");
+    let _ = write!(text, "{name:<NAME_COLUMN$}{value:>11}");
     for cell in cells {
         let _ = write!(text, "{cell:>12}");
     }
@@ -560,12 +628,12 @@ fn strings(texts: Vec<String>) -> Json<'static> {
     Json::Array(texts.collect())
 }
 
-/// The median and the maximum of what clients waited.
+/// What clients waited.
 fn latency(times: &[Duration]) -> Json<'static> {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let part = |p| or_null(quantile(&sorted, p).map(ms));
-    object([("p50", part(0.5)), ("p100", part(1.0))])
+    object(QUANTILES.map(|(name, p)| (name, part(p))))
 }
 
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json<'static>)>) -> Json<'static> {

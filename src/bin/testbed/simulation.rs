@@ -11,90 +11,36 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use hubcast::time::Instant;
-use hubcast::workload::broadcast::Broadcast;
-use hubcast::workload::counter::{GCounter, PnCounter};
-use hubcast::workload::echo::Echo;
-use hubcast::workload::g_set::GSet;
-use hubcast::workload::log::Log;
-use hubcast::workload::txn::Txn;
-use hubcast::workload::unique_ids::UniqueIds;
-use hubcast::workload::{self, Workload};
+use hubcast::workload::Workload;
 
 use crate::cluster::{Cluster, Step};
-use crate::engine::{Engine, Failure, Finished, Host};
-use crate::flooding::Flooding;
-use crate::load::{self, Load};
+use crate::engine::{Failure, Host};
 use crate::options::{self, Options};
 use crate::recording::Recording;
 
-/// Runs in virtual time. With a `folder` the nodes' logs go there.
-///
-/// # Errors
-///
-/// [`Failure`] as of the [engine](Engine::run), for node options that hubcast
-/// would refuse, or if a log cannot be created.
-pub fn run(
-    options: &Options,
-    recording: Recording,
-    folder: Option<&Path>,
-) -> Result<(Finished, Recording), Failure> {
-    if options.bin.is_some() {
-        // The command line lets no other in.
-        let nodes = Flooding::new(options.nodes);
-        return finish(Engine::<_, load::broadcast::Broadcast>::new(
-            options, nodes, recording, false,
-        ));
-    }
-    let config = options::node_config(&options.program_args())
-        .map_err(|error| Failure::new(error.to_string()))?;
-    match config.workload {
-        workload::Name::Broadcast => in_memory::<Broadcast>(options, &config, recording, folder),
-        workload::Name::Echo => in_memory::<Echo>(options, &config, recording, folder),
-        workload::Name::UniqueIds => in_memory::<UniqueIds>(options, &config, recording, folder),
-        workload::Name::GSet => in_memory::<GSet>(options, &config, recording, folder),
-        workload::Name::GCounter => in_memory::<GCounter>(options, &config, recording, folder),
-        workload::Name::PnCounter => in_memory::<PnCounter>(options, &config, recording, folder),
-        workload::Name::Kafka => in_memory::<Log>(options, &config, recording, folder),
-        workload::Name::Txn => in_memory::<Txn>(options, &config, recording, folder),
-    }
-}
-
-fn in_memory<W: Workload>(
-    options: &Options,
-    config: &hubcast::config::Config,
-    recording: Recording,
-    folder: Option<&Path>,
-) -> Result<(Finished, Recording), Failure> {
-    let nodes = Simulation::<W>::new(options, config, folder)?;
-    finish(Engine::<_, load::broadcast::Broadcast>::new(
-        options, nodes, recording, false,
-    ))
-}
-
-fn finish<H: Host, L: Load>(engine: Engine<'_, H, L>) -> Result<(Finished, Recording), Failure> {
-    let (finished, recording, _) = engine.run()?;
-    Ok((finished, recording))
-}
-
 /// A cluster without events of its own: the engine has the queue.
 #[derive(Debug)]
-struct Simulation<W: Workload> {
+pub struct Simulation<W: Workload> {
     cluster: Cluster<W, Infallible>,
     logs: Vec<BufWriter<File>>,
 }
 
 impl<W: Workload> Simulation<W> {
-    fn new(
-        options: &Options,
-        config: &hubcast::config::Config,
-        folder: Option<&Path>,
-    ) -> Result<Simulation<W>, Failure> {
+    /// Nodes as the options say. With a `folder` their logs go there.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] for node options that hubcast would refuse, or if a log cannot be
+    /// created.
+    pub fn new(options: &Options, folder: Option<&Path>) -> Result<Simulation<W>, Failure> {
+        let config = options::node_config(&options.program_args())
+            .map_err(|error| Failure::new(error.to_string()))?;
         let names = options.node_ids();
         let logs = names
             .iter()
             .filter_map(|name| Some(Recording::node_log(folder?, name)));
         Ok(Simulation {
-            cluster: Cluster::new(options.nodes, config),
+            cluster: Cluster::new(options.nodes, &config),
             logs: logs
                 .map(|path| Ok(BufWriter::new(File::create(path)?)))
                 .collect::<Result<_, Failure>>()?,
@@ -172,8 +118,11 @@ mod misbehaving;
 mod tests {
     use super::misbehaving::{Fate, Liar};
     use super::*;
+    use crate::engine::Engine;
+    use crate::load;
     use crate::options::Job;
     use crate::report::Outcome;
+    use hubcast::workload::broadcast::Broadcast;
     use std::time::Duration;
 
     /// Nodes in memory, one of them behind a liar.
@@ -234,7 +183,7 @@ mod tests {
         let name = format!("hubcast-lying-{}-{}-{at}", std::process::id(), job.name());
         let folder = std::env::temp_dir().join(name);
         let recording = Recording::create(&folder).expect("a folder for the run");
-        let nodes = Simulation::new(&options, &Default::default(), None).expect("nodes");
+        let nodes = Simulation::new(&options, None).expect("nodes");
         let liar = Liar::new("loses");
         let engine = Engine::<_, load::broadcast::Broadcast>::new(
             &options,
@@ -242,7 +191,7 @@ mod tests {
             recording,
             false,
         );
-        let (finished, _) = finish(engine).expect("a run");
+        let (finished, ..) = engine.run().expect("a run");
         let _ = std::fs::remove_dir_all(&folder);
         let outcome = Outcome {
             options: &options,

@@ -5,18 +5,17 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::engine::{Engine, Failure, Finished};
-use crate::load::broadcast::Broadcast;
+use crate::engine::{Failure, Finished};
 use crate::options::{Job, Options};
 use crate::processes::Processes;
 use crate::recording::Recording;
 use crate::report::{Measured, Outcome};
-use crate::simulation;
+use crate::workloads;
 use hubcast::tree;
 
 /// Runs in virtual time; the files go to `folder`, each run over the last one.
 fn run_virtual(options: &Options, folder: &Path) -> Result<Finished, Failure> {
-    let (finished, _) = simulation::run(options, Recording::create(folder)?, None)?;
+    let (finished, _) = workloads::run_virtual(options, Recording::create(folder)?, None)?;
     Ok(finished)
 }
 
@@ -357,9 +356,7 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
         };
         let recording = Recording::create(folder)?;
         let nodes = Processes::start(&options, program, folder)?;
-        let (finished, _, nodes) =
-            Engine::<_, Broadcast>::new(&options, nodes, recording, false).run()?;
-        nodes.stop();
+        let (finished, _) = workloads::run_real(&options, nodes, recording, false)?;
         let real = measured(&options, &finished);
         let simulated = measured(&options, &run_virtual(&options, folder)?);
         for (time, measured) in [("real", &real), ("virtual", &simulated)] {

@@ -41,6 +41,8 @@ pub struct Fault {
     pub recovery: Option<Duration>,
     /// It did not happen since another fault began before, or was not over.
     pub interrupted: bool,
+    /// Nobody looked: no answer of this workload could have shown it.
+    pub unjudged: bool,
 }
 
 /// How a node is.
@@ -93,7 +95,7 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
 
     fn strike(&mut self, now: Instant, strike: Strike) -> Result<(), Failure> {
         // Whoever has not recovered by now does not before the next end.
-        if let Some(fault) = self.recovering.take() {
+        if let Some((fault, _)) = self.recovering.take() {
             self.counts.faults[fault].interrupted = true;
         }
         self.observer.stop();
@@ -133,6 +135,7 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
             end: None,
             recovery: None,
             interrupted: false,
+            unjudged: false,
         });
         Ok(())
     }
@@ -169,9 +172,13 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
             }
         }
         if self.nemesis.is_idle() {
-            self.recovering = Some(index);
-            self.observer.begin(self.load.accepted());
-            self.at(now, Event::Observe { fault: index });
+            if let Some(required) = self.load.accepted() {
+                self.observer.begin(L::count(&required));
+                self.recovering = Some((index, required));
+                self.at(now, Event::Observe { fault: index });
+            } else {
+                self.counts.faults[index].unjudged = true;
+            }
         } else {
             self.counts.faults[index].interrupted = true;
         }
@@ -199,7 +206,7 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
         if self.seats[node].state != State::Starting || self.seats[node].lives != life {
             return Ok(());
         }
-        let operator = format!("c{}", 2 * self.clients.len() + node);
+        let operator = format!("c{}", self.clients.len() + self.node_ids.len() + node);
         let line = cluster::line(&operator, &self.node_ids[node], |body| {
             body.word("type", "init");
             body.int("msg_id", life);
@@ -298,15 +305,21 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
     /// Asks those nodes that have not shown everything since the last fault's end.
     pub(super) fn observe(&mut self, now: Instant, fault: usize) -> Result<(), Failure> {
         // The next fault has its own questions.
-        if self.recovering != Some(fault) || !self.observer.is_open() {
-            return Ok(());
-        }
-        for (node, id) in self.observer.ask() {
+        let required = match &self.recovering {
+            Some((open, required)) if *open == fault && self.observer.is_open() => required,
+            _ => return Ok(()),
+        };
+        let ask = |(node, id): (usize, i64)| {
             let observer = format!("c{}", self.clients.len() + node);
             let line = cluster::line(&observer, &self.node_ids[node], |body| {
                 body.word("type", L::SHOW);
                 body.int("msg_id", id);
+                L::write_show(required, body);
             });
+            (node, line)
+        };
+        let lines: Vec<_> = self.observer.ask().into_iter().map(ask).collect();
+        for (node, line) in lines {
             self.hand(now, node, None, line)?;
         }
         self.at(self.observer.next(now), Event::Observe { fault });
@@ -315,8 +328,12 @@ impl<H: Host, L: Load> Engine<'_, H, L> {
 
     /// A node has answered the observer. An error shows nothing.
     pub(super) fn observed(&mut self, now: Instant, node: usize, reply: i64, body: &Json<'_>) {
-        if self.observer.answered(node, reply, L::shown(body))
-            && let Some(fault) = self.recovering.take()
+        let Some((_, required)) = &self.recovering else {
+            return;
+        };
+        let holds = self.load.holds(body, required);
+        if self.observer.answered(node, reply, holds)
+            && let Some((fault, _)) = self.recovering.take()
         {
             let fault = &mut self.counts.faults[fault];
             fault.recovery = fault.end.map(|end| now - end);

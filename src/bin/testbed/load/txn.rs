@@ -1,0 +1,221 @@
+//! `txn-rw-register`: transactions of one to four steps, each a read or a write of a
+//! register.
+
+use hubcast::json::{self, Json, Object, encode_int};
+
+use super::pool::Pool;
+use super::{Call, Load};
+use crate::checker::txn::{Registers, Step};
+use crate::checker::{Mark, Verdict};
+use crate::options::Options;
+use crate::rng::Rng;
+
+/// The most steps of a transaction; Maelstrom's default.
+const MAX_STEPS: u64 = 4;
+
+/// The most steps of an answer that is recorded whole. The last one has a step for
+/// each key that there ever was.
+const MAX_RECORDED: usize = 40;
+
+/// Values that are unique for their keys, and their judge.
+#[derive(Debug)]
+pub struct Txn {
+    pool: Pool,
+    checker: Registers,
+}
+
+/// A transaction and its number, by which the judge calls it: T0, T1, ...
+#[derive(Clone, Debug)]
+pub struct Operation {
+    number: usize,
+    steps: Vec<Step>,
+}
+
+/// Appends steps as Maelstrom has them: `[["r",1,null],["w",2,5]]`.
+fn write_steps(steps: &[Step], out: &mut Vec<u8>) {
+    json::list(out, steps, |step, out| {
+        let (kind, key, value) = match *step {
+            Step::Read(key, value) => (b"[\"r\",", key, value),
+            Step::Write(key, value) => (b"[\"w\",", key, Some(value)),
+        };
+        out.extend_from_slice(kind);
+        encode_int(key, out);
+        out.push(b',');
+        value.map_or(Json::Null, Json::Int).encode(out);
+        out.push(b']');
+    });
+}
+
+/// Reads them; `None` if they are something else.
+fn read_steps(body: &Json<'_>) -> Option<Vec<Step>> {
+    let steps = body.get("txn")?.as_array()?.iter();
+    let steps = steps.map(|step| match step.as_array()? {
+        [Json::String(kind), Json::Int(key), value] => match (kind.as_ref(), value) {
+            ("r", Json::Null) => Some(Step::Read(*key, None)),
+            ("r", Json::Int(value)) => Some(Step::Read(*key, Some(*value))),
+            ("w", Json::Int(value)) => Some(Step::Write(*key, *value)),
+            _ => None,
+        },
+        _ => None,
+    });
+    steps.collect()
+}
+
+impl Txn {
+    fn begin(&mut self, steps: Vec<Step>) -> Operation {
+        let number = self.checker.begins(steps.clone());
+        Operation { number, steps }
+    }
+}
+
+impl Load for Txn {
+    type Operation = Operation;
+    type Required = ();
+
+    const KINDS: &'static [&'static str] = &["txn"];
+
+    fn new(options: &Options) -> Txn {
+        Txn {
+            pool: Pool::default(),
+            checker: Registers::new(options.consistency),
+        }
+    }
+
+    fn next(&mut self, _begun: Mark, _client: usize, rng: &mut Rng) -> Operation {
+        let steps = (0..=rng.below(MAX_STEPS)).map(|_| {
+            if rng.chance(0.5) {
+                return Step::Read(self.pool.read(rng), None);
+            }
+            let (key, value) = self.pool.write(rng);
+            Step::Write(key, value)
+        });
+        let steps = steps.collect();
+        self.begin(steps)
+    }
+
+    fn last(&mut self, _begun: Mark, _client: usize, asked: usize) -> Option<Operation> {
+        if asked > 0 {
+            return None;
+        }
+        let keys = 0..self.pool.keys();
+        Some(self.begin(keys.map(|key| Step::Read(key, None)).collect()))
+    }
+
+    fn kind(_operation: &Operation) -> usize {
+        0
+    }
+
+    fn only_asks(operation: &Operation) -> bool {
+        let mut steps = operation.steps.iter();
+        steps.all(|step| matches!(step, Step::Read(..)))
+    }
+
+    fn write(operation: &Operation, body: &mut Object<'_>) {
+        write_steps(&operation.steps, body.field("txn"));
+    }
+
+    fn describe(operation: &Operation, line: &mut Object<'_>) {
+        line.text("name", &format!("T{}", operation.number));
+        write_steps(&operation.steps, line.field("txn"));
+    }
+
+    fn ok(
+        &mut self,
+        call: &Call<'_>,
+        operation: &Operation,
+        body: &Json<'_>,
+    ) -> Result<(), String> {
+        let Some(steps) = read_steps(body) else {
+            return Err("answered a transaction without its steps called txn".into());
+        };
+        let when = [call.begun, call.ended];
+        (self.checker).done(when, call.node, call.is_last, operation.number, steps);
+        Ok(())
+    }
+
+    fn failed(&mut self, _call: &Call<'_>, operation: &Operation, code: i64) {
+        self.checker.refused(operation.number, code);
+    }
+
+    fn answer(body: &Json<'_>, line: &mut Object<'_>) {
+        if let Some(steps) = body.get("txn") {
+            line.value("shown", steps);
+        }
+    }
+
+    fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
+        let count = body.get("txn")?.as_array()?.len();
+        (count > MAX_RECORDED).then(|| {
+            Json::Object(vec![
+                ("type".into(), Json::String("txn_ok".into())),
+                ("count".into(), Json::Int(count as i64)),
+            ])
+        })
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.checker.verdict()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::tests::{problems, spell};
+    use super::*;
+
+    /// Problems of a run against nodes with one state: `sees` says what a transaction on
+    /// node 1 finds, given its number, the state, and that before the last write.
+    fn run(
+        sees: impl Fn(usize, &BTreeMap<i64, i64>, &BTreeMap<i64, i64>) -> BTreeMap<i64, i64>,
+    ) -> Vec<String> {
+        let (mut state, mut half) = (BTreeMap::new(), BTreeMap::new());
+        let mut count = 0;
+        problems::<Txn>(|node, request| {
+            let mut steps = read_steps(request).expect("steps");
+            let mut seen = match node {
+                1 => sees(count, &state, &half),
+                _ => state.clone(),
+            };
+            count += 1;
+            for step in &mut steps {
+                match step {
+                    Step::Read(key, value) => *value = seen.get(key).copied(),
+                    Step::Write(key, value) => {
+                        half = state.clone();
+                        seen.insert(*key, *value);
+                        state.insert(*key, *value);
+                    }
+                }
+            }
+            spell("txn_ok", |body| write_steps(&steps, body.field("txn")))
+        })
+    }
+
+    #[test]
+    fn nodes_that_run_one_transaction_after_the_other_are_valid() {
+        assert_eq!(run(|_, state, _| state.clone()), [""; 0]);
+    }
+
+    #[test]
+    fn a_node_that_shows_half_a_transaction_is_caught() {
+        let problems = run(|count, state, half| if count < 900 { half } else { state }.clone());
+        let torn = |problem: &String| problem.contains(" is torn: it shows T");
+        let intermediate = |problem: &String| problem.ends_with("before it ended (G1b)");
+        assert!(problems.iter().any(torn), "{problems:?}");
+        assert!(problems.iter().any(intermediate), "{problems:?}");
+    }
+
+    #[test]
+    fn a_node_that_forgets_a_key_is_caught() {
+        let problems = run(|_, state, _| {
+            let mut state = state.clone();
+            state.retain(|key, _| *key != 9);
+            state
+        });
+        let differs =
+            |problem: &String| problem.starts_with("final reads of key 9 differ: n0 shows ");
+        assert!(problems.iter().any(differs), "{problems:?}");
+    }
+}

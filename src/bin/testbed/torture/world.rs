@@ -1,0 +1,445 @@
+//! A cluster in the hands of a plan.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use hubcast::event::Event as Noticed;
+use hubcast::json::Json;
+use hubcast::link::{Link, Segment, Sync};
+use hubcast::message::Message;
+use hubcast::node::Node;
+use hubcast::time::Instant;
+use hubcast::workload::broadcast::Broadcast;
+use hubcast::workload::counter::{GCounter, PnCounter};
+use hubcast::workload::g_set::GSet;
+use hubcast::workload::log::Log;
+use hubcast::workload::txn::Txn;
+use hubcast::workload::unique_ids::UniqueIds;
+use hubcast::workload::{Name, Workload};
+
+use super::Tally;
+use super::plan::{MAX_DELAY, Plan, What};
+use super::promises::{Joined, Promises};
+use super::set::Set;
+use crate::cluster::{self, Cluster, Step};
+use crate::network::Network;
+use crate::options::{Job, Options};
+use crate::rng::Rng;
+
+/// The most steps of a run. The largest runs have some hundred thousand; more
+/// than this is a storm of messages that feeds itself.
+const MAX_STEPS: u64 = 20_000_000;
+
+/// A line between nodes that is under way, and what the judge needs of it.
+#[derive(Debug)]
+struct Packet<I> {
+    src: usize,
+    dest: usize,
+    /// The sender's incarnation.
+    epoch: u64,
+    line: Rc<[u8]>,
+    items: Rc<[I]>,
+}
+
+impl<I> Clone for Packet<I> {
+    fn clone(&self) -> Packet<I> {
+        Packet {
+            line: self.line.clone(),
+            items: self.items.clone(),
+            ..*self
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Event<I> {
+    Values(usize, Vec<i64>),
+    Deliver(Packet<I>),
+    Begin(usize),
+    End(usize),
+    Heal,
+}
+
+type ItemOf<P> = <<P as Promises>::Workload as Workload>::Item;
+
+/// A cluster in the hands of a plan.
+struct World<'a, P: Promises> {
+    plan: &'a Plan,
+    cluster: Cluster<P::Workload, Event<ItemOf<P>>>,
+    network: Network,
+    rng: Rng,
+    /// How many faults pause a node, and how many keep it dead.
+    pauses: Vec<u32>,
+    deaths: Vec<u32>,
+    /// The newest incarnation of its neighbours (second) that a node (first) heard of
+    /// in this life.
+    heard: BTreeMap<(usize, usize), u64>,
+    healed: bool,
+    /// What the workload promises.
+    promises: P,
+    tally: Tally,
+}
+
+/// Runs a plan to its end.
+///
+/// # Errors
+///
+/// A sentence that says which promise was broken, by whom and when.
+pub fn run(plan: &Plan) -> Result<Tally, String> {
+    match plan.config.workload {
+        Name::Broadcast | Name::Echo => run_as::<Set<Broadcast>>(plan),
+        Name::GSet => run_as::<Set<GSet>>(plan),
+        Name::UniqueIds => run_as::<Joined<UniqueIds>>(plan),
+        Name::GCounter => run_as::<Joined<GCounter>>(plan),
+        Name::PnCounter => run_as::<Joined<PnCounter>>(plan),
+        Name::Kafka => run_as::<Joined<Log>>(plan),
+        Name::Txn => run_as::<Joined<Txn>>(plan),
+    }
+}
+
+fn run_as<P: Promises>(plan: &Plan) -> Result<Tally, String> {
+    let mut world = World::<P>::new(plan);
+    let result = world.run();
+    result.map_err(|text| format!("at {} s: {text}", world.cluster.now()))?;
+    Ok(world.tally)
+}
+
+/// As [`run`], and a panic is a failure like any other: it too has a seed.
+pub fn run_caught(plan: &Plan) -> Result<Tally, String> {
+    std::panic::catch_unwind(|| run(plan)).unwrap_or_else(|_| Err("a panic; see stderr".into()))
+}
+
+impl<'a, P: Promises> World<'a, P> {
+    fn new(plan: &'a Plan) -> World<'a, P> {
+        let options = Options {
+            nodes: plan.nodes,
+            latency: plan.latency,
+            latency_dist: plan.latency_dist,
+            loss: plan.loss,
+            duplicate: plan.duplicate,
+            seed: plan.seed,
+            ..Options::new(Job::Efficient)
+        };
+        let mut cluster = Cluster::new(plan.nodes, &plan.config);
+        cluster.rewrite_at(plan.least_long);
+        cluster.init();
+        // What a burst brings lies in the node's pipe together.
+        for burst in plan.values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let (at, node, _) = burst[0];
+            let values = burst.iter().map(|(.., value)| *value).collect();
+            cluster.at(at, Event::Values(node, values));
+        }
+        for (index, fault) in plan.faults.iter().enumerate() {
+            cluster.at(fault.start, Event::Begin(index));
+            cluster.at(fault.end, Event::End(index));
+        }
+        cluster.at(plan.heal, Event::Heal);
+        World {
+            plan,
+            cluster,
+            network: Network::new(&options),
+            rng: Rng::new(plan.seed, "reorder"),
+            deaths: vec![0; plan.nodes],
+            heard: BTreeMap::new(),
+            pauses: vec![0; plan.nodes],
+            healed: false,
+            promises: P::new(plan),
+            tally: Tally::default(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        let bound = self.plan.heal + self.plan.bound();
+        let mut complete = None;
+        for _ in 0..MAX_STEPS {
+            let Some(next) = self.cluster.due() else {
+                return self.finish(complete);
+            };
+            match complete {
+                None if next > bound => return Err(self.unfinished()),
+                Some(complete) if next > self.plan.quiet_by(complete) => {
+                    return Err(self.unquiet(next));
+                }
+                _ => {}
+            }
+            match self.cluster.next() {
+                Some(Step::Event(event)) => self.handle(event)?,
+                Some(Step::Timer(index)) => self.check(index)?,
+                Some(Step::Said(index, line)) => self.send(index, &line)?,
+                None => {}
+            }
+            if self.healed && complete.is_none() && self.is_complete() {
+                complete = Some(self.cluster.now());
+            }
+        }
+        Err(format!("{MAX_STEPS} steps and no end: a storm"))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.promises.is_complete(self.cluster.nodes())
+    }
+
+    /// Nothing is left to do: then everything must be done.
+    fn finish(&mut self, complete: Option<Instant>) -> Result<(), String> {
+        self.promises.finished(self.cluster.nodes())?;
+        for (index, node) in self.cluster.nodes().iter().enumerate() {
+            if let Some((peer, _)) = node.links().find(|(_, link)| !link.is_quiet()) {
+                return Err(format!(
+                    "no timer is left, and n{index} has unacked values for {peer}"
+                ));
+            }
+        }
+        let complete = complete.ok_or("the run ended before the heal")?;
+        self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
+        self.tally.gone = self.promises.gone();
+        let links = self.cluster.nodes().iter().flat_map(Node::links);
+        self.tally.retransmitted = links.map(|(_, link)| link.stats().retransmitted).sum();
+        Ok(())
+    }
+
+    /// Who is to do something at `next`, though nothing is left to do.
+    fn unquiet(&self, next: Instant) -> String {
+        let nodes = self.cluster.nodes().iter().enumerate();
+        let due = nodes.filter(|(_, node)| node.poll_timeout() == Some(next));
+        let links = due.flat_map(|(index, node)| node.links().map(move |link| (index, link)));
+        let due = links.filter(|(_, (_, link))| link.poll_timeout() == Some(next));
+        let names: Vec<String> = due
+            .map(|(index, (peer, link))| format!("n{index} for {peer}: {link:?}"))
+            .collect();
+        format!(
+            "every node has everything, and there is no quiet: at {next} s there is something to do at {names:?}"
+        )
+    }
+
+    fn unfinished(&self) -> String {
+        let nodes = self.cluster.nodes().iter();
+        let held: Vec<u64> = nodes.map(|node| node.workload().len()).collect();
+        format!(
+            "{:.1} s after the heal something is missing: of what was sent the nodes hold {held:?}",
+            self.plan.bound().as_secs_f64(),
+        )
+    }
+
+    fn handle(&mut self, event: Event<ItemOf<P>>) -> Result<(), String> {
+        match event {
+            // A client finds nobody there.
+            Event::Values(node, _) if self.cluster.is_down(node) => Ok(()),
+            Event::Values(node, values) => {
+                self.tally.values += values.len() as u64;
+                let lines = values
+                    .iter()
+                    .map(|&value| self.promises.request(node, value));
+                let lines: Vec<Vec<u8>> = lines.collect();
+                self.tell(node, &lines)
+            }
+            Event::Deliver(packet) => self.deliver(&packet),
+            Event::Begin(fault) => {
+                match &self.plan.faults[fault].what {
+                    What::Cut(_, directions) => {
+                        self.tally.cuts += 1;
+                        self.network.cut(directions);
+                    }
+                    What::Pause(index) => {
+                        self.tally.pauses += 1;
+                        self.pauses[*index] += 1;
+                        self.cluster.pause(*index);
+                    }
+                    What::Kill { nodes, steps, draw } => {
+                        for &index in nodes {
+                            self.deaths[index] += 1;
+                            if steps.is_none_or(|steps| !self.cluster.arm(index, steps)) {
+                                self.kill(index, *draw);
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Event::End(fault) => match &self.plan.faults[fault].what {
+                What::Cut(_, directions) => {
+                    self.network.heal(directions);
+                    Ok(())
+                }
+                What::Pause(index) => {
+                    self.pauses[*index] -= 1;
+                    if self.pauses[*index] > 0 {
+                        return Ok(());
+                    }
+                    self.cluster.resume(*index);
+                    self.check(*index)
+                }
+                What::Kill { nodes, draw, .. } => {
+                    for &index in nodes {
+                        self.deaths[index] -= 1;
+                        if self.deaths[index] == 0 {
+                            // It may have written nothing in all that time.
+                            self.kill(index, *draw);
+                            self.start(index)?;
+                        }
+                    }
+                    Ok(())
+                }
+            },
+            Event::Heal => {
+                // All faults end at the heal at the latest; loss, duplication
+                // and reordering do now.
+                self.healed = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn kill(&mut self, index: usize, draw: u64) {
+        let in_write = self.cluster.is_down(index);
+        self.cluster.kill(index, draw ^ index as u64);
+        self.heard.retain(|(node, _), _| *node != index);
+        let unsaved = self.promises.killed(index);
+        self.tally.in_write += u64::from(in_write && unsaved);
+    }
+
+    /// Starts a node again. With a journal it must hold what was stored, and may hold
+    /// what was about to be.
+    fn start(&mut self, index: usize) -> Result<(), String> {
+        self.tally.restarts += 1;
+        self.tally.restored += u64::from(self.plan.is_durable());
+        self.cluster.start(index);
+        self.cluster.init_one(index);
+        if let Some(refused) = self.cluster.refused() {
+            return Err(refused.into());
+        }
+        let state = self.cluster.nodes()[index].workload();
+        self.promises.started(index, state)?;
+        self.check(index)
+    }
+
+    fn deliver(&mut self, packet: &Packet<ItemOf<P>>) -> Result<(), String> {
+        let Packet { src, dest, .. } = *packet;
+        if self.network.is_cut(src, dest) {
+            self.tally.cut_off += 1;
+            return Ok(());
+        }
+        let heard = self.heard.entry((dest, src)).or_default();
+        // A voice from the past is ignored.
+        let present = packet.epoch >= *heard && !self.cluster.is_down(dest);
+        if present {
+            *heard = packet.epoch;
+        }
+        if present {
+            self.promises.delivered(dest, &packet.items)?;
+        }
+        self.tell(dest, &[&packet.line])
+    }
+
+    /// Gives a node some lines.
+    fn tell<L: AsRef<[u8]>>(&mut self, node: usize, lines: &[L]) -> Result<(), String> {
+        if self.cluster.is_down(node) {
+            return Ok(());
+        }
+        self.cluster.tell_all(node, lines.iter().map(AsRef::as_ref));
+        if self.cluster.is_paused(node) {
+            // It has not read that yet.
+            return Ok(());
+        }
+        self.check(node)
+    }
+
+    /// A node says a line, to another node or to a client.
+    fn send(&mut self, src: usize, line: &[u8]) -> Result<(), String> {
+        let judged = self.read(src, line).map_err(|why| {
+            let line = String::from_utf8_lossy(line);
+            format!("n{src} says {line}, and {why}")
+        });
+        let Some(packet) = judged? else {
+            return Ok(());
+        };
+        self.tally.messages += 1;
+        let now = self.cluster.now();
+        if self.healed {
+            let delay = self.plan.latency.min(MAX_DELAY);
+            self.cluster.at(now + delay, Event::Deliver(packet));
+            return Ok(());
+        }
+        let copies = self.network.send();
+        self.tally.lost += u64::from(copies[0].is_none());
+        self.tally.duplicated += u64::from(copies[1].is_some());
+        for delay in copies.into_iter().flatten() {
+            let mut delay = delay.min(MAX_DELAY);
+            if self.rng.chance(self.plan.reorder) {
+                self.tally.reordered += 1;
+                delay += MAX_DELAY.mul_f64(self.rng.fraction());
+            }
+            self.cluster.at(now + delay, Event::Deliver(packet.clone()));
+        }
+        Ok(())
+    }
+
+    /// Safety, after a turn of node `index`.
+    fn check(&mut self, index: usize) -> Result<(), String> {
+        self.tally.steps += 1;
+        if self.cluster.is_down(index) {
+            if self.deaths[index] == 0 {
+                return Err(format!("n{index} has ended by itself"));
+            }
+            return Ok(());
+        }
+        while let Some(event) = self.cluster.noticed(index) {
+            self.tally.torn += u64::from(matches!(event, Noticed::Torn { .. }));
+            if matches!(event, Noticed::Ignored { .. } | Noticed::Refused { .. }) {
+                return Err(format!("n{index} had to refuse what it was told: {event}"));
+            }
+        }
+        let node = &self.cluster.nodes()[index];
+        self.promises.checked(index, node.workload())?;
+        let now = self.cluster.now();
+        if let Some(timer) = node.poll_timeout().filter(|&timer| timer <= now) {
+            return Err(format!(
+                "n{index} wants to be woken at {timer} s, which is past"
+            ));
+        }
+        let own = cluster::name(index);
+        for (peer, link) in node.links() {
+            let there = cluster::index(peer).ok_or("a peer without a number")?;
+            let mut links = self.cluster.nodes()[there].links();
+            let Some((_, back)) = links.find(|(name, _)| *name == own) else {
+                return Err(format!(
+                    "n{index} has a link to {peer}, and {peer} has none back"
+                ));
+            };
+            let same = link.epochs() == (back.epochs().1, back.epochs().0);
+            let ahead = |here: &Link<ItemOf<P>>, there: &Link<ItemOf<P>>| {
+                here.una() > here.begin() && here.una() > there.received()
+            };
+            if same && (ahead(link, back) || ahead(back, link)) {
+                return Err(format!(
+                    "between n{index} and {peer} an ack is ahead of what was received"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a line of node `src` as what it must be: a segment or a digest for another
+    /// node, or an answer to a client, which the promises judge.
+    fn read(&mut self, src: usize, line: &[u8]) -> Result<Option<Packet<ItemOf<P>>>, String> {
+        let json = Json::parse(line).map_err(|error| error.to_string())?;
+        let message = Message::read(&json)?;
+        if message.is_reply {
+            self.promises.answered(src, message.body.0)?;
+            return Ok(None);
+        }
+        let (epoch, items) = match message.kind()? {
+            "sync" => (Sync::read(message.body)?.epoch, Vec::new()),
+            kind => {
+                let segment = Segment::read(kind, message.body)?;
+                (segment.epoch, segment.items)
+            }
+        };
+        Ok(Some(Packet {
+            epoch,
+            src,
+            dest: cluster::index(message.dest).ok_or("it is to nobody there is")?,
+            line: line.into(),
+            items: items.into(),
+        }))
+    }
+}
