@@ -77,6 +77,30 @@ fn a_small_run_passes_and_leaves_its_files() {
 }
 
 #[test]
+fn the_lessons_first_node_floods_the_same_as_a_process_and_in_memory() {
+    let flood = env!("CARGO_BIN_EXE_flood");
+    for time in ["", "--virtual"] {
+        let output = run(
+            "flood",
+            &format!("efficient {SMALL} {time} --bin {flood} --topology line"),
+        );
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{stdout}");
+        assert!(stdout.contains("PASS: valid"), "{stdout}");
+        let results = "flood/target/runs/efficient/results.json";
+        let results = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(results);
+        let results = std::fs::read_to_string(results).expect("results");
+        let number = |name: &str| -> u64 {
+            let (_, behind) = results.split_once(&format!("\"{name}\":")).expect(name);
+            let end = behind.find(|c: char| !c.is_ascii_digit()).expect("an end");
+            behind[..end].parse().expect(name)
+        };
+        // On a line each of the other four hears each value once.
+        assert_eq!(number("total"), 4 * number("broadcasts"), "{results}");
+    }
+}
+
+#[test]
 fn a_promise_is_shown_and_kept_also_where_the_timetable_comes_and_goes() {
     for (args, row) in [
         ("", " 400 ms\n"),

@@ -13,9 +13,10 @@
 //! | [`observer`] | what the nodes hold after a partition |
 //! | [`processes`] | nodes as real processes on the real clock |
 //! | [`simulation`] | nodes in memory on a virtual clock |
+//! | [`flooding`] | the same with the lesson's first node, `src/bin/flood.rs` |
 //! | [`cluster`] | what the nodes in memory have in common |
 //! | [`disk`] | their disks, which crash |
-//! | [`trace`] | a story of five nodes, event by event |
+//! | [`story`], [`trace`] | a story's script, and how it is told, event by event |
 //! | [`torture`] | thousands of drawn lives under faults |
 //! | [`challenges`] | all of Gossip Glomers in one table |
 //! | [`sweep`] | many runs in one table: frontier, scale, agreement |
@@ -51,6 +52,7 @@ mod checker;
 mod cluster;
 mod disk;
 mod engine;
+mod flooding;
 mod load;
 mod maelstrom;
 mod nemesis;
@@ -66,6 +68,7 @@ mod rng;
 mod scenarios;
 mod signals;
 mod simulation;
+mod story;
 mod sweep;
 mod torture;
 mod trace;
@@ -77,6 +80,7 @@ use options::{Challenges, Command, Options};
 use processes::Processes;
 use recording::Recording;
 use report::Outcome;
+use story::Story;
 
 /// Exit status for a run that was valid and within its limits.
 const PASSED: u8 = 0;
@@ -111,10 +115,22 @@ fn follow(args: &[String]) -> u8 {
                 FAILED
             };
         }
-        Ok(Command::Trace) => {
-            // https://no-color.org: set and not empty means no colour.
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            say(&trace::story(io::stdout().is_terminal() && !plain));
+        Ok(Command::Trace(file)) => {
+            return match script(file.as_deref()) {
+                Ok(story) => {
+                    // https://no-color.org: set and not empty means no colour.
+                    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                    say(&trace::tell(&story, io::stdout().is_terminal() && !plain));
+                    PASSED
+                }
+                Err(reason) => {
+                    complain(&reason);
+                    USAGE
+                }
+            };
+        }
+        Ok(Command::TraceHelp) => {
+            say(story::HELP);
             return PASSED;
         }
         Ok(Command::Frontier) => return status(frontier()),
@@ -157,6 +173,20 @@ fn status(report: Result<(String, bool), Failure>) -> u8 {
             FAILED
         }
     }
+}
+
+/// The story in a file, or the one that is built in.
+fn script(file: Option<&Path>) -> Result<Story, String> {
+    let Some(path) = file else {
+        return trace::TOUR
+            .parse()
+            .map_err(|bad| format!("the tour's {bad}"));
+    };
+    let text = std::fs::read_to_string(path);
+    let text =
+        text.map_err(|error| format!("cannot read the story {}: {error}", path.display()))?;
+    let story = text.parse::<Story>();
+    story.map_err(|bad| format!("{}, {bad}; see trace --help", path.display()))
 }
 
 /// The frontier's table; its plot goes to a file.
@@ -237,7 +267,11 @@ fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Failure>
     }
     let options = &options;
     let (finished, recording) = if options.virtual_time {
-        workloads::run_virtual(options, recording, Some(folder))?
+        match options.bin {
+            // The command line lets no other in.
+            Some(_) => flooding::run(options, recording)?,
+            None => workloads::run_virtual(options, recording, Some(folder))?,
+        }
     } else {
         signals::remember_signals();
         let nodes = Processes::start(options, &program(options)?, folder)?;

@@ -1,6 +1,6 @@
 //! What a run is: commands and options, with Maelstrom's names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hubcast::config::{self, Config, UsageError};
@@ -8,6 +8,7 @@ use hubcast::tree;
 
 use crate::arguments::Takes::{Checked, Nothing, Number, Seconds, Text, Whole, Word, Words};
 use crate::arguments::{self, Parsed, Row};
+use crate::flooding;
 use crate::nemesis::Tool;
 use crate::workloads;
 
@@ -26,7 +27,8 @@ commands
               {WORKLOADS}
   challenges  all challenges of Gossip Glomers, 1 to 6c, with the series' own
               parameters, as a scoreboard (minutes; with --virtual seconds)
-  trace       a story of five nodes, event by event, with every reason
+  trace       a story of five nodes, event by event, with every reason; with a FILE
+              behind it that story (trace --help)
   torture     thousands of short lives in virtual time, each with its own cluster,
               load and faults; every promise is checked after every step
   mutants     breaks the protocol in many ways, one at a time, and shows that the
@@ -229,7 +231,8 @@ fn run_rows() -> Vec<Row<Options>> {
         row(
             "--bin",
             Text("PATH", |o, path| o.bin = Some(PathBuf::from(path))),
-            "the node to test (hubcast)",
+            "the node to test (hubcast); target/release/flood is the lesson's first, and the only \
+             other one that --virtual takes",
             |_| String::new(),
         ),
         row(
@@ -601,8 +604,10 @@ pub enum Command {
     Challenges(Challenges),
     /// Run drawn lives under faults.
     Torture(Torture),
-    /// Tell a story of five nodes.
-    Trace,
+    /// Tell the story in this file, or the one that is built in.
+    Trace(Option<PathBuf>),
+    /// Explain the stories' language.
+    TraceHelp,
     /// Messages against latency.
     Frontier,
     /// Clusters of many sizes.
@@ -836,7 +841,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
                 Parsed::Help => Ok(Command::Help),
             };
         }
-        "trace" => return alone(job, rest, Command::Trace),
+        "trace" => return trace(rest),
         "frontier" => return alone(job, rest, Command::Frontier),
         "scale" => return alone(job, rest, Command::Scale),
         "agreement" => return alone(job, rest, Command::Agreement),
@@ -898,8 +903,15 @@ fn run(mut options: Options, args: &[String]) -> Result<Command, UsageError> {
         Parsed::Help => return Ok(Command::Help),
         Parsed::Behind(args) => options.node_args = args.to_vec(),
     }
-    if options.virtual_time && (options.maelstrom || options.bin.is_some()) {
-        return usage(NOT_IN_MEMORY.into());
+    let program = options.bin.as_deref().and_then(Path::file_name);
+    let is_in_memory = program.is_none_or(|name| {
+        // The lesson's first node has one workload.
+        name == flooding::PROGRAM && options.is_broadcast()
+    });
+    if options.virtual_time && (options.maelstrom || !is_in_memory) {
+        return usage(format!(
+            "{NOT_IN_MEMORY}, or run broadcast with --bin target/release/flood"
+        ));
     }
     if options.volatile && !options.is_deadly() {
         return usage(
@@ -929,6 +941,21 @@ fn run(mut options: Options, args: &[String]) -> Result<Command, UsageError> {
         node_config(&options.program_args())?;
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+/// A story takes a file and no options.
+fn trace(args: &[String]) -> Result<Command, UsageError> {
+    match args {
+        [] => Ok(Command::Trace(None)),
+        [help, ..] if help == "--help" || help == "-h" => Ok(Command::TraceHelp),
+        [option, ..] if option.starts_with('-') => usage(format!(
+            "trace takes a story's file and no options, not '{option}'; see trace --help"
+        )),
+        [file] => Ok(Command::Trace(Some(file.into()))),
+        [_, more, ..] => usage(format!(
+            "trace takes one story's file, not '{more}' as well"
+        )),
+    }
 }
 
 /// A command that takes no options.
@@ -1068,7 +1095,13 @@ mod tests {
             ("challenges -- --hubs 5", "challenges takes no node options"),
             ("efficient --seed", "needs a value"),
             ("efficient --what", "unknown option '--what'"),
+            (
+                "efficient --virtual --bin /bin/cat",
+                "broadcast with --bin target/release/flood",
+            ),
             ("test-page --what", "takes no options"),
+            ("trace --what", "no options, not '--what'; see trace --help"),
+            ("trace one two", "one story's file, not 'two' as well"),
             (
                 "efficient -- --hubs 0",
                 "node option: --hubs takes a whole number from 1",

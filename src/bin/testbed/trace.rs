@@ -1,13 +1,15 @@
-//! A story of five nodes, told event by event: `./run.sh trace`.
+//! A story of some nodes, told event by event: `./run.sh trace [FILE]`.
 //!
-//! Some values, one lost message, one partition and one restart, in virtual time. Each
-//! line has the clock, a space-time diagram (a lane a node, time going down) and, in
-//! plain words, who did what and why. The nodes are the real ones; the words come from
-//! what they say, on the wire and in their events. What is said about the future (when
-//! a batch departs, when the next try is) is asked of a copy of the node, which lives
-//! on alone: a node without I/O can be copied, and its clock be put forward.
+//! A [script](crate::story) says what is done to the nodes; they play it in virtual
+//! time. Each line has the clock, a space-time diagram (a lane a node, time going down)
+//! and, in plain words, who did what and why. The nodes are the real ones; the words
+//! come from what they say, on the wire and in their events. What is said about the
+//! future (when a batch departs, when the next try is) is asked of a copy of the node,
+//! which lives on alone: a node without I/O can be copied, and its clock be put forward.
+//! So it holds as long as the node hears nothing else, and whatever comes earlier has a
+//! reason of its own, which is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -15,24 +17,32 @@ use hubcast::config::Config;
 use hubcast::event::{Event, Level, Towards};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::link::{ACK_DELAY, Segment, Sync};
+use hubcast::link::{ACK_DELAY, BACKOFF_CAP, Frame, Link, Segment, Sync};
 use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
 
+use crate::arguments;
 use crate::cluster::{self, Cluster, Step};
+use crate::story::{Act, Story};
 
-/// How many nodes the story has.
-const NODES: usize = 5;
+/// The story that is told without a script.
+pub const TOUR: &str = include_str!("../../../tests/stories/tour.story");
 
-/// What a message takes from node to node: as in Gossip Glomers.
-const LATENCY: Duration = Duration::from_millis(100);
-
-/// How far a copy of a node looks ahead. Longer than any timer of the story.
-const AHEAD: Duration = Duration::from_secs(5);
+/// How long a story without an `end` goes on after its last event while the nodes are
+/// not quiet: somebody who is cut off for good is probed for good.
+///
+/// Unit: time. Longer than three tries of a leaf, and than what follows a restart.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The columns of one lane of the diagram.
 const LANE: usize = 5;
+
+/// The columns before the first lane: the clock.
+const CLOCK: usize = 11;
+
+/// The most columns of a line.
+const WIDTH: usize = 100;
 
 /// A lane's colours on a terminal: delta green, ack blue, loss red, rest plain.
 const COLOURS: [(Tone, &str); 4] = [
@@ -42,6 +52,12 @@ const COLOURS: [(Tone, &str); 4] = [
     (Tone::Scene, "\x1b[1m"),
 ];
 
+/// What the marks mean.
+const LEGEND: &str = "\
+@ a client gives a value     o sends    *<--- arrives    x--- is lost    # what the author does
+[ waits for company          ! notices or decides something; the reason stands behind it
+";
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Tone {
     Plain,
@@ -50,35 +66,6 @@ enum Tone {
     Trouble,
     Scene,
 }
-
-/// What the author does to the nodes.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    /// A client gives a node a value.
-    Broadcast(usize, i64),
-    /// The network loses the next message that the first sends the second.
-    LoseNext(usize, usize),
-    /// One node is cut off from all others.
-    Cut(usize),
-    /// And connected again.
-    Heal,
-    /// A node stops, and starts anew with nothing in its memory.
-    Restart(usize),
-}
-
-/// The story, in milliseconds.
-const STORY: [(u64, Act); 10] = [
-    (0, Act::Broadcast(1, 11)),
-    (0, Act::LoseNext(0, 4)),
-    (60, Act::Broadcast(2, 12)),
-    (500, Act::Broadcast(3, 13)),
-    (2500, Act::Cut(3)),
-    (2600, Act::Broadcast(0, 14)),
-    (2700, Act::Broadcast(3, 15)),
-    (4500, Act::Broadcast(1, 16)),
-    (4800, Act::Heal),
-    (9000, Act::Restart(2)),
-];
 
 /// What is to come.
 #[derive(Debug)]
@@ -108,7 +95,8 @@ struct Packet {
 /// Why a node has a turn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cause {
-    Client,
+    /// A client or the author.
+    Author,
     Timer,
     /// A neighbour's message.
     Heard {
@@ -118,13 +106,25 @@ enum Cause {
     },
 }
 
+/// When a node tries a suspect again by that link's own timer, and why then.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Plan {
+    at: Option<Instant>,
+    why: &'static str,
+}
+
 struct Stage {
     cluster: Cluster<Broadcast, Cue>,
-    lose: Option<(usize, usize)>,
-    cut: Option<usize>,
+    nodes: usize,
+    latency: Duration,
+    journal: bool,
+    lose: Vec<(usize, usize)>,
+    /// The directions in which nothing passes.
+    cut: BTreeSet<(usize, usize)>,
     cause: Cause,
-    /// Who just became suspect: what follows is its first probe.
-    timed_out: Option<String>,
+    plans: BTreeMap<(usize, usize), Plan>,
+    /// Since when a node waits for an answer to a digest.
+    asked: BTreeMap<(usize, usize), Instant>,
     /// Since when the first waits for the second to acknowledge something new.
     waits: BTreeMap<(usize, usize), Instant>,
     /// One past the last offset that the first sent the second.
@@ -132,81 +132,133 @@ struct Stage {
     /// How long an ack waits for a ride.
     ack_delay: Duration,
     messages: u64,
+    /// The values that were answered.
+    given: BTreeSet<i64>,
     colour: bool,
     text: String,
 }
 
-/// Tells the story. With `colour`, lines are coloured for a terminal.
-pub fn story(colour: bool) -> String {
+/// Tells a story. With `colour`, lines are coloured for a terminal.
+pub fn tell(story: &Story, colour: bool) -> String {
     let config = Config {
         log: Level::Debug,
+        within: story.within,
+        // In memory a journal needs a name, and no folder.
+        data_dir: story.journal.then(|| "journals".into()),
         ..Config::default()
     };
     let mut stage = Stage {
-        cluster: Cluster::new(NODES, &config),
-        lose: None,
-        cut: None,
-        cause: Cause::Client,
-        timed_out: None,
+        cluster: Cluster::new(story.nodes, &config),
+        nodes: story.nodes,
+        latency: story.latency,
+        journal: story.journal,
+        lose: Vec::new(),
+        cut: BTreeSet::new(),
+        cause: Cause::Author,
+        plans: BTreeMap::new(),
+        asked: BTreeMap::new(),
         waits: BTreeMap::new(),
         sent: BTreeMap::new(),
-        ack_delay: ACK_DELAY + config.within,
+        ack_delay: ACK_DELAY + story.within,
         messages: 0,
+        given: BTreeSet::new(),
         colour,
         text: String::new(),
     };
-    stage.play();
+    stage.begin(story);
+    stage.play(story);
     stage.text
 }
 
 impl Stage {
-    fn play(&mut self) {
-        let lanes: String = (0..NODES)
+    fn begin(&mut self, story: &Story) {
+        self.text.push_str(LEGEND);
+        let lanes: String = (0..self.nodes)
             .map(|node| format!("n{node:<w$}", w = LANE - 1))
             .collect();
-        let _ = writeln!(
-            self.text,
-            "   clock   {lanes} n0 is the hub, n1 to n4 are its leaves"
-        );
+        let leaves = match self.nodes {
+            2 => "n1 is its leaf".into(),
+            3 => "n1 and n2 are its leaves".into(),
+            nodes => format!("n1 to n{} are its leaves", nodes - 1),
+        };
+        let ms = self.latency.as_millis();
+        let words = format!("n0 is the hub, {leaves}; a message takes {ms} ms");
+        let _ = writeln!(self.text, "   clock   {lanes} {words}");
         self.cluster.init();
-        for (at, act) in STORY {
-            let at = Instant::from_millis(at);
-            self.cluster.at(at, Cue::Act(act));
+        // With journals they have noticed already that these are empty.
+        (0..self.nodes).for_each(|node| drop(self.drain(node)));
+        for (at, act) in &story.acts {
+            self.cluster.at(*at, Cue::Act(act.clone()));
         }
-        while let Some(step) = self.cluster.next() {
+    }
+
+    fn play(&mut self, story: &Story) {
+        let last = story.acts.last();
+        let end = last.map_or(Instant::ZERO, |(at, _)| *at) + PATIENCE;
+        while self.cluster.due().is_some_and(|due| due <= end)
+            && let Some(step) = self.cluster.next()
+        {
             match step {
+                Step::Event(Cue::Act(Act::End)) => return self.end("the end"),
                 Step::Event(Cue::Act(act)) => self.act(act),
                 Step::Event(Cue::Deliver(packet)) => self.deliver(packet),
                 Step::Timer(node) => {
                     self.cause = Cause::Timer;
-                    self.noticed(node);
+                    let events = self.drain(node);
+                    self.noticed(node, events);
                 }
                 Step::Said(node, line) => self.send(node, line),
             }
         }
-        let all: Vec<_> = (0..NODES).map(|node| self.values(node)).collect();
-        let held: Vec<String> = all[0].iter().map(|value| value.to_string()).collect();
-        let end = format!(
-            "all is quiet: {} {} after {} messages",
-            if all.iter().all(|values| *values == all[0]) {
-                "all hold"
-            } else {
-                "not all hold"
-            },
-            held.join(" "),
-            self.messages
-        );
-        self.line(Tone::Scene, &[], &end);
+        match self.cluster.due() {
+            None => self.end("all is quiet"),
+            Some(_) => self.end("so it goes on"),
+        }
+    }
+
+    /// The last line: who holds what.
+    fn end(&mut self, how: &str) {
+        let list = |values: &[i64]| {
+            let values: Vec<String> = values.iter().map(i64::to_string).collect();
+            values.join(" ")
+        };
+        let mut short: Vec<String> = Vec::new();
+        let mut lost: Vec<i64> = self.given.iter().copied().collect();
+        for node in 0..self.nodes {
+            if self.cluster.is_down(node) {
+                short.push(format!("n{node} is down"));
+                continue;
+            }
+            let held = self.values(node);
+            lost.retain(|value| !held.contains(*value));
+            let lacks = self.given.iter().copied();
+            let lacks: Vec<i64> = lacks.filter(|value| !held.contains(*value)).collect();
+            if !lacks.is_empty() {
+                short.push(format!("n{node} lacks {}", list(&lacks)));
+            }
+        }
+        let given: Vec<i64> = self.given.iter().copied().collect();
+        let mut verdict = match (given.is_empty(), short.is_empty()) {
+            (true, _) => "there was nothing to tell".into(),
+            (_, true) => format!("all hold {}", list(&given)),
+            (_, false) => format!("of {} {}", list(&given), short.join(", ")),
+        };
+        if !lost.is_empty() {
+            verdict = format!("nobody holds {}, which was answered", list(&lost));
+        }
+        let words = format!("{how} after {} messages: {verdict}", self.messages);
+        self.line(Tone::Scene, &[], &words);
     }
 
     fn values(&self, node: usize) -> &IntervalSet {
         self.cluster.nodes()[node].workload().values()
     }
 
-    /// One line: clock, lanes with `marks` in them, words.
+    /// One event: clock, lanes with `marks` in them, words, on as many lines as they need.
     fn line(&mut self, tone: Tone, marks: &[(usize, char)], words: &str) {
         let mut lanes: Vec<char> = "|".chars().chain(" ".repeat(LANE - 1).chars()).collect();
-        lanes = lanes.repeat(NODES);
+        lanes = lanes.repeat(self.nodes);
+        let plain: String = lanes.iter().collect();
         if let [(from, _), (to, head)] = marks {
             // An arrival: a line from lane to lane.
             let (left, right) = (from.min(to) * LANE, from.max(to) * LANE);
@@ -228,49 +280,91 @@ impl Stage {
         let lanes: String = lanes.into_iter().collect();
         let start = COLOURS.iter().find(|(own, _)| self.colour && *own == tone);
         let (start, end) = start.map_or(("", ""), |(_, code)| (*code, "\x1b[0m"));
-        let clock = self.cluster.now().as_micros() as f64 / 1e6;
-        let line = format!("{clock:>7.3} s  {lanes} {words}");
-        let _ = writeln!(self.text, "{start}{}{end}", line.trim_end());
+        let clock = format!("{:>7.3} s  ", seconds(self.cluster.now()));
+        let room = WIDTH - CLOCK - LANE * self.nodes - 1;
+        for (index, words) in arguments::wrap(words, room).iter().enumerate() {
+            let (clock, lanes) = match index {
+                0 => (clock.as_str(), &lanes),
+                _ => ("", &plain),
+            };
+            let line = format!("{clock:CLOCK$}{lanes} {words}");
+            let _ = writeln!(self.text, "{start}{}{end}", line.trim_end());
+        }
     }
 
     fn act(&mut self, act: Act) {
-        self.cause = Cause::Client;
-        match act {
-            Act::Broadcast(node, value) => {
-                let words =
-                    format!("a client gives n{node} the value {value}; it is answered at once");
-                self.line(Tone::Plain, &[(node, '@')], &words);
-                self.tell(node, &cluster::broadcast(node, value), None);
-            }
-            Act::LoseNext(from, to) => self.lose = Some((from, to)),
-            Act::Cut(node) => {
-                self.cut = Some(node);
+        self.cause = Cause::Author;
+        let (node, words) = match act {
+            Act::Broadcast(node, value) => return self.broadcast(node, value),
+            Act::LoseNext(from, to) => return self.lose.push((from, to)),
+            Act::Say(text) => return self.line(Tone::Scene, &[], &text),
+            // `play` ends with it.
+            Act::End => return,
+            Act::Isolate(node) => {
+                let others = (0..self.nodes).filter(|other| *other != node);
+                let both = others.flat_map(|other| [(node, other), (other, node)]);
+                self.cut.extend(both);
                 let words = format!("PARTITION: n{node} is cut off from all others");
-                self.line(Tone::Scene, &[(node, '#')], &words);
+                (node, words)
+            }
+            Act::Cut(src, dest) => {
+                self.cut.insert((src, dest));
+                let words = format!("ONE-WAY CUT: what n{src} sends n{dest} does not arrive");
+                (src, words)
             }
             Act::Heal => {
-                if let Some(node) = self.cut.take() {
-                    let words = "HEAL: the network is whole again; nobody is told";
-                    self.line(Tone::Scene, &[(node, '#')], words);
-                }
+                let count = |node: usize| self.cut.iter().filter(|(src, _)| *src == node).count();
+                let node = (0..self.nodes).max_by_key(|node| count(*node));
+                let node = node.unwrap_or_default();
+                self.cut.clear();
+                let words = "HEAL: the network is whole again; nobody is told";
+                (node, words.into())
             }
-            Act::Restart(node) => {
-                let words = format!("RESTART: n{node} stops and starts anew, its memory is gone");
-                self.line(Tone::Scene, &[(node, '#')], &words);
+            Act::Kill(node) => {
                 self.cluster.kill(node, 0);
-                self.cluster.start(node);
-                self.cluster.init_one(node);
                 self.waits.retain(|(src, _), _| *src != node);
                 self.sent.retain(|(src, _), _| *src != node);
-                self.noticed(node);
+                self.plans.retain(|(src, _), _| *src != node);
+                self.asked.retain(|(src, _), _| *src != node);
+                let left = match self.journal {
+                    true => "its memory is gone, its journal is not",
+                    false => "its memory is gone",
+                };
+                (node, format!("KILL: n{node} stops without a word; {left}"))
             }
+            Act::Start(node) => (node, format!("START: n{node} starts anew")),
+        };
+        self.line(Tone::Scene, &[(node, '#')], &words);
+        if words.starts_with("START") {
+            self.cluster.start(node);
+            self.cluster.init_one(node);
+            let events = self.drain(node);
+            self.noticed(node, events);
         }
+    }
+
+    fn broadcast(&mut self, node: usize, value: i64) {
+        let answer = match self.cluster.is_down(node) {
+            true => "nobody is there to take it",
+            false => {
+                self.given.insert(value);
+                "it is answered at once"
+            }
+        };
+        let words = format!("a client gives n{node} the value {value}; {answer}");
+        self.line(Tone::Plain, &[(node, '@')], &words);
+        self.hand(node, &cluster::broadcast(node, value), None);
     }
 
     fn deliver(&mut self, packet: Packet) {
         let (src, dest) = (packet.src, packet.dest);
-        if self.cut == Some(src) || self.cut == Some(dest) {
-            let words = format!("{} for n{dest}: dropped by the partition", packet.what);
+        let gone = match () {
+            () if self.cut.contains(&(src, dest)) => "dropped by the cut",
+            () if self.cluster.is_down(dest) => "nobody is there",
+            () => "",
+        };
+        if !gone.is_empty() {
+            let words = format!("{} for n{dest}: {gone}", packet.what);
             return self.line(Tone::Trouble, &[(src, '|'), (dest, 'x')], &words);
         }
         let words = format!("n{dest} gets {}{}", packet.what, self.news(&packet));
@@ -281,7 +375,8 @@ impl Stage {
             probe: packet.probe,
         };
         let una = self.una(dest, src);
-        self.tell(dest, &packet.line, Some(src));
+        self.hand(dest, &packet.line, Some(src));
+        self.asked.remove(&(dest, src));
         if self.una(dest, src) != una {
             // Something new was acknowledged: the wait is over, or begins anew.
             let open = self.sent.get(&(dest, src)) > self.una(dest, src).as_ref();
@@ -292,16 +387,19 @@ impl Stage {
         }
     }
 
-    /// Below which offset the second has acknowledged what the first sent it.
-    fn una(&self, node: usize, peer: usize) -> Option<u64> {
+    fn link(&self, node: usize, peer: usize) -> Option<&Link<i64>> {
         let peer = cluster::name(peer);
         let mut links = self.cluster.nodes()[node].links();
-        links.find(|(name, _)| *name == peer).map(|(_, l)| l.una())
+        links.find(|(name, _)| *name == peer).map(|(_, link)| link)
     }
 
-    fn is_suspect(&self, node: usize, peer: &str) -> bool {
-        let mut links = self.cluster.nodes()[node].links();
-        links.any(|(name, link)| name == peer && link.is_suspect())
+    /// Below which offset the second has acknowledged what the first sent it.
+    fn una(&self, node: usize, peer: usize) -> Option<u64> {
+        self.link(node, peer).map(Link::una)
+    }
+
+    fn is_suspect(&self, node: usize, peer: usize) -> bool {
+        self.link(node, peer).is_some_and(Link::is_suspect)
     }
 
     /// How much of a message is news to whom it is for.
@@ -316,25 +414,23 @@ impl Stage {
     }
 
     /// Gives a node a line, of node `src` or of a client.
-    fn tell(&mut self, node: usize, line: &[u8], src: Option<usize>) {
+    fn hand(&mut self, node: usize, line: &[u8], src: Option<usize>) {
         let towards = if node == 0 {
             Towards::Leaves
         } else {
             Towards::Hub
         };
         let waited = self.departure(node, towards).is_some();
-        let suspect = src.is_some_and(|src| self.is_suspect(node, &cluster::name(src)));
+        let suspect = src.filter(|src| self.is_suspect(node, *src));
         self.cluster.tell(node, line);
-        if let Some(src) = src
-            && suspect
-            && self.is_suspect(node, &cluster::name(src))
-        {
-            let words = format!("n{node} hears from its suspect n{src}: tries that link at once");
+        let events = self.drain(node);
+        if let Some(src) = suspect.filter(|src| self.is_suspect(node, *src)) {
+            let words = format!("n{node} hears from its suspect n{src}: a sign of life");
             self.line(Tone::Scene, &[(node, '!')], &words);
         }
         if !waited && let Some(at) = self.departure(node, towards) {
             let wait = (at - self.cluster.now()).as_millis();
-            let at = at.as_micros() as f64 / 1e6;
+            let at = seconds(at);
             let words = match towards {
                 Towards::Leaves => {
                     format!("its batch begins: departs at {at:.3} s, in {wait} ms")
@@ -345,7 +441,17 @@ impl Stage {
             };
             self.line(Tone::Plain, &[(node, '[')], &words);
         }
-        self.noticed(node);
+        self.noticed(node, events);
+    }
+
+    /// What a node has noticed in its last turn.
+    fn drain(&mut self, node: usize) -> Vec<Event> {
+        std::iter::from_fn(|| self.cluster.noticed(node)).collect()
+    }
+
+    /// How far a copy of a node looks ahead: longer than any of its timers.
+    fn ahead(&self) -> Instant {
+        self.cluster.now() + BACKOFF_CAP + self.ack_delay + self.latency * 10
     }
 
     /// When a node notices something for the first time from now on, if it hears
@@ -353,9 +459,10 @@ impl Stage {
     fn foresee(&self, node: usize, what: impl Fn(&Event) -> bool) -> Option<Instant> {
         let mut copy = self.cluster.nodes()[node].clone();
         while copy.poll_event().is_some() {}
-        let end = self.cluster.now() + AHEAD;
+        let end = self.ahead();
         while let Some(at) = copy.poll_timeout().filter(|at| *at <= end) {
             copy.end_turn(at);
+            let _ = copy.poll_persist(&mut Vec::new());
             while copy.poll_transmit(&mut Vec::new()) {}
             while let Some(event) = copy.poll_event() {
                 if what(&event) {
@@ -374,69 +481,173 @@ impl Stage {
         )
     }
 
-    /// What a node has noticed, in plain words.
-    fn noticed(&mut self, node: usize) {
-        while let Some(event) = self.cluster.noticed(node) {
-            let words = match event {
-                Event::Departs {
-                    towards: Towards::Leaves,
-                } => "its batch departs: one delta to each leaf that misses something".into(),
-                Event::Suspect { peer, .. } => {
-                    let waits = cluster::index(&peer).and_then(|p| self.waits.get(&(node, p)));
-                    let since = waits.map_or(Duration::ZERO, |at| self.cluster.now() - *at);
-                    let seconds = since.as_secs_f64();
-                    let words = format!("no ack from {peer} for {seconds:.2} s: {peer} is suspect");
-                    self.timed_out = Some(peer);
-                    words
+    /// When a node tries a suspect by that link's own timer: asked of a copy of the link.
+    fn own_try(&self, node: usize, peer: usize) -> Option<Instant> {
+        let mut copy = self.link(node, peer)?.clone();
+        let end = self.ahead();
+        while let Some(at) = copy.poll_timeout().filter(|at| *at <= end) {
+            copy.handle_timeout(at);
+            while let Some(frame) = copy.poll_transmit(at, true) {
+                if matches!(frame, Frame::Segment(segment) if segment.probe) {
+                    return Some(at);
                 }
-                Event::Healthy { peer } => {
-                    format!("{peer} has answered: it is healthy again, what waited goes")
-                }
-                Event::Hole { peer, missing, .. } => {
-                    format!("offset {missing} is missing and overdue: asks {peer} for it")
-                }
-                Event::Resent {
-                    peer,
-                    offset,
-                    items,
-                } => self.resent(node, &peer, offset, items),
-                Event::Restarted { peer } => {
-                    format!("{peer} has a higher epoch: it has started anew")
-                }
-                Event::Sync { peer } => format!("tells {peer} in ranges what it holds"),
-                // Nothing is refused on this stage. That a leaf's batch departs shows
-                // in what it sends.
-                _ => continue,
-            };
-            self.line(Tone::Plain, &[(node, '!')], &words);
+            }
         }
+        None
+    }
+
+    /// What a node has noticed, in plain words.
+    fn noticed(&mut self, node: usize, events: Vec<Event>) {
+        for event in &events {
+            // Nothing is refused on this stage. That a leaf's batch departs shows in
+            // what it sends.
+            if let Some(words) = self.words(node, event, &events) {
+                self.line(Tone::Plain, &[(node, '!')], &words);
+            }
+        }
+        self.plan(node, &events);
+    }
+
+    fn words(&mut self, node: usize, event: &Event, turn: &[Event]) -> Option<String> {
+        Some(match event {
+            Event::Departs {
+                towards: Towards::Leaves,
+            } => "its batch departs: one delta to each leaf that misses something".into(),
+            Event::Suspect { peer, .. } => {
+                let key = (node, cluster::index(peer).unwrap_or_default());
+                let (what, since) = match self.asked.get(&key) {
+                    Some(at) => ("answer", Some(at)),
+                    None => ("ack", self.waits.get(&key)),
+                };
+                let since = since.map_or(Duration::ZERO, |at| self.cluster.now() - *at);
+                let seconds = since.as_secs_f64();
+                format!("no {what} from {peer} for {seconds:.2} s: {peer} is suspect")
+            }
+            Event::Healthy { peer } => {
+                format!("{peer} has answered: it is healthy again, what waited goes")
+            }
+            Event::Hole { peer, missing, .. } => {
+                format!("offset {missing} is missing and overdue: asks {peer} for it")
+            }
+            Event::Resent {
+                peer,
+                offset,
+                items,
+            } => self.resent(node, peer, *offset, *items, turn),
+            Event::Restarted { peer } => format!("{peer} has a higher epoch: it has started anew"),
+            Event::Sync { peer } => self.digest(node, peer, turn),
+            Event::Restored { items, epoch } => {
+                format!("reads its journal: {items} values; its incarnation {epoch} begins")
+            }
+            Event::FromThePast { peer, .. } => {
+                format!("that was said by a former incarnation of {peer}: ignored")
+            }
+            Event::PromiseBroken { within, network } => format!(
+                "a round trip takes {network} ms of the promised {within}: all departs at once"
+            ),
+            Event::PromiseKept { within, network } => format!(
+                "a round trip takes {network} ms of the promised {within}: batches may wait again"
+            ),
+            _ => return None,
+        })
+    }
+
+    /// Why a digest is sent.
+    fn digest(&mut self, node: usize, peer: &str, turn: &[Event]) -> String {
+        let index = cluster::index(peer).unwrap_or_default();
+        let key = (node, index);
+        let restarted = |event: &Event| matches!(event, Event::Restarted { peer: p } if p == peer);
+        let is_heard = self
+            .link(node, index)
+            .is_some_and(|link| link.epochs().1 > 0);
+        let why = match self.cause {
+            _ if turn.iter().any(restarted) => "it may lack all of it",
+            Cause::Heard { from, probe, .. } if from == index && probe => "was asked",
+            Cause::Heard { .. } => "it knew a former incarnation",
+            _ if self.asked.contains_key(&key) => "no answer: again",
+            Cause::Author => "it may lack what came since",
+            Cause::Timer if is_heard => "does it know this incarnation?",
+            Cause::Timer => "a greeting: nothing heard yet",
+        };
+        self.asked.entry(key).or_insert(self.cluster.now());
+        format!("tells {peer} in ranges what it holds ({why})")
     }
 
     /// What is sent again, why, and when the next time is.
-    fn resent(&mut self, node: usize, peer: &str, offset: u64, items: usize) -> String {
-        let timed_out = self.timed_out.take().is_some_and(|suspect| suspect == peer);
-        if !self.is_suspect(node, peer) {
+    fn resent(&self, node: usize, peer: &str, offset: u64, items: usize, turn: &[Event]) -> String {
+        let index = cluster::index(peer).unwrap_or_default();
+        if !self.is_suspect(node, index) {
+            let healthy = |event: &Event| matches!(event, Event::Healthy { peer: p } if p == peer);
             let why = match self.cause {
+                _ if turn.iter().any(healthy) => "most likely sent into the void",
                 Cause::Heard {
                     names_holes: true, ..
-                } => "named as missing",
-                _ => "it should have been acknowledged",
+                } => "a hole, named as missing",
+                _ => "should be acknowledged by now",
             };
-            return format!("sends {peer} {items} items again, from {offset} on: {why}");
+            let items = match items {
+                1 => "an item".into(),
+                items => format!("{items} items"),
+            };
+            return format!("sends {peer} {items} again, from {offset} on: {why}");
         }
-        let why = match self.cause {
-            Cause::Heard { .. } => "sign of life",
-            _ if timed_out => "timeout",
-            _ if node == 0 => "a hub's turn",
-            _ => "its next try",
+        let timed_out =
+            |event: &Event| matches!(event, Event::Suspect { peer: p, .. } if p == peer);
+        let plan = self.plans.get(&(node, index));
+        let plan = plan.filter(|plan| plan.at == Some(self.cluster.now()));
+        let why = match (self.cause, plan) {
+            (Cause::Heard { from, .. }, _) if from == index => "sign of life",
+            (Cause::Heard { .. }, _) => "good news",
+            _ if turn.iter().any(timed_out) => "timeout",
+            (_, Some(plan)) => plan.why,
+            _ => "a hub's turn",
         };
         let again = |event: &Event| matches!(event, Event::Resent { peer: to, .. } if to == peer);
         let next = self.foresee(node, again);
         let next = next.map_or(String::new(), |at| {
             let seconds = (at - self.cluster.now()).as_secs_f64();
-            format!(", next try in {seconds:.2} s")
+            format!("; no answer: again in {seconds:.2} s")
         });
         format!("probes {peer} from {offset} on ({why}){next}")
+    }
+
+    /// Looks up when the links' own next tries are, and says so if something that was
+    /// heard has brought one forward.
+    fn plan(&mut self, node: usize, events: &[Event]) {
+        for peer in (0..self.nodes).filter(|peer| *peer != node) {
+            let key = (node, peer);
+            if !self.is_suspect(node, peer) {
+                self.plans.remove(&key);
+                continue;
+            }
+            let name = cluster::name(peer);
+            let tried =
+                |event: &Event| matches!(event, Event::Resent { peer, .. } if *peer == name);
+            let tried = events.iter().any(tried);
+            let at = self.own_try(node, peer);
+            let before = self.plans.get(&key).copied();
+            let mut plan = Plan {
+                at,
+                why: "its next try",
+            };
+            if let Some(before) = before.filter(|_| !tried) {
+                plan.why = before.why;
+                if at.is_some() && before.at.is_none_or(|before| at < Some(before)) {
+                    plan.why = match self.cause {
+                        Cause::Heard { from, .. } if from != peer => "good news",
+                        Cause::Heard { .. } => "sign of life",
+                        _ => "a hub's turn",
+                    };
+                    let at = seconds(at.unwrap_or_default());
+                    let why = plan.why;
+                    let words = format!(
+                        "{why}: tries {name} at {at:.3} s, a round trip after the last try"
+                    );
+                    self.line(Tone::Plain, &[(node, '!')], &words);
+                }
+            }
+            self.plans.insert(key, plan);
+        }
     }
 
     fn send(&mut self, src: usize, line: Vec<u8>) {
@@ -463,14 +674,18 @@ impl Stage {
             let sent = self.sent.entry((src, dest)).or_default();
             *sent = end.max(*sent);
         }
-        if self.lose == Some((src, dest)) {
-            self.lose = None;
+        if let Some(index) = self.lose.iter().position(|pair| *pair == (src, dest)) {
+            self.lose.remove(index);
             let words = format!("{words}; lost");
             return self.line(Tone::Trouble, &[(src, 'o')], &words);
         }
         self.line(packet.tone, &[(src, 'o')], &words);
-        self.cluster.at(now + LATENCY, Cue::Deliver(packet));
+        self.cluster.at(now + self.latency, Cue::Deliver(packet));
     }
+}
+
+fn seconds(at: Instant) -> f64 {
+    at.as_micros() as f64 / 1e6
 }
 
 /// Reads a line of node `src` as what it must be, a segment or a digest for another
@@ -547,39 +762,39 @@ fn what(segment: &Segment<i64>) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_story_ends_well_fits_a_terminal_and_is_always_the_same() {
-        let story = story(false);
-        assert!(story.ends_with("messages\n"), "{story}");
-        assert!(
-            story.contains("all is quiet: all hold 11 12 13 14 15 16 after"),
-            "{story}"
-        );
-        for line in story.lines() {
-            assert!(line.chars().count() <= 100, "{line}");
-        }
-        assert_eq!(story, super::story(false));
+    fn tour(colour: bool) -> String {
+        tell(&TOUR.parse().expect("a story"), colour)
     }
 
     #[test]
-    fn the_story_shows_what_it_promises() {
-        let story = story(false);
+    fn the_tour_ends_well_and_is_always_the_same() {
+        let story = tour(false);
+        assert!(
+            story.ends_with(" messages: all hold 11 12 13 14 15 16\n"),
+            "{story}"
+        );
+        assert_eq!(story, tour(false));
+        assert!(!story.contains('\x1b') && tour(true).contains("\x1b[31m"));
+    }
+
+    #[test]
+    fn the_tour_shows_what_it_promises() {
+        let story = tour(false);
         for part in [
             "its batch begins: departs at 2.795 s, in 195 ms",
             "ack 0; lost",
             "offset 0 is missing and overdue: asks n0 for it",
-            "sends n4 3 items again, from 0 on: named as missing",
-            "dropped by the partition",
+            "sends n4 3 items again, from 0 on: a hole, named as missing",
+            "dropped by the cut",
             "no ack from n3 for 1.65 s: n3 is suspect",
-            "(timeout), next try in 0.25 s",
-            "(a hub's turn), next try in 0.25 s",
-            "n3 hears from its suspect n0: tries that link at once",
+            "(timeout); no answer: again in 0.25 s",
+            "(a hub's turn); no answer: again in 0.25 s",
+            "n3 hears from its suspect n0: a sign of life",
             "healthy again",
             "n2 has a higher epoch: it has started anew",
             "n0 sends n2 sync [11-16]",
         ] {
             assert!(story.contains(part), "{part}:\n{story}");
         }
-        assert!(!story.contains('\x1b') && super::story(true).contains("\x1b[31m"));
     }
 }

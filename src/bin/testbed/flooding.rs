@@ -1,0 +1,151 @@
+//! The lesson's first node, [`Flood`], in memory on a virtual clock.
+//!
+//! `--virtual --bin target/release/flood`: the program's own source, without the
+//! process around it. It has no timers, so the clock moves with the network alone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hubcast::time::Instant;
+
+use crate::engine::{Engine, Failure, Finished, Host};
+use crate::load::broadcast::Broadcast;
+use crate::options::Options;
+use crate::recording::Recording;
+
+#[path = "../flood.rs"]
+#[allow(dead_code)] // Its `main` is the program's.
+mod flood;
+use flood::Flood;
+
+/// The program whose nodes these are.
+pub const PROGRAM: &str = "flood";
+
+/// Runs with such nodes.
+///
+/// # Errors
+///
+/// [`Failure`] as of the [engine](Engine::run).
+pub fn run(options: &Options, recording: Recording) -> Result<(Finished, Recording), Failure> {
+    let nodes = Flooding::new(options.nodes);
+    let engine = Engine::<_, Broadcast>::new(options, nodes, recording, false);
+    let (finished, recording, _) = engine.run()?;
+    Ok((finished, recording))
+}
+
+/// Nodes that flood.
+#[derive(Debug)]
+struct Flooding {
+    now: Instant,
+    /// `None`: it is down.
+    nodes: Vec<Option<Flood>>,
+    said: VecDeque<(usize, Vec<u8>)>,
+    /// For each paused node: what waits for it, as in a pipe.
+    paused: BTreeMap<usize, Vec<Vec<u8>>>,
+}
+
+impl Flooding {
+    fn new(nodes: usize) -> Flooding {
+        Flooding {
+            now: Instant::ZERO,
+            nodes: (0..nodes).map(|_| Some(Flood::default())).collect(),
+            said: VecDeque::new(),
+            paused: BTreeMap::new(),
+        }
+    }
+}
+
+impl Host for Flooding {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn send(&mut self, node: usize, line: &[u8]) -> Result<(), Failure> {
+        if let Some(waiting) = self.paused.get_mut(&node) {
+            waiting.push(line.to_owned());
+        } else if let Some(flood) = &mut self.nodes[node] {
+            let mut out = Vec::new();
+            // The program says on stderr why it ignores a line, and goes on, too.
+            let _ = flood.hear(line, &mut out);
+            let lines = out.split_inclusive(|&byte| byte == b'\n');
+            self.said
+                .extend(lines.map(|line| (node, line[..line.len() - 1].to_owned())));
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure> {
+        let said = self.said.pop_front();
+        if said.is_none() {
+            self.now = self.now.max(until);
+        }
+        Ok(said)
+    }
+
+    fn kill(&mut self, node: usize) -> Result<(), Failure> {
+        self.nodes[node] = None;
+        self.paused.remove(&node);
+        Ok(())
+    }
+
+    fn start(&mut self, node: usize) -> Result<(), Failure> {
+        self.nodes[node] = Some(Flood::default());
+        Ok(())
+    }
+
+    fn pause(&mut self, node: usize) -> Result<(), Failure> {
+        if self.nodes[node].is_some() {
+            self.paused.entry(node).or_default();
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, node: usize) -> Result<(), Failure> {
+        for line in self.paused.remove(&node).unwrap_or_default() {
+            self.send(node, &line)?;
+        }
+        Ok(())
+    }
+
+    fn post_mortem(&mut self, _node: usize) -> String {
+        "it runs in memory and says nothing of itself".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Job, Topology};
+
+    fn played(job: Job, topology: Topology) -> (Finished, Options) {
+        let options = Options {
+            topology,
+            virtual_time: true,
+            bin: Some(PROGRAM.into()),
+            ..Options::new(job)
+        };
+        let name = format!("hubcast-flood-{}-{}", std::process::id(), job.name());
+        let folder = std::env::temp_dir().join(name);
+        let recording = Recording::create(&folder).expect("a folder for the run");
+        let (finished, _) = run(&options, recording).expect("a run");
+        let _ = std::fs::remove_dir_all(&folder);
+        (finished, options)
+    }
+
+    #[test]
+    fn flooding_a_quiet_grid_loses_nothing_and_says_each_value_56_times() {
+        let (finished, _) = played(Job::Efficient, Topology::Grid);
+        let (counts, verdict) = (&finished.counts, &finished.verdict);
+        assert!(verdict.lost.is_empty() && counts.problems.is_empty());
+        // 40 lines between neighbours, both ways; 24 hear it first and do not say it back.
+        assert_eq!(counts.server.total, counts.kinds[0].begun * (2 * 40 - 24));
+    }
+
+    #[test]
+    fn what_a_partition_drops_flooding_never_says_again() {
+        let (finished, options) = played(Job::Partition, Topology::Tree(4));
+        let broadcasts = finished.counts.kinds[0].begun as usize;
+        let lost = finished.verdict.lost.len();
+        assert!((1..broadcasts).contains(&lost), "{lost} of {broadcasts}");
+        assert!(options.promise().is_none(), "it promises nothing");
+    }
+}

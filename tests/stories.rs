@@ -1,0 +1,181 @@
+//! The stories of the lesson: each `tests/stories/NAME.story` is told, and must read
+//! word for word as `NAME.txt` beside it.
+//!
+//! Where the nodes are to behave in another way now, look at what has changed:
+//!
+//! ```text
+//! REFRESH=1 cargo test --test stories && git diff tests/stories
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The most columns of a line.
+const WIDTH: usize = 100;
+
+fn stories() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories")
+}
+
+/// The testbed's trace of `args`, called in a folder of its own.
+fn trace(name: &str, args: &[&Path]) -> Output {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("story-{name}"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
+    command.arg("trace").args(args).current_dir(folder);
+    command.stdin(Stdio::null());
+    command.output().expect("the testbed starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// All stories: name, file, and how it is told now.
+fn told() -> Vec<(String, PathBuf, String)> {
+    let files = std::fs::read_dir(stories()).expect("the stories");
+    let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "story"));
+    files.sort();
+    assert!(files.len() >= 10, "{files:?}");
+    let tell = |path: PathBuf| {
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        let output = trace(&name, &[&path]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        (name.into_owned(), path.clone(), text(&output.stdout))
+    };
+    files.into_iter().map(tell).collect()
+}
+
+#[test]
+fn each_story_reads_as_it_is_written_down_and_fits_a_terminal() {
+    let refresh = std::env::var_os("REFRESH").is_some();
+    let mut changed = Vec::new();
+    for (name, path, now) in told() {
+        let wide = now.lines().find(|line| line.chars().count() > WIDTH);
+        assert_eq!(wide, None, "{name}");
+        let path = path.with_extension("txt");
+        if refresh {
+            std::fs::write(&path, &now).expect("a file");
+            continue;
+        }
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        if before != now {
+            let lines = now.lines().zip(before.lines());
+            let first = lines.into_iter().find(|(now, before)| now != before);
+            let (now, before) = first.unwrap_or(("(its end)", "(its end)"));
+            changed.push(format!("{name}, before:\n{before}\nnow:\n{now}"));
+        }
+    }
+    assert!(
+        changed.is_empty(),
+        "{}\nIf that is meant: REFRESH=1 cargo test --test stories",
+        changed.join("\n")
+    );
+}
+
+/// What a node decides in a story: when, which node, and the words, be they on several
+/// lines.
+fn decisions(story: &str) -> Vec<(f64, usize, String)> {
+    // As wide as the head of the table, up to the words on the hub.
+    let words = story.lines().find_map(|line| line.find("n0 is the hub"));
+    let words = words.expect("a head");
+    let mut found: Vec<(f64, usize, String)> = Vec::new();
+    let mut open = false;
+    for line in story.lines() {
+        let (lanes, text) = line.split_at_checked(words).unwrap_or((line, ""));
+        let clock = lanes.split_once(" s ").map(|(clock, _)| clock.trim());
+        let at = clock.and_then(|clock| clock.parse().ok());
+        match (at, lanes.find('!'), found.last_mut()) {
+            (Some(at), Some(mark), _) => {
+                found.push((at, (mark - 11) / 5, text.trim().into()));
+                open = true;
+            }
+            (None, _, Some((_, _, before))) if open => *before += &format!(" {}", text.trim()),
+            _ => open = false,
+        }
+    }
+    found
+}
+
+#[test]
+fn a_probe_comes_when_it_was_announced_or_says_what_news_brought_it_forward() {
+    let mut probes = 0;
+    for (name, _, story) in told() {
+        let mut announced: Vec<(usize, String, f64)> = Vec::new();
+        for (at, node, words) in decisions(&story) {
+            let Some(probe) = words.strip_prefix("probes ") else {
+                continue;
+            };
+            probes += 1;
+            let peer = probe.split(' ').next().expect("a name").to_owned();
+            let why = probe.split_once('(').expect(&words).1;
+            let news = ["sign of life", "good news"];
+            let known = announced
+                .iter()
+                .position(|(n, p, _)| (*n, p) == (node, &peer));
+            if let Some(index) = known {
+                let (_, _, due) = announced.remove(index);
+                let early = at < due - 0.011;
+                let has_news = news.iter().any(|news| why.starts_with(news));
+                assert!(
+                    at < due + 0.011,
+                    "{name}: {at} s is late, {due} was said: {words}"
+                );
+                assert!(
+                    !early || has_news,
+                    "{name}: {at} s, before {due}, without news: {words}"
+                );
+            }
+            let again = words.split_once("again in ").map(|(_, next)| next);
+            let again = again.and_then(|next| next.split(' ').next()?.parse::<f64>().ok());
+            announced.extend(again.map(|again| (node, peer, at + again)));
+        }
+    }
+    assert!(probes > 20, "{probes}");
+}
+
+#[test]
+fn a_story_that_cannot_be_followed_is_refused_with_its_line_and_no_output() {
+    let bad = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bad.story");
+    std::fs::write(&bad, "0 broadcast n1 11\n5 heal\n").expect("a file");
+    let output = trace("bad", &[&bad]);
+    let stderr = text(&output.stderr);
+    assert_eq!(
+        (output.status.code(), text(&output.stdout).as_str()),
+        (Some(2), "")
+    );
+    assert!(
+        stderr.contains("bad.story, line 2: nothing is cut"),
+        "{stderr}"
+    );
+    let output = trace("bad", &[Path::new("nowhere.story")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cannot read the story nowhere.story"));
+}
+
+#[test]
+fn the_help_says_what_a_story_may_hold_and_without_a_file_the_tour_is_told() {
+    let help = trace("help", &[Path::new("--help")]);
+    assert_eq!(help.status.code(), Some(0));
+    let help = text(&help.stdout);
+    for word in [
+        "nodes",
+        "latency",
+        "within",
+        "journal",
+        "broadcast",
+        "lose",
+        "cut",
+        "heal",
+    ] {
+        assert!(help.contains(&format!(" {word} ")), "{word}: {help}");
+    }
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+    let tour = trace("tour-built-in", &[]);
+    let file = trace("tour-file", &[&stories().join("tour.story")]);
+    assert_eq!(text(&tour.stdout), text(&file.stdout));
+}

@@ -1,0 +1,2 @@
+# One value on its way to everybody: up to the hub, and down to the others.
+0 broadcast n1 11

@@ -1,0 +1,9 @@
+# One leaf is cut off, and connected again.
+nodes 4
+0 broadcast n1 11
+0 broadcast n2 12
+0 broadcast n3 13
+2500 cut n3
+2600 broadcast n0 14
+2700 broadcast n3 15
+5500 heal
