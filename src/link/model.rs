@@ -247,11 +247,9 @@ impl End {
         self.outbox.sort_unstable();
         let link = &mut self.link;
         (link.stats, link.trip) = (LinkStats::default(), RoundTrip::default());
-        (link.timeouts, link.backoff, link.unreported) = (link.timeouts.min(1), 0, 0);
+        (link.timeouts, link.unreported) = (link.timeouts.min(1), 0);
         (link.arrived_at, link.probed_at) = (None, Some(NOW));
-        for flight in &mut link.flights {
-            (flight.at, flight.first_at) = (NOW, NOW);
-        }
+        link.flights.iter_mut().for_each(|flight| flight.at = NOW);
         // A timer either runs or not.
         link.ack_at = link.ack_at.map(|_| LATER);
         link.retry_at = link.retry_at.map(|_| LATER);
@@ -261,7 +259,7 @@ impl End {
     /// The first flights and the last probe happened long ago.
     fn let_age(&mut self, flights: usize) {
         for flight in self.link.flights.iter_mut().take(flights) {
-            (flight.at, flight.first_at) = (Instant::ZERO, Instant::ZERO);
+            flight.at = Instant::ZERO;
         }
         if flights > 0 {
             self.link.probed_at = None;

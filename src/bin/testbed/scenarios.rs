@@ -565,7 +565,7 @@ fn a_burst_of_100_000_values_costs_little_more_where_messages_overtake_one_anoth
 }
 
 #[test]
-#[ignore = "does not keep its bound yet: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
 fn ten_thousand_values_a_second_with_up_to_2_s_of_latency_are_sent_little_more_than_once() {
     let mut scene = Scene::new(25, secs(1), Distribution::Uniform);
     scene.load(10_000, secs(10), 1..25);
@@ -584,7 +584,7 @@ fn ten_thousand_values_a_second_with_up_to_2_s_of_latency_are_sent_little_more_t
 }
 
 #[test]
-#[ignore = "does not keep its bound yet: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
 fn a_network_of_constant_latency_needs_no_retransmission_however_slow_it_is() {
     let mut failed = Vec::new();
     for latency in [10, 100, 300, 1000, 2000] {
