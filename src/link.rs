@@ -472,6 +472,9 @@ impl<I: Clone> Link<I> {
             // It does not know where this stream begins: the sync that told it was
             // lost.
             self.sync_due |= segment.ack < self.base && !self.asking;
+        } else if segment.peer == 0 {
+            // It has heard nothing yet, so the very first may be lost.
+            self.note_losses(now, segment);
         }
         if self.is_suspect() {
             // A sign of life, maybe of one direction only: this link is tried.

@@ -337,6 +337,18 @@ fn a_hole_that_is_named_sooner_than_a_round_trip_after_it_was_sent_is_left_alone
 }
 
 #[test]
+fn who_has_heard_nothing_yet_shows_the_loss_of_the_first_flight_too() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..1);
+    let unknowing = Segment {
+        peer: 0,
+        ..delta(0, &[7], 0)
+    };
+    link.handle_segment(ms(251), &unknowing).unwrap();
+    assert_eq!(gist(&drain(&mut link, ms(251))), [(0, &[0][..], 1)]);
+}
+
+#[test]
 fn what_is_named_twice_in_a_round_trip_is_sent_again_once() {
     let mut link = measured();
     send(&mut link, later(0), 100..102);
