@@ -1,8 +1,8 @@
 //! What goes over the wire between two neighbours.
 //!
 //! ```text
-//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"held":40,"next":193}
-//! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"held":12}
+//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"ts":8446120,"echo":4031877,"held":40,"next":193}
+//! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"echo":4031877,"held":12}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":94,"held":3,"missing":[[94,97],[99,99]],"probe":true}
 //! {"type":"sync","epoch":17,"peer":0,"offset":0,"have":[[0,812],[815,900]],"probe":true}
 //! ```
