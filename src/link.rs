@@ -30,7 +30,8 @@
 //! - the receiver sees a hole, and names it once it is older than the reordering
 //!   that the link shows (RFC 9002, 6.1.2);
 //! - the sender gets a segment more than a round trip after it sent something, and
-//!   that is still not acknowledged (RFC 9002, 6.1.2);
+//!   that is still not acknowledged (RFC 9002, 6.1.2). Before a round trip was measured
+//!   a guess does, once for each item;
 //! - nothing comes at all for the *retransmission timeout*, which is what a round
 //!   trip takes at most, as [measured](RoundTrip), and the ack delay (RFC 6298).
 //!   Then the link is *suspect*: only *probes* go out, further and further apart
@@ -57,10 +58,10 @@
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual
-//! 3327 messages between nodes: 3259 deltas, 68 acks alone; 0 retransmitted, 0 dropped, 0 duplicated
+//! 3353 messages between nodes: 3283 deltas, 70 acks alone; 0 retransmitted, 0 dropped, 0 duplicated
 //! ```
 //!
-//! Read one number: 68. Every delta is acknowledged, and 68 times in 20 s a message of
+//! Read one number: 70. Every delta is acknowledged, and 70 times in 20 s a message of
 //! its own was needed for that: when nothing else went that way for the ack delay, which
 //! is a second and the promise. All other acks rode on a delta that was due anyway. Since
 //! an ack is cumulative, one stands for all before it, and a lost one costs nothing as
@@ -75,25 +76,27 @@
 //! stable latency, maximum              391 ms
 //! ```
 //!
-//! Read one number: 1.05, where a network of 100 ms took 1.66 for the same promise (chapter
+//! Read one number: 1.05, where a network of 100 ms took 1.67 for the same promise (chapter
 //! 3, in [`gossip`](crate::gossip)). Nobody told the nodes that this one is faster. They
-//! measured it: each ack says in `held` how long it was sat on, and what is left of the
-//! time since the items left is the round trip. A shorter one leaves more of the promise
-//! to gather in. The timeouts follow it, too. The code: `measure`, and [`RoundTrip`].
+//! measured it: whoever sends items shows its clock in `ts`, the next segment from there
+//! brings that back as `echo`, and says in `held` how long it was sat on. What is left of
+//! the time since then is the round trip, also of what is sent again. A shorter one leaves
+//! more of the promise to gather in. The timeouts follow it, too. The code: `measure`, and
+//! [`RoundTrip`].
 //!
 //! # Chapter 6: loss and selective repeat
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual --loss 0.05
-//! messages per operation                 1.82
-//! stable latency, median               403 ms
-//! stable latency, maximum             1716 ms
-//! 3654 messages between nodes: 3442 deltas, 212 acks alone; 181 retransmitted, 193 dropped, 0 duplicated
-//! the nodes' links say: 212 acks, 2 duplicates, 150 holes, 3461 received, 181 retransmitted, 3442 sent, 0 syncs, 0 unacked
+//! messages per operation                 1.85
+//! stable latency, median               421 ms
+//! stable latency, maximum             1151 ms
+//! 3715 messages between nodes: 3492 deltas, 223 acks alone; 185 retransmitted, 195 dropped, 0 duplicated
+//! the nodes' links say: 223 acks, 5 duplicates, 155 holes, 3520 received, 185 retransmitted, 3492 sent, 0 syncs, 0 unacked
 //! ```
 //!
-//! Read one number: 2 duplicates. 193 messages were lost, 181 were sent again, and only
-//! two of those told nothing new. A receiver that sees offset 2 where 0 is next merges
+//! Read one number: 5 duplicates. 195 messages were lost, 185 were sent again, and only
+//! five of those told nothing new. A receiver that sees offset 2 where 0 is next merges
 //! what came, names the hole, `"missing":[[0,1]]`, as soon as it is too old to be just
 //! late, and gets that range and nothing else. If the answer is lost, too, it names the
 //! hole again a round trip later. The code: `Incoming`, `note_losses`, `resend`.
@@ -185,32 +188,12 @@ pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
 /// network is not flooded by those who wait for it.
 const CAP_ROUND_TRIPS: u32 = 3;
 
-/// The least time between two tries that something heard causes (a sign of life, a
-/// hole that is named), where no round trip was measured.
+/// What a round trip is taken for before it was measured where something is heard: the
+/// least time between two tries, and the age at which items count as lost for the first
+/// time.
 ///
 /// Unit: time. A bit more than the round trip of 200 ms that Gossip Glomers ask for.
 const TRY_SPACING: Duration = Duration::from_millis(250);
-
-/// How often the timeout of a healthy link doubles at most while its losses leave
-/// nothing to measure (RFC 6298, 5.5). Unit: doublings. Twice as long is enough
-/// for a network that has become slower, and holes and acks show losses sooner.
-const MAX_BACKOFF: u32 = 1;
-
-/// How often the time after which something counts as lost doubles at most while there
-/// is doubt about the estimate and nothing to measure. Unit: doublings. Sixteen times
-/// as long is more than any network strays; the timeout and the named holes remain.
-const MAX_DOUBTS: u32 = 4;
-
-/// How often a link whose round trip was never measured may take [`TRY_SPACING`] for
-/// it. Unit: guesses. After a partition the second one may be needed; where it is far
-/// too short all would be sent twice, and never measured.
-const MAX_GUESSES: u32 = 2;
-
-/// From how many on the flights that are still under way make a crowd.
-///
-/// Unit: flights. The first ack of a crowd is that of its quickest, and tells little
-/// of the others. Few flights are those of a quiet link, which measures each one.
-const CROWD: usize = 6;
 
 /// A segment that cannot be right. The link has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,10 +246,9 @@ impl std::error::Error for LinkError {}
 struct Flight {
     /// One past its last offset. The first one is where the flight before ends.
     end: u64,
-    /// When it was sent, and when it was first.
+    /// When it was last sent.
     at: Instant,
-    first_at: Instant,
-    /// Sent more than once: its ack measures nothing.
+    /// That was not the first time.
     resent: bool,
     /// To be sent again.
     lost: bool,
@@ -314,6 +296,9 @@ pub struct Link<I> {
     /// The neighbour's digest is wanted. Until it comes nothing is queued: it will
     /// tell what the neighbour lacks.
     asking: bool,
+    /// Where the neighbour's stream begins for this incarnation is yet to come, in a
+    /// sync to it: one to a former life may come before.
+    unplaced: bool,
     sync_due: bool,
     /// It is also to say how far its stream goes with what this node lacks.
     wants_level: bool,
@@ -337,21 +322,15 @@ pub struct Link<I> {
     retry_at: Option<Instant>,
     /// Timeouts since the last answer. Above 0: suspect.
     timeouts: u32,
-    /// Timeouts since the last sample of the round trip.
-    backoff: u32,
-    /// How often since then something was given up for the second time. The estimate
-    /// may be too short, and as long as all is sent twice nothing shows how much.
-    doubts: u32,
-    /// How often something was given up that nothing measured could tell of.
-    guesses: u32,
     probe_due: bool,
     probed_at: Option<Instant>,
     trip: RoundTrip,
 
     // The incoming stream.
     incoming: Incoming,
-    /// When the newest of what the next ack acknowledges arrived.
+    /// When items last came, and their timestamp, if it was not sent back yet.
     arrived_at: Option<Instant>,
+    echo: Option<u64>,
     /// Items that arrived since an ack was last sent.
     unreported: u64,
     /// When an ack goes out alone, unless something else goes before.
@@ -373,6 +352,7 @@ impl<I: Clone> Link<I> {
             jitter,
             met: false,
             asking: false,
+            unplaced: false,
             sync_due: false,
             wants_level: false,
             level: None,
@@ -384,14 +364,12 @@ impl<I: Clone> Link<I> {
             flights: VecDeque::new(),
             retry_at: None,
             timeouts: 0,
-            backoff: 0,
-            doubts: 0,
-            guesses: 0,
             probe_due: false,
             probed_at: None,
             trip: RoundTrip::default(),
             incoming: Incoming::default(),
             arrived_at: None,
+            echo: None,
             unreported: 0,
             ack_at: None,
             ack_due: false,
@@ -492,10 +470,14 @@ impl<I: Clone> Link<I> {
         self.stats.received += 1;
         if for_us && !news.restarted {
             news.acked = segment.ack > self.una;
+            self.measure(now, segment);
             news.healthy = self.handle_ack(now, segment);
             // It does not know where this stream begins: the sync that told it was
             // lost.
             self.sync_due |= segment.ack < self.base && !self.asking;
+        } else if segment.peer == 0 {
+            // It has heard nothing yet, so the very first may be lost.
+            self.note_losses(now, segment);
         }
         if self.is_suspect() {
             // A sign of life, maybe of one direction only: this link is tried.
@@ -523,8 +505,8 @@ impl<I: Clone> Link<I> {
         // A new incarnation's stream has nothing to do with the former one's. And
         // where this node's part of a stream begins may be yet to come, in a sync.
         let received = if epoch == peer { self.received() } else { 0 };
-        let asks = self.asking || (peer == 0 && segment.peer != 0 && !for_us);
-        if end > received.saturating_add(WINDOW) && !asks {
+        let unplaced = self.unplaced || (peer == 0 && segment.peer != 0 && !for_us);
+        if end > received.saturating_add(WINDOW) && !unplaced {
             return Err(LinkError::BeyondWindow { end, received });
         }
         Ok(())
@@ -532,17 +514,14 @@ impl<I: Clone> Link<I> {
 
     fn handle_items(&mut self, now: Instant, segment: &Segment<I>, end: u64) {
         let due = now + self.trip.spread();
-        let received = self.received();
         let new = if segment.items.is_empty() {
             // An ack alone says how far the stream has come.
             self.incoming.reach(end, due);
             0
         } else {
+            (self.arrived_at, self.echo) = (Some(now), segment.ts);
             self.incoming.arrive(segment.offset, end, due)
         };
-        if self.received() > received {
-            self.arrived_at = Some(now);
-        }
         if new > 0 {
             self.unreported += new;
             self.ack_at.get_or_insert(now + self.ack_delay);
@@ -568,7 +547,6 @@ impl<I: Clone> Link<I> {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             self.timeouts = self.timeouts.saturating_add(1);
-            self.backoff = self.backoff.saturating_add(1);
             self.probe_due = true;
         }
     }
@@ -615,7 +593,6 @@ impl<I: Clone> Link<I> {
         self.flights.push_back(Flight {
             end: self.nxt,
             at: now,
-            first_at: now,
             resent: false,
             lost: false,
         });
@@ -643,17 +620,18 @@ impl<I: Clone> Link<I> {
         (self.ack_at, self.unreported) = (None, 0);
         // If there are more holes than one segment names, the next one follows.
         self.ack_due = self.incoming.due().is_some_and(|at| at <= now);
+        let items: Vec<I> = (self.queue.range(from..from + count as usize))
+            .cloned()
+            .collect();
         let held = self.arrived_at.map_or(Duration::ZERO, |at| now - at);
         Segment {
             epoch: self.epoch,
             peer: self.peer,
             offset: start,
-            items: self
-                .queue
-                .range(from..from + count as usize)
-                .cloned()
-                .collect(),
+            ts: (count > 0).then(|| now.as_micros()),
+            items,
             ack: self.received(),
+            echo: self.echo.take(),
             held: held.as_millis() as u64,
             next: None,
             missing,

@@ -10,6 +10,7 @@
 //!
 //! Each prints what it measured next to the bound that it must keep.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hubcast::config::Config;
@@ -23,10 +24,14 @@ use hubcast::time::Instant;
 use hubcast::workload::Workload;
 use hubcast::workload::broadcast::Broadcast;
 
+use crate::checker::quantile;
 use crate::cluster::{self, Cluster, Step};
+use crate::engine::Finished;
 use crate::network::Network;
 use crate::options::{Distribution, Job, Options};
+use crate::recording::Recording;
 use crate::rng::Rng;
+use crate::simulation;
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -565,7 +570,7 @@ fn a_burst_of_100_000_values_costs_little_more_where_messages_overtake_one_anoth
 }
 
 #[test]
-#[ignore = "does not keep its bound yet: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
 fn ten_thousand_values_a_second_with_up_to_2_s_of_latency_are_sent_little_more_than_once() {
     let mut scene = Scene::new(25, secs(1), Distribution::Uniform);
     scene.load(10_000, secs(10), 1..25);
@@ -584,7 +589,7 @@ fn ten_thousand_values_a_second_with_up_to_2_s_of_latency_are_sent_little_more_t
 }
 
 #[test]
-#[ignore = "does not keep its bound yet: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
 fn a_network_of_constant_latency_needs_no_retransmission_however_slow_it_is() {
     let mut failed = Vec::new();
     for latency in [10, 100, 300, 1000, 2000] {
@@ -629,4 +634,38 @@ fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
     scene.run_until_quiet();
     println!("loaded: {:?}", scene.all_sent());
     assert_eq!(scene.all_sent().syncs, 0);
+}
+
+/// A run in virtual time, whose files go where nobody looks.
+fn finished(options: &Options) -> Finished {
+    let name = format!("hubcast-scenarios-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let recording = Recording::create(&folder).expect("a folder for the run");
+    let (finished, _) = simulation::run(options, recording, None).expect("a run");
+    let _ = std::fs::remove_dir_all(&folder);
+    assert!(finished.verdict.lost.is_empty(), "seed {}", options.seed);
+    finished
+}
+
+#[test]
+#[ignore = "some ten minutes: cargo test --release --bin testbed of_600_runs -- --ignored --nocapture"]
+fn the_partitions_of_600_runs_are_recovered_from_soon() {
+    let mut kinds: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    for seed in 1..=600 {
+        let mut options = Options::new(Job::Partition);
+        (options.time_limit, options.seed) = (secs(60), seed);
+        for fault in finished(&options).counts.faults {
+            let recovery = fault.recovery.filter(|_| !fault.interrupted);
+            kinds.entry(fault.kind).or_default().extend(recovery);
+        }
+    }
+    println!("kind               count   median      p99  maximum");
+    for (kind, times) in &mut kinds {
+        times.sort_unstable();
+        let [median, p99, maximum] =
+            [0.5, 0.99, 1.0].map(|p| quantile(times, p).expect("one").as_millis());
+        let count = times.len();
+        println!("{kind:<18}{count:>6}{median:>6} ms{p99:>6} ms{maximum:>6} ms");
+        assert!(median <= 750, "{kind}");
+    }
 }
