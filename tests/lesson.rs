@@ -79,7 +79,9 @@ fn printed(command: &str) -> Vec<String> {
         .expect("a shell");
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    text.lines().map(|line| line.trim_end().to_owned()).collect()
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 /// A line without its figures: what it is about.
