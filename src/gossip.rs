@@ -21,54 +21,8 @@
 //! its start *greets* it with a digest; traffic makes that unnecessary.
 //!
 //! Everything else, from acks to retransmission, is the links' own business
-//! ([`crate::link`]).
-//!
-//! # Chapter 3: batching and the promise
-//!
-//! With no time to spend the hub sends each value alone (chapter 2, in
-//! [`tree`]). Now promise that a value is everywhere within 400 ms, the
-//! default, then within 585 ms and 1700 ms, which is what challenges 3d and 3e allow:
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual
-//! messages per operation                 1.67        < 30        94 %        < 20        92 %
-//! stable latency, median               278 ms    < 400 ms        31 %   < 1000 ms        72 %
-//! stable latency, maximum              393 ms    < 600 ms        34 %   < 2000 ms        80 %
-//!
-//! $ ./run.sh efficient --virtual -- --within-ms 585
-//! messages per operation                 1.03        < 30        97 %        < 20        95 %
-//! stable latency, median               371 ms    < 400 ms         7 %   < 1000 ms        63 %
-//! stable latency, maximum              580 ms    < 600 ms         3 %   < 2000 ms        71 %
-//!
-//! $ ./run.sh efficient --virtual -- --within-ms 1700
-//! messages per operation                 0.38        < 30        99 %        < 20        98 %
-//! stable latency, median               861 ms    < 400 ms      -115 %   < 1000 ms        14 %
-//! stable latency, maximum             1684 ms    < 600 ms      -181 %   < 2000 ms        16 %
-//! ```
-//!
-//! Read one number: 1.67. The network takes 200 ms of the 400, and a margin of 5 ms
-//! is kept, so the hub may wait 195 ms. 50 values a second arrive. A batch opens with the
-//! first and departs 195 ms later, and soon the next one opens: 4.8 departures a second,
-//! 24 deltas each, make 1.15 an operation. The way up costs 0.48, since 24 of 25 values
-//! begin at a leaf. The rest are acks that found no ride. The maximum is the promise.
-//!
-//! In this way 1700 ms would cost 0.48 for the way up alone. So with the longer promises
-//! the hub goes over to the timetable: it says when it departs next, and each leaf
-//! sends one thing a period at most, just before. See [`timetable`] for the reckoning.
-//! The code: `spread` sets the departure, `end_turn` is it.
-//!
-//! # Chapter 8: a partition, and good news
-//!
-//! ```text
-//! $ ./run.sh partition --virtual --seed 4
-//! partition              start       end    recovery
-//! hub                    8.7 s    10.4 s      530 ms
-//! ```
-//!
-//! For 1.7 s nobody heard the hub. Its links turned suspect after 1.6 s (chapter 7, in
-//! [`link`](crate::link)) and went quiet. Read one number: 530 ms after the heal every
-//! node had everything, though each link's own next try was up to 3 s away.
-//! `./run.sh trace` shows the same with one leaf, message by message.
+//! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work: chapters 4, 5
+//! and 10 to 13.
 
 mod catch_up;
 pub mod timetable;
