@@ -774,6 +774,20 @@ fn a_stream_that_began_for_a_former_life_goes_on_where_the_sync_says() {
 }
 
 #[test]
+fn a_late_sync_to_a_former_life_does_not_tell_where_the_stream_begins() {
+    let mut link = link();
+    link.ask();
+    let (_, wanted) = link.handle_sync(&sync(PEER, EPOCH - 1, 0)).unwrap();
+    assert!(wanted, "but what the neighbour holds");
+    link.fill([]);
+    let far = WINDOW + 812;
+    assert!(link.handle_segment(ms(0), &delta(far, &[7], 0)).is_ok());
+    link.handle_sync(&sync(PEER, EPOCH, 812)).unwrap();
+    assert_eq!(link.received(), 812);
+    assert!(link.handle_segment(ms(0), &delta(far, &[7], 0)).is_err());
+}
+
+#[test]
 fn who_acknowledges_less_than_where_the_stream_begins_is_told_again() {
     let mut link = measured();
     link.handle_sync(&sync(PEER + 1, EPOCH, 0)).unwrap();
