@@ -68,6 +68,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::time::Instant;
+use crate::workload::Item;
 use incoming::Incoming;
 pub use incoming::Range;
 pub use round_trip::{INITIAL, RoundTrip};
@@ -79,6 +80,12 @@ pub use stats::LinkStats;
 /// Unit: items. 1024 values of up to 20 digits make a line of at most 22 kB:
 /// below a pipe's 64 KiB, and far below the limit on a line.
 pub const MAX_ITEMS: usize = 1024;
+
+/// How heavy the items of one segment may be together, unless it is a single one.
+///
+/// Unit: bytes, as [`Item::weight`]. Integers weigh nothing and are counted; what clients
+/// made as long as they liked must not add up to a line that nobody reads.
+const MAX_WEIGHT: usize = 1 << 20;
 
 /// The most items in flight (sent and not acknowledged).
 ///
@@ -258,7 +265,7 @@ pub struct Link<I> {
     stats: LinkStats,
 }
 
-impl<I: Clone> Link<I> {
+impl<I: Item> Link<I> {
     /// A link on which nothing has been sent, in incarnation `epoch` (from 1 on). Both
     /// ends hold an ack back for `ack_delay` at most. `jitter` should differ from link
     /// to link, so that not all of them try again in the same moment.
@@ -504,9 +511,22 @@ impl<I: Clone> Link<I> {
         self.ack_due.then(|| Frame::Segment(self.bare_ack(now)))
     }
 
+    /// How many items from `start` on go into one segment, `most` at most.
+    fn fitting(&self, start: u64, most: u64) -> u64 {
+        let most = most.min(MAX_ITEMS as u64);
+        let mut room = MAX_WEIGHT;
+        let items = self.queue.range((start - self.una) as usize..);
+        let fitting = items.take(most as usize).take_while(|item| {
+            let fits = room > 0;
+            room = room.saturating_sub(item.weight());
+            fits
+        });
+        fitting.count() as u64
+    }
+
     fn send_new(&mut self, now: Instant, count: u64) -> Segment<I> {
-        let count = count.min(MAX_ITEMS as u64);
         let start = self.nxt;
+        let count = self.fitting(start, count);
         self.nxt += count;
         self.flights.push_back(Flight {
             end: self.nxt,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl<I: Clone> Link<I> {
+impl<I: Item> Link<I> {
     /// Asks for the neighbour's digest, since nothing is known of what it has. What
     /// was queued is forgotten: the digest will tell.
     pub fn ask(&mut self) {

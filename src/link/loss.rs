@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl<I: Clone> Link<I> {
+impl<I: Item> Link<I> {
     /// Gives whether the link was suspect and is healthy now.
     pub(super) fn handle_ack(&mut self, now: Instant, segment: &Segment<I>) -> bool {
         let news = segment.ack > self.una;
@@ -88,7 +88,7 @@ impl<I: Clone> Link<I> {
     /// answer at once. What has not been sent yet rides along.
     pub(super) fn probe_segment(&mut self, now: Instant) -> Segment<I> {
         self.probed_at = Some(now);
-        let count = self.queue.len().min(MAX_ITEMS) as u64;
+        let count = self.fitting(self.una, MAX_ITEMS as u64);
         let end = self.una + count;
         let resent = !self.flights.is_empty();
         while self.flights.front().is_some_and(|flight| flight.end <= end) {
@@ -121,8 +121,10 @@ impl<I: Clone> Link<I> {
             .checked_sub(1)
             .map_or(self.una, |before| self.flights[before].end);
         let mut end = start;
+        // A flight fitted once; of more than one perhaps not all do.
+        let fitting = start + self.fitting(start, self.nxt - start);
         for flight in self.flights.range_mut(first..) {
-            if !flight.lost || flight.end - start > MAX_ITEMS as u64 {
+            if !flight.lost || end > start && flight.end > fitting {
                 break;
             }
             (flight.lost, flight.resent, flight.at) = (false, true, now);

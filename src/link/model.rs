@@ -36,6 +36,19 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::*;
+use crate::json::Json;
+
+impl Item for u8 {
+    const WHAT: &'static str = "a number";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        crate::json::encode_int(i64::from(*self), out);
+    }
+
+    fn read(json: &Json<'_>) -> Option<u8> {
+        json.as_int()?.try_into().ok()
+    }
+}
 
 /// How far the search goes.
 #[derive(Clone, Copy, Debug)]

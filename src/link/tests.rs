@@ -1,6 +1,28 @@
 //! What a link does, one behaviour a test.
 
 use super::*;
+use crate::json::{self, Json};
+
+/// Those from a million on weigh what they are.
+impl Item for u32 {
+    const WHAT: &'static str = "a number";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        json::encode_int(i64::from(*self), out);
+    }
+
+    fn read(json: &Json<'_>) -> Option<u32> {
+        json.as_int()?.try_into().ok()
+    }
+
+    fn weight(&self) -> usize {
+        if *self >= 1_000_000 {
+            *self as usize
+        } else {
+            0
+        }
+    }
+}
 
 /// The node under test is in its second life, the neighbour in its 700th.
 const EPOCH: u64 = 2;
@@ -911,4 +933,21 @@ fn what_cannot_be_right_is_refused_and_changes_nothing() {
     let huge = delta(u64::MAX, &[1], 1);
     assert!(link.handle_segment(ms(10), &huge).is_err(), "no overflow");
     assert_eq!(link, before);
+}
+
+#[test]
+fn heavy_items_go_in_several_segments_the_first_time_and_when_they_are_lost() {
+    let mut link = measured();
+    let start = link.end();
+    for item in [1_000_000, 1_000_000, 5, 3_000_000, 7] {
+        link.push(item);
+    }
+    link.release();
+    let now = ms(200_000);
+    let parts = [(start, 2), (start + 2, 2), (start + 4, 1)];
+    assert_eq!(extents(&drain(&mut link, now)), parts);
+    let later = now + Duration::from_secs(1);
+    let missing = naming(&[(start, start + 4)], ack(0, start));
+    link.handle_segment(later, &missing).expect("an ack");
+    assert_eq!(extents(&drain(&mut link, later)), parts);
 }
