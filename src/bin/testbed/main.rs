@@ -274,9 +274,11 @@ fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Failure>
         }
     } else {
         signals::remember_signals();
-        let nodes = Processes::start(options, &program(options)?, folder)?;
+        let mut nodes = Processes::start(options, &program(options)?, folder)?;
         let show_progress = io::stderr().is_terminal();
-        workloads::run_real(options, nodes, recording, show_progress)?
+        let ran = workloads::run(options, &mut nodes, recording, show_progress)?;
+        nodes.stop();
+        ran
     };
     let outcome = Outcome {
         options,

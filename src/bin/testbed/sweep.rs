@@ -355,8 +355,9 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
             ..with_args(&args)
         };
         let recording = Recording::create(folder)?;
-        let nodes = Processes::start(&options, program, folder)?;
-        let (finished, _) = workloads::run_real(&options, nodes, recording, false)?;
+        let mut nodes = Processes::start(&options, program, folder)?;
+        let (finished, _) = workloads::run(&options, &mut nodes, recording, false)?;
+        nodes.stop();
         let real = measured(&options, &finished);
         let simulated = measured(&options, &run_virtual(&options, folder)?);
         for (time, measured) in [("real", &real), ("virtual", &simulated)] {
