@@ -427,7 +427,7 @@ impl<I: Item> Gossip<I> {
         let trips = self.neighbours.iter().map(|n| n.link.round_trip());
         let trips = trips.filter(|trip| trip.is_measured());
         trips.fold(None, |network, trip| {
-            Some(network.unwrap_or_default().or_worse(trip))
+            Some(network.unwrap_or_default().and(trip))
         })
     }
 

@@ -40,8 +40,8 @@ pub const MARGIN: Duration = Duration::from_millis(5);
 /// What part of the promise a child arrives before its slot at least.
 ///
 /// Unit: a fraction's denominator. A missed slot costs a whole period, so the longer that
-/// is, the more a child may pay not to miss it: 17 ms of 1700.
-const CAUTION: u32 = 100;
+/// is, the more a child may pay not to miss it: 19 ms of 1700.
+const CAUTION: u32 = 90;
 
 /// How early a child is to be, where round trips stray so far.
 fn margin(within: Duration, strays: Duration) -> Duration {
@@ -74,6 +74,12 @@ const WORTH_MOVING: Duration = Duration::from_millis(10);
 /// does not move the slots. Unit: time.
 const SLACK: Duration = Duration::from_millis(1);
 
+/// What part of a period round trips may stray for a timetable.
+///
+/// Unit: a fraction's denominator. Who misses a slot is a whole period late, and on an
+/// uneven network the little that slots save there is not worth that.
+const UNEVEN: u32 = 8;
+
 /// Over how many departures the rate is averaged. Unit: departures. Few, so as to
 /// follow a load that changes.
 const AVERAGED: u32 = 4;
@@ -82,28 +88,33 @@ const AVERAGED: u32 = 4;
 ///
 /// Unit: part of 1. An uneven network has no longest round trip: the longer one looks, the
 /// longer it gets. So its tail takes a third at most, and what is later is late.
-const KEPT: f64 = 2.0 / 3.0;
+const KEPT: f64 = 0.4;
 
 /// The round trips to a hub's neighbours, each the longest among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     /// The longest of late.
     pub longest: Duration,
-    /// A quick one: the smoothed one less its mean deviation.
-    pub quick: Duration,
+    /// The longest smoothed one.
+    pub smoothed: Duration,
     /// How far one strays.
     pub strays: Duration,
 }
 
 impl Network {
-    /// What two sets of neighbours are together.
-    pub fn or_worse(self, trip: &RoundTrip) -> Network {
-        let quick = trip.smoothed().saturating_sub(trip.strays() / 4);
+    /// This and another link.
+    pub fn and(self, trip: &RoundTrip) -> Network {
         Network {
             longest: self.longest.max(trip.peak()),
-            quick: self.quick.max(quick),
+            smoothed: self.smoothed.max(trip.smoothed()),
             strays: self.strays.max(trip.strays()),
         }
+    }
+
+    /// A quick round trip: the smoothed one less a mean deviation. On an even network that
+    /// is the longest one, too.
+    fn quick(self) -> Duration {
+        self.smoothed.saturating_sub(self.strays / 2)
     }
 }
 
@@ -257,7 +268,7 @@ impl Timetable {
             let most = self.within - self.within / (UNMEASURED * self.trips);
             return self.left((INITIAL * self.trips).min(most));
         };
-        let quick = self.left(network.quick * self.trips);
+        let quick = self.left(network.quick() * self.trips);
         self.left((network.longest + MARGIN) * self.trips)
             .max(quick.mul_f64(KEPT))
     }
@@ -281,6 +292,10 @@ impl Timetable {
             Pace::Lazy => return false,
             Pace::Timetable => return !self.slot_period().is_zero() && self.network.is_some(),
             Pace::Cheaper => {}
+        }
+        let strays = self.network.unwrap_or_default().strays;
+        if strays * UNEVEN > self.slot_period() {
+            return false;
         }
         let n = f64::from(self.below);
         let up = f64::from(self.trips);
