@@ -437,3 +437,107 @@ impl Aim {
         Some(slots.at(now)? + trip.peak() + self.margin(trip) + MARGIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn trips(times: &[u64]) -> RoundTrip {
+        let mut trip = RoundTrip::default();
+        times.iter().for_each(|&time| trip.sample(ms(time)));
+        trip
+    }
+
+    /// A root's with 24 children, a promise of 600 ms and this network.
+    fn timetable(below: usize, network: &RoundTrip) -> Timetable {
+        let mut timetable = Timetable::new(ms(600), Pace::Cheaper, below, 24);
+        timetable.depart(at(0), Some(Network::default().and(network)));
+        timetable
+    }
+
+    /// Departs at `now` with so many items.
+    fn depart(timetable: &mut Timetable, now: u64, items: usize) {
+        let network = timetable.network;
+        (0..items).for_each(|_| timetable.item(at(now)));
+        timetable.depart(at(now), network);
+    }
+
+    #[test]
+    fn an_even_network_leaves_the_promise_less_its_longest_trip_and_a_margin() {
+        let even = trips(&[200, 200, 200]);
+        assert_eq!(timetable(24, &even).lazy_period(), ms(395));
+        assert_eq!(timetable(99, &trips(&[200])).lazy_period(), ms(190));
+    }
+
+    #[test]
+    fn the_tail_of_an_uneven_network_takes_a_part_of_the_period_at_most() {
+        let uneven = trips(&[200, 50, 350, 60, 390, 20, 380, 200, 580]);
+        let timetable = timetable(24, &uneven);
+        assert!(uneven.peak() > ms(550), "{uneven:?}");
+        assert!(timetable.lazy_period() > ms(150), "{timetable:?}");
+    }
+
+    #[test]
+    fn many_values_bring_slots_and_few_take_them_back_but_the_children_are_waited_for() {
+        let mut timetable = timetable(24, &trips(&[200]));
+        depart(&mut timetable, 400, 200);
+        let (next, period) = timetable.announce(at(400)).expect("slots");
+        assert_eq!((next, period), (ms(386), ms(386)));
+        let mut now = 1000;
+        while timetable.announce(at(now)).is_some() {
+            now += 1000;
+            depart(&mut timetable, now, 1);
+        }
+        timetable.item(at(now + 1));
+        let due = timetable.due().expect("it departs") - at(400);
+        assert_eq!(due.as_millis() % 386, 0, "a former slot: {due:?}");
+        depart(&mut timetable, 60_000, 1);
+        timetable.item(at(60_001));
+        assert_eq!(timetable.due(), Some(at(60_396)), "nobody aims at them now");
+    }
+
+    #[test]
+    fn a_child_sends_so_as_to_arrive_just_before_a_slot() {
+        let mut aim = Aim::new(ms(400), 4);
+        assert_eq!(aim.due(at(7)), at(7), "nothing was heard");
+        aim.hear(at(1000), Some((ms(300), ms(300))), &trips(&[200]));
+        // 1300 is when an answer to that departure would be too late by 200 ms of trip,
+        // 5 ms of margin and 1 ms of its rank.
+        assert_eq!(aim.due(at(1001)), at(1094));
+        assert_eq!(aim.due(at(1095)), at(1394));
+        assert_eq!(aim.due(at(9000)), at(9000), "nothing was heard for long");
+    }
+
+    #[test]
+    fn who_comes_too_late_is_earlier_from_then_on() {
+        let trip = trips(&[200]);
+        let mut aim = Aim::new(ms(400), 0);
+        let departure = Some((ms(300), ms(300)));
+        aim.hear(at(1000), departure, &trip);
+        aim.held(at(1600), ms(5), ms(300), &trip);
+        aim.held(at(2000), ms(595), ms(310), &trip);
+        assert_eq!(
+            aim.late,
+            Duration::ZERO,
+            "in time, also where the ack waited"
+        );
+        aim.held(at(2000), ms(295), ms(300), &trip);
+        assert_eq!(aim.late, MARGIN);
+        aim.held(at(2000), ms(195), ms(100), &trip);
+        assert_eq!(aim.late, MARGIN * 2, "a hub that departs between its slots");
+        aim.held(at(1300), ms(295), ms(300), &trip);
+        assert_eq!(
+            aim.late,
+            MARGIN * 2,
+            "it was sent before the slots were known"
+        );
+    }
+}
