@@ -140,7 +140,7 @@ const CLIENT_SHOWN = 70000;
 const until = flight => fate[flight[0]] === 3 ? sent[flight[0]] + LOST_SHOWN : flight[1];
 let longest = LOST_SHOWN;
 for (const flight of flights) if (until(flight) < Infinity) longest = Math.max(longest, until(flight) - sent[flight[0]]);
-const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, 1e6);
+const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, D.story ? D.story.sentences[D.story.sentences.length - 1][0] : 0, 1e6);
 const linkAt = (link, t) => {
   const k = above(link.t, t) - 1;
   return k < 0 ? {unacked: 0, flight: 0, unsent: 0, acked: 0, sent: 0, end: 0, recv: 0, suspect: 0} : {
@@ -887,7 +887,7 @@ const verdict = () => {
 // A story is no run: there is nothing to judge and nothing to measure.
 const asStory = () => {
   for (const id of ['h-verdict', 'h-charts']) $(id).closest('section').hidden = true;
-  $('badge').hidden = true; $('caption').hidden = false;
+  $('badge').hidden = $('event').parentNode.hidden = true; $('caption').hidden = false;
   $('subtitle').textContent = D.story.command;
   $('h-replay').textContent = 'The story';
   $('replaynote').textContent = 'The arrow keys, or those for pages, go from sentence to sentence; the space bar plays it. The node and the message that a sentence is about are marked. A node fills with its share of all ' + ITEMS + ' there are so far.';
