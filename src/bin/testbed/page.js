@@ -762,7 +762,7 @@ const tellStory = () => {
   // What a node notices or decides has no name in it: in the diagram of the trace the lane tells.
   const [, node, message, , words] = said;
   const own = node >= 0 && message < 0 && !/^([A-Z]|a client)/.test(words) && !words.startsWith(name(node));
-  $('captionat').textContent = at; $('captiontext').textContent = (own ? name(node) + ': ' : '') + words + '.';
+  $('captionat').textContent = at; $('captiontext').textContent = (own ? name(node) + ': ' : '') + words + (/[.!?]$/.test(words) ? '' : '.');
 };
 const stepBy = by => {
   pause();

@@ -21,6 +21,7 @@
 //!             i    of receive, drop and answer: which message
 //! "messages": one entry a send, in the order of the sends
 //! "clients":  one entry a request, likewise
+//! "story":    of a [story](crate::story) alone, the sentences, each with its moment
 //! ```
 //!
 //! Caveats. The page holds the run's beginning up to fixed limits

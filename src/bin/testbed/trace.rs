@@ -678,7 +678,7 @@ impl Stage {
             _ if self.asked.contains_key(&key) => "no answer: again",
             Cause::Author => "it may lack what came since",
             Cause::Timer if is_heard => "does it know this incarnation?",
-            Cause::Timer => "a greeting: nothing heard yet",
+            Cause::Timer => "greeting: nothing heard yet",
         };
         self.asked.entry(key).or_insert(self.cluster.now());
         format!("tells {peer} in ranges what it holds ({why})")
