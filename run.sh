@@ -18,11 +18,15 @@ done
 unset CDPATH
 cd -P "$(dirname "$script")"
 
-# Two commands are tests of their own, and take no options.
+# Three commands are tests of their own, and take no options.
 case ${1:-} in
 mutants)
     about='Makes one mistake at a time in a copy of the sources (target/mutants), builds it and
 counts the torture runs until the mistake is caught. Takes no options, and minutes.' ;;
+lesson)
+    about='Runs every command of the lesson (src/lesson.rs, and the README in virtual time) and
+compares what it prints with what stands there. Takes no options; REFRESH=1 in the environment
+puts new figures in the place of the old ones.' ;;
 test-page)
     about='Opens fresh report pages in a headless Chromium and tries everything on them. Takes no
 options; needs a browser (Debian'"'"'s package chromium, or CHROMIUM=/path/to/it).' ;;
@@ -55,6 +59,11 @@ test)
     ;;
 mutants)
     exec cargo test --release --quiet --test mutants -- --ignored --nocapture
+    ;;
+lesson)
+    # Its commands run what is in target/release.
+    cargo build --release --quiet --target-dir target --bins
+    exec cargo test --release --quiet --target-dir target --test lesson -- --ignored --nocapture
     ;;
 test-page)
     exec cargo test --release --quiet --test page_in_browser -- --ignored --nocapture

@@ -21,54 +21,8 @@
 //! its start *greets* it with a digest; traffic makes that unnecessary.
 //!
 //! Everything else, from acks to retransmission, is the links' own business
-//! ([`crate::link`]).
-//!
-//! # Chapter 3: batching and the promise
-//!
-//! With no time to spend the hub sends each value alone (chapter 2, in
-//! [`tree`]). Now promise that a value is everywhere within 400 ms, the
-//! default, then within 585 ms and 1700 ms, which is what challenges 3d and 3e allow:
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual
-//! messages per operation                 1.66        < 30        94 %        < 20        92 %
-//! stable latency, median               277 ms    < 400 ms        31 %   < 1000 ms        72 %
-//! stable latency, maximum              393 ms    < 600 ms        34 %   < 2000 ms        80 %
-//!
-//! $ ./run.sh efficient --virtual -- --within-ms 585
-//! messages per operation                 1.03        < 30        97 %        < 20        95 %
-//! stable latency, median               367 ms    < 400 ms         8 %   < 1000 ms        63 %
-//! stable latency, maximum              579 ms    < 600 ms         4 %   < 2000 ms        71 %
-//!
-//! $ ./run.sh efficient --virtual -- --within-ms 1700
-//! messages per operation                 0.38        < 30        99 %        < 20        98 %
-//! stable latency, median               868 ms    < 400 ms      -117 %   < 1000 ms        13 %
-//! stable latency, maximum             1689 ms    < 600 ms      -182 %   < 2000 ms        16 %
-//! ```
-//!
-//! Read one number: 1.66. The network takes 200 ms of the 400, and a margin of 5 ms
-//! is kept, so the hub may wait 195 ms. 50 values a second arrive. A batch opens with the
-//! first and departs 195 ms later, and soon the next one opens: 4.8 departures a second,
-//! 24 deltas each, make 1.15 an operation. The way up costs 0.48, since 24 of 25 values
-//! begin at a leaf. The rest are acks that found no ride. The maximum is the promise.
-//!
-//! In this way 1700 ms would cost 0.48 for the way up alone. So with the longer promises
-//! the hub goes over to the timetable: it says when it departs next, and each leaf
-//! sends one thing a period at most, just before. See [`timetable`] for the reckoning.
-//! The code: `spread` sets the departure, `end_turn` is it.
-//!
-//! # Chapter 8: a partition, and good news
-//!
-//! ```text
-//! $ ./run.sh partition --virtual --seed 4
-//! partition              start       end    recovery
-//! hub                    8.7 s    10.4 s      720 ms
-//! ```
-//!
-//! For 1.7 s nobody heard the hub. Its links turned suspect after 1.6 s (chapter 7, in
-//! [`link`](crate::link)) and went quiet. Read one number: 720 ms after the heal every
-//! node had everything, though each link's own next try was up to 3 s away.
-//! `./run.sh trace` shows the same with one leaf, message by message.
+//! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work: chapters 4, 5
+//! and 10 to 13.
 
 mod catch_up;
 pub mod timetable;
@@ -76,13 +30,13 @@ pub mod timetable;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Pace};
 use crate::event::{Event, Events, Towards};
 use crate::link::{ACK_DELAY, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync};
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
-use timetable::{Aim, Timetable};
+use timetable::{Aim, Network, Timetable};
 
 /// How often a hub with suspect neighbours probes one of them.
 ///
@@ -194,8 +148,12 @@ impl<I: Item> Gossip<I> {
                 ((own as u64) << 32) | position as u64,
             ),
         };
-        // The root gathers for all; between two leaves of other hubs are two of them.
-        let trips = if hubs.min(ids.len()) > 1 { 2 } else { 1 };
+        // The root gathers for all, a hub below it for no more than comes from there.
+        let children = place.children.len();
+        let timetable = match place.parent {
+            None => Timetable::new(config.within, config.pace, ids.len() - 1, children),
+            Some(_) => Timetable::new(config.within, Pace::Lazy, children, children),
+        };
         let rank = place.parent.map_or(0, |parent| {
             let siblings = tree::place(ids.len(), hubs, parent).children;
             siblings
@@ -220,7 +178,7 @@ impl<I: Item> Gossip<I> {
             hubs,
             up_at: None,
             aim: Aim::new(config.within, rank),
-            timetable: Timetable::new(config.within, config.pace, place.children.len(), trips),
+            timetable,
             short: false,
             touched: false,
             caught_up: false,
@@ -276,11 +234,19 @@ impl<I: Item> Gossip<I> {
             }
         }
         if goes_down {
-            self.timetable.item(now);
             // What came for one of the children alone was not gathered for the others.
-            if from_parent && first.is_none() {
-                self.timetable.hurry(now);
-            }
+            self.goes_down(now, from_parent && first.is_none());
+        }
+    }
+
+    /// Something waits for the children, and maybe the parent has gathered it.
+    fn goes_down(&mut self, now: Instant, gathered: bool) {
+        let parent = self.neighbours.iter().find(|n| n.is_parent);
+        let back = parent.and_then(|parent| self.aim.back(now, parent.link.round_trip()));
+        match back {
+            _ if gathered => self.timetable.by(now),
+            Some(back) => self.timetable.by(back),
+            None => self.timetable.item(now),
         }
     }
 
@@ -325,15 +291,15 @@ impl<I: Item> Gossip<I> {
 
     /// What the parent says of its departures.
     fn hear_parent(&mut self, now: Instant, parent: usize, segment: &Segment<I>, news: News) {
-        if news.acked {
-            self.aim.held(Duration::from_millis(segment.held));
-        }
         if segment.items.is_empty() {
             return;
         }
         let ms = Duration::from_millis;
         let announces = segment.next.map(|(next, every)| (ms(next), ms(every)));
         let trip = self.neighbours[parent].link.round_trip();
+        if let Some((next, _)) = announces.filter(|_| news.acked) {
+            self.aim.held(now, ms(segment.held), next, trip);
+        }
         self.aim.hear(now, announces, trip);
         if let Some(up_at) = &mut self.up_at {
             *up_at = self.aim.due(now).min(*up_at);
@@ -414,14 +380,12 @@ impl<I: Item> Gossip<I> {
         (self.unasked, self.now) = (0, now);
     }
 
-    /// The longest round trip to a neighbour, and how far one strays; `None`: none was
-    /// measured yet.
-    fn network(&self) -> Option<(Duration, Duration)> {
+    /// What was measured of the neighbours; `None`: nothing yet.
+    fn network(&self) -> Option<Network> {
         let trips = self.neighbours.iter().map(|n| n.link.round_trip());
         let trips = trips.filter(|trip| trip.is_measured());
-        trips.fold(None, |longest, trip| {
-            let (peak, strays) = longest.unwrap_or_default();
-            Some((trip.peak().max(peak), trip.strays().max(strays)))
+        trips.fold(None, |network, trip| {
+            Some(network.unwrap_or_default().or_worse(trip))
         })
     }
 
@@ -431,7 +395,7 @@ impl<I: Item> Gossip<I> {
         if self.timetable.is_kept() == self.short {
             self.short = !self.short;
             let within = self.timetable.within().as_millis() as u64;
-            let network = self.network().unwrap_or_default().0.as_millis() as u64;
+            let network = self.network().unwrap_or_default().longest.as_millis() as u64;
             events.push(match self.short {
                 true => Event::PromiseBroken { within, network },
                 false => Event::PromiseKept { within, network },
@@ -440,12 +404,14 @@ impl<I: Item> Gossip<I> {
     }
 
     /// What a delta to a child tells of the next departure.
-    fn announce(&self) -> Option<(u64, u64)> {
+    fn announce(&mut self) -> Option<(u64, u64)> {
         let announced = match self.parent() {
             Some(_) => self.aim.announce(self.now),
             None => self.timetable.announce(self.now),
         };
-        announced.map(|(next, every)| (next.as_millis() as u64, every.as_millis() as u64))
+        // Rounded up, or a child would send too early, and a value wait too long.
+        let ms = |time: Duration| time.as_micros().div_ceil(1000) as u64;
+        announced.map(|(next, every)| (ms(next), ms(every)))
     }
 
     /// The next frame to send, and to whom.

@@ -17,22 +17,6 @@
 //! ever said. Any other damage is no work of a crash. It is refused: a node that went on without what it had acknowledged would break its
 //! word, and nobody would know.
 //!
-//! # Chapter 12: what survives a crash
-//!
-//! Kill the nodes, and see what is left; then with journals:
-//!
-//! ```text
-//! $ ./run.sh crash --virtual --volatile
-//! 660 values lost, 792 stale, 1 never read
-//! $ ./run.sh crash --virtual
-//! 0 values lost, 1452 stale, 1 never read
-//! ```
-//!
-//! Read one number: 660. Each of these had been answered with `broadcast_ok`. All nodes
-//! were killed at the same moment once, so there was no neighbour left to ask. (When
-//! only some are killed the others bring them up to date, and what is gone is what a
-//! node had acknowledged and not passed on yet.)
-//!
 //! **What fsync promises.** `write` gives bytes to the system, which survive the process
 //! (SIGKILL) and not the machine: they are in memory, and are written in any order
 //! when it suits. Only when `fsync` returns are they on the disk, as far as that one

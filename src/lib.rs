@@ -1,4 +1,4 @@
-//! hubcast: a broadcast node for [Maelstrom](https://github.com/jepsen-io/maelstrom)
+//! hubcast: a node for [Maelstrom](https://github.com/jepsen-io/maelstrom)
 //! and Fly.io's Gossip Glomers, and a testbed to measure it. Rust, std only.
 //!
 //! # The tour
@@ -31,25 +31,10 @@
 //! [`stdio`] and `main` (with the journal's files, `disk.rs`) touch the system; the testbed (`src/bin/testbed/`, a program
 //! that uses this library) and the tests drive the same core in other ways.
 //!
-//! # The chapters
+//! # The lesson
 //!
-//! In the manner of Maelstrom's own guide: run something, read one number, explain it,
-//! change one thing, run again. Every command runs as written, and what it prints here
-//! it prints there: `--virtual` runs depend on nothing but their seed.
-//!
-//! | chapter | where |
-//! |---|---|
-//! | 1 flooding, and why not; 2 the hub tree | [`tree`] |
-//! | 3 batching and the promise | [`gossip`] |
-//! | 4 offsets and cumulative acks; 5 round trips; 6 loss and selective repeat; 7 retransmission and backoff | [`link`] |
-//! | 8 a partition, and good news | [`gossip`] |
-//! | 9 the poll loop | [`stdio`] |
-//! | 10 what the figures mean, and how they fool people | `src/bin/testbed/checker.rs` |
-//! | 11 incarnations | [`link`] |
-//! | 12 what survives a crash | [`journal`] |
-//! | 13 limits and caveats | below |
-//!
-//! `./run.sh trace` tells all of it as a story of five nodes.
+//! [`lesson`], chapter by chapter: run something, read one number, explain it, change one
+//! thing. `./run.sh trace` tells a story of five nodes message by message.
 //!
 //! # The rooms
 //!
@@ -69,18 +54,6 @@
 //! | 9 | [`interval_set`] | a million values in a few bytes |
 //! | 10 | [`json`] | a parser one can read, and the one writer |
 //! | 11 | [`event`], [`config`], [`time`] | what a node notices, settings, moments |
-//!
-//! # Chapter 13: limits and caveats
-//!
-//! - Without `--data-dir` there is memory only. A node that is restarted fetches from
-//!   its neighbours what they have; what it had acknowledged and not passed on yet is
-//!   gone.
-//! - The promise is kept on a healthy network, by a machine that has time for the
-//!   nodes. A node that gets no processor for a while misses its slot, and what it had
-//!   to say leaves a period later.
-//! - The hub is a single point of delay. While it is cut off nothing spreads, and
-//!   there is no election. Nothing is lost: everything follows when it is back.
-//! - Trust. Nodes believe what their neighbours say, as far as it makes sense.
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -93,6 +66,7 @@ pub mod gossip;
 pub mod interval_set;
 pub mod journal;
 pub mod json;
+pub mod lesson;
 pub mod link;
 pub mod message;
 pub mod node;

@@ -30,7 +30,8 @@
 //! - the receiver sees a hole, and names it once it is older than the reordering
 //!   that the link shows (RFC 9002, 6.1.2);
 //! - the sender gets a segment more than a round trip after it sent something, and
-//!   that is still not acknowledged (RFC 9002, 6.1.2);
+//!   that is still not acknowledged (RFC 9002, 6.1.2). Before a round trip was measured
+//!   a guess does, once for each item;
 //! - nothing comes at all for the *retransmission timeout*, which is what a round
 //!   trip takes at most, as [measured](RoundTrip), and the ack delay (RFC 6298).
 //!   Then the link is *suspect*: only *probes* go out, further and further apart
@@ -53,87 +54,7 @@
 //! A link does not know what an item means, and does not keep what arrives: it
 //! only counts. Its owner merges the items, duplicates and all.
 //!
-//! # Chapter 4: offsets and cumulative acks
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual
-//! 3327 messages between nodes: 3259 deltas, 68 acks alone; 0 retransmitted, 0 dropped, 0 duplicated
-//! ```
-//!
-//! Read one number: 68. Every delta is acknowledged, and 68 times in 20 s a message of
-//! its own was needed for that: when nothing else went that way for the ack delay, which
-//! is a second and the promise. All other acks rode on a delta that was due anyway. Since
-//! an ack is cumulative, one stands for all before it, and a lost one costs nothing as
-//! soon as the next arrives. The code: `segment` puts the ack on everything that leaves.
-//!
-//! # Chapter 5: round trips
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual --latency 10
-//! messages per operation                 1.05
-//! stable latency, median               189 ms
-//! stable latency, maximum              391 ms
-//! ```
-//!
-//! Read one number: 1.05, where a network of 100 ms took 1.66 for the same promise (chapter
-//! 3, in [`gossip`](crate::gossip)). Nobody told the nodes that this one is faster. They
-//! measured it: each ack says in `held` how long it was sat on, and what is left of the
-//! time since the items left is the round trip. A shorter one leaves more of the promise
-//! to gather in. The timeouts follow it, too. The code: `measure`, and [`RoundTrip`].
-//!
-//! # Chapter 6: loss and selective repeat
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual --loss 0.05
-//! messages per operation                 1.82
-//! stable latency, median               403 ms
-//! stable latency, maximum             1716 ms
-//! 3654 messages between nodes: 3442 deltas, 212 acks alone; 181 retransmitted, 193 dropped, 0 duplicated
-//! the nodes' links say: 212 acks, 2 duplicates, 150 holes, 3461 received, 181 retransmitted, 3442 sent, 0 syncs, 0 unacked
-//! ```
-//!
-//! Read one number: 2 duplicates. 193 messages were lost, 181 were sent again, and only
-//! two of those told nothing new. A receiver that sees offset 2 where 0 is next merges
-//! what came, names the hole, `"missing":[[0,1]]`, as soon as it is too old to be just
-//! late, and gets that range and nothing else. If the answer is lost, too, it names the
-//! hole again a round trip later. The code: `Incoming`, `note_losses`, `resend`.
-//!
-//! # Chapter 7: retransmission and backoff
-//!
-//! A hole shows when something comes behind it. If nothing comes, a timer has to do:
-//!
-//! ```text
-//! $ ./run.sh trace
-//!   4.445 s  !    |    |    |    |     no ack from n3 for 1.65 s: n3 is suspect
-//!   4.445 s  !    |    |    |    |     probes n3 from 2 on (timeout), next try in 0.25 s
-//! ```
-//!
-//! Read one number: 1.65 s. The round trip is 200 ms, and after a single sample 50 ms are
-//! allowed for its straying; n3 may hold an ack back for 1.4 s. From now on n3 gets
-//! nothing but probes, each of which carries all that fits and asks for an answer at
-//! once. A leaf tries after about 3 s, then every 3 s, a bit earlier by a different part
-//! on each link; a hub also has its turn of suspects, one every 250 ms, hence 0.25 s.
-//! The code: `timeout`, `probe_segment`.
-//!
-//! # Chapter 11: incarnations
-//!
-//! ```text
-//! $ ./run.sh trace
-//!   9.000 s  |    |    #    |    |     RESTART: n2 stops and starts anew, its memory is gone
-//!  10.000 s  |    |    !    |    |     tells n0 in ranges what it holds
-//!  10.000 s  |    |    o    |    |     n2 sends n0 sync [], probe
-//!  10.100 s  *<---+----|    |    |     n0 gets sync [], probe
-//!  10.100 s  !    |    |    |    |     n2 has a higher epoch: it has started anew
-//!  10.100 s  !    |    |    |    |     tells n2 in ranges what it holds
-//!  10.100 s  o    |    |    |    |     n0 sends n2 sync [11-16]
-//!  10.100 s  o    |    |    |    |     n0 sends n2 delta 5:[11 12 13 14 15 16], ack 0
-//! ```
-//!
-//! Read one number: 5. The hub's stream to n2 had come to offset 5 and goes on there: no
-//! number is used twice, so what is left of n2's former life cannot be mistaken for this
-//! one's. n2 had heard nothing for a second after its start, so it greeted; with traffic
-//! the first delta would have told the same. What it lacked came in one message. The code:
-//! `recognise`, `handle_sync`, `fill`.
+//! The [lesson](crate::lesson) shows all of it at work: chapters 6 to 9, 11 and 12.
 
 mod anti_entropy;
 mod incoming;
@@ -147,6 +68,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::time::Instant;
+use crate::workload::Item;
 use incoming::Incoming;
 pub use incoming::Range;
 pub use round_trip::{INITIAL, RoundTrip};
@@ -158,6 +80,12 @@ pub use stats::LinkStats;
 /// Unit: items. 1024 values of up to 20 digits make a line of at most 22 kB:
 /// below a pipe's 64 KiB, and far below the limit on a line.
 pub const MAX_ITEMS: usize = 1024;
+
+/// How heavy the items of one segment may be together, unless it is a single one.
+///
+/// Unit: bytes, as [`Item::weight`]. Integers weigh nothing and are counted; what clients
+/// made as long as they liked must not add up to a line that nobody reads.
+const MAX_WEIGHT: usize = 1 << 20;
 
 /// The most items in flight (sent and not acknowledged).
 ///
@@ -185,32 +113,12 @@ pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
 /// network is not flooded by those who wait for it.
 const CAP_ROUND_TRIPS: u32 = 3;
 
-/// The least time between two tries that something heard causes (a sign of life, a
-/// hole that is named), where no round trip was measured.
+/// What a round trip is taken for before it was measured where something is heard: the
+/// least time between two tries, and the age at which items count as lost for the first
+/// time.
 ///
 /// Unit: time. A bit more than the round trip of 200 ms that Gossip Glomers ask for.
 const TRY_SPACING: Duration = Duration::from_millis(250);
-
-/// How often the timeout of a healthy link doubles at most while its losses leave
-/// nothing to measure (RFC 6298, 5.5). Unit: doublings. Twice as long is enough
-/// for a network that has become slower, and holes and acks show losses sooner.
-const MAX_BACKOFF: u32 = 1;
-
-/// How often the time after which something counts as lost doubles at most while there
-/// is doubt about the estimate and nothing to measure. Unit: doublings. Sixteen times
-/// as long is more than any network strays; the timeout and the named holes remain.
-const MAX_DOUBTS: u32 = 4;
-
-/// How often a link whose round trip was never measured may take [`TRY_SPACING`] for
-/// it. Unit: guesses. After a partition the second one may be needed; where it is far
-/// too short all would be sent twice, and never measured.
-const MAX_GUESSES: u32 = 2;
-
-/// From how many on the flights that are still under way make a crowd.
-///
-/// Unit: flights. The first ack of a crowd is that of its quickest, and tells little
-/// of the others. Few flights are those of a quiet link, which measures each one.
-const CROWD: usize = 6;
 
 /// A segment that cannot be right. The link has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,10 +171,9 @@ impl std::error::Error for LinkError {}
 struct Flight {
     /// One past its last offset. The first one is where the flight before ends.
     end: u64,
-    /// When it was sent, and when it was first.
+    /// When it was last sent.
     at: Instant,
-    first_at: Instant,
-    /// Sent more than once: its ack measures nothing.
+    /// That was not the first time.
     resent: bool,
     /// To be sent again.
     lost: bool,
@@ -314,6 +221,9 @@ pub struct Link<I> {
     /// The neighbour's digest is wanted. Until it comes nothing is queued: it will
     /// tell what the neighbour lacks.
     asking: bool,
+    /// Where the neighbour's stream begins for this incarnation is yet to come, in a
+    /// sync to it: one to a former life may come before.
+    unplaced: bool,
     sync_due: bool,
     /// It is also to say how far its stream goes with what this node lacks.
     wants_level: bool,
@@ -337,21 +247,15 @@ pub struct Link<I> {
     retry_at: Option<Instant>,
     /// Timeouts since the last answer. Above 0: suspect.
     timeouts: u32,
-    /// Timeouts since the last sample of the round trip.
-    backoff: u32,
-    /// How often since then something was given up for the second time. The estimate
-    /// may be too short, and as long as all is sent twice nothing shows how much.
-    doubts: u32,
-    /// How often something was given up that nothing measured could tell of.
-    guesses: u32,
     probe_due: bool,
     probed_at: Option<Instant>,
     trip: RoundTrip,
 
     // The incoming stream.
     incoming: Incoming,
-    /// When the newest of what the next ack acknowledges arrived.
+    /// When items last came, and their timestamp, if it was not sent back yet.
     arrived_at: Option<Instant>,
+    echo: Option<u64>,
     /// Items that arrived since an ack was last sent.
     unreported: u64,
     /// When an ack goes out alone, unless something else goes before.
@@ -361,7 +265,7 @@ pub struct Link<I> {
     stats: LinkStats,
 }
 
-impl<I: Clone> Link<I> {
+impl<I: Item> Link<I> {
     /// A link on which nothing has been sent, in incarnation `epoch` (from 1 on). Both
     /// ends hold an ack back for `ack_delay` at most. `jitter` should differ from link
     /// to link, so that not all of them try again in the same moment.
@@ -373,6 +277,7 @@ impl<I: Clone> Link<I> {
             jitter,
             met: false,
             asking: false,
+            unplaced: false,
             sync_due: false,
             wants_level: false,
             level: None,
@@ -384,14 +289,12 @@ impl<I: Clone> Link<I> {
             flights: VecDeque::new(),
             retry_at: None,
             timeouts: 0,
-            backoff: 0,
-            doubts: 0,
-            guesses: 0,
             probe_due: false,
             probed_at: None,
             trip: RoundTrip::default(),
             incoming: Incoming::default(),
             arrived_at: None,
+            echo: None,
             unreported: 0,
             ack_at: None,
             ack_due: false,
@@ -492,10 +395,14 @@ impl<I: Clone> Link<I> {
         self.stats.received += 1;
         if for_us && !news.restarted {
             news.acked = segment.ack > self.una;
+            self.measure(now, segment);
             news.healthy = self.handle_ack(now, segment);
             // It does not know where this stream begins: the sync that told it was
             // lost.
             self.sync_due |= segment.ack < self.base && !self.asking;
+        } else if segment.peer == 0 {
+            // It has heard nothing yet, so the very first may be lost.
+            self.note_losses(now, segment);
         }
         if self.is_suspect() {
             // A sign of life, maybe of one direction only: this link is tried.
@@ -523,8 +430,8 @@ impl<I: Clone> Link<I> {
         // A new incarnation's stream has nothing to do with the former one's. And
         // where this node's part of a stream begins may be yet to come, in a sync.
         let received = if epoch == peer { self.received() } else { 0 };
-        let asks = self.asking || (peer == 0 && segment.peer != 0 && !for_us);
-        if end > received.saturating_add(WINDOW) && !asks {
+        let unplaced = self.unplaced || (peer == 0 && segment.peer != 0 && !for_us);
+        if end > received.saturating_add(WINDOW) && !unplaced {
             return Err(LinkError::BeyondWindow { end, received });
         }
         Ok(())
@@ -532,17 +439,14 @@ impl<I: Clone> Link<I> {
 
     fn handle_items(&mut self, now: Instant, segment: &Segment<I>, end: u64) {
         let due = now + self.trip.spread();
-        let received = self.received();
         let new = if segment.items.is_empty() {
             // An ack alone says how far the stream has come.
             self.incoming.reach(end, due);
             0
         } else {
+            (self.arrived_at, self.echo) = (Some(now), segment.ts);
             self.incoming.arrive(segment.offset, end, due)
         };
-        if self.received() > received {
-            self.arrived_at = Some(now);
-        }
         if new > 0 {
             self.unreported += new;
             self.ack_at.get_or_insert(now + self.ack_delay);
@@ -568,7 +472,6 @@ impl<I: Clone> Link<I> {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             self.timeouts = self.timeouts.saturating_add(1);
-            self.backoff = self.backoff.saturating_add(1);
             self.probe_due = true;
         }
     }
@@ -608,14 +511,26 @@ impl<I: Clone> Link<I> {
         self.ack_due.then(|| Frame::Segment(self.bare_ack(now)))
     }
 
+    /// How many items from `start` on go into one segment, `most` at most.
+    fn fitting(&self, start: u64, most: u64) -> u64 {
+        let most = most.min(MAX_ITEMS as u64);
+        let mut room = MAX_WEIGHT;
+        let items = self.queue.range((start - self.una) as usize..);
+        let fitting = items.take(most as usize).take_while(|item| {
+            let fits = room > 0;
+            room = room.saturating_sub(item.weight());
+            fits
+        });
+        fitting.count() as u64
+    }
+
     fn send_new(&mut self, now: Instant, count: u64) -> Segment<I> {
-        let count = count.min(MAX_ITEMS as u64);
         let start = self.nxt;
+        let count = self.fitting(start, count);
         self.nxt += count;
         self.flights.push_back(Flight {
             end: self.nxt,
             at: now,
-            first_at: now,
             resent: false,
             lost: false,
         });
@@ -643,17 +558,18 @@ impl<I: Clone> Link<I> {
         (self.ack_at, self.unreported) = (None, 0);
         // If there are more holes than one segment names, the next one follows.
         self.ack_due = self.incoming.due().is_some_and(|at| at <= now);
+        let items: Vec<I> = (self.queue.range(from..from + count as usize))
+            .cloned()
+            .collect();
         let held = self.arrived_at.map_or(Duration::ZERO, |at| now - at);
         Segment {
             epoch: self.epoch,
             peer: self.peer,
             offset: start,
-            items: self
-                .queue
-                .range(from..from + count as usize)
-                .cloned()
-                .collect(),
+            ts: (count > 0).then(|| now.as_micros()),
+            items,
             ack: self.received(),
+            echo: self.echo.take(),
             held: held.as_millis() as u64,
             next: None,
             missing,

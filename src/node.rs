@@ -534,6 +534,12 @@ mod tests {
         (to.into(), body.into())
     }
 
+    /// The delta as it is sent at `now`.
+    fn stamped(now: Instant, delta: &str) -> String {
+        let stamp = format!(r#""ts":{},"held""#, now.as_micros());
+        delta.replace(r#""held""#, &stamp)
+    }
+
     fn broadcast(node: &mut Node<Broadcast>, now: Instant, value: i64) {
         let body = format!(r#""type":"broadcast","msg_id":9,"message":{value}"#);
         let ok = said("c0", r#""type":"broadcast_ok","in_reply_to":9"#);
@@ -762,7 +768,8 @@ mod tests {
         let mut node = node(25, "n3");
         broadcast(&mut node, ms(5), 7);
         broadcast(&mut node, ms(5), 8);
-        assert_eq!(at(&mut node, ms(5)), [("n0".into(), first(&[7, 8]))]);
+        let delta = stamped(ms(5), &first(&[7, 8]));
+        assert_eq!(at(&mut node, ms(5)), [said("n0", &delta)]);
     }
 
     #[test]
@@ -772,16 +779,12 @@ mod tests {
         assert_eq!(at(&mut node, ms(0)), []);
         tell(&mut node, ms(50), "n2", &delta(0, &[2], 0));
         assert_eq!(at(&mut node, ms(65)), []);
+        let both = stamped(ms(66), &first(&[1, 2]));
+        let its_own = delta(0, &[1], 1).replace(r#""held":0"#, r#""held":16"#);
+        let its_own = stamped(ms(66), &its_own);
         assert_eq!(
             at(&mut node, ms(66)),
-            [
-                said("n1", &first(&[1, 2])),
-                said(
-                    "n2",
-                    &delta(0, &[1], 1).replace(r#""held":0"#, r#""held":16"#)
-                ),
-                said("n3", &first(&[1, 2])),
-            ],
+            [said("n1", &both), said("n2", &its_own), said("n3", &both)],
             "the first value set the departure; n2 does not hear its own"
         );
     }
@@ -817,14 +820,13 @@ mod tests {
         let sent = at(&mut node, ms(10));
         let leaves: Vec<_> = sent.iter().filter(|(to, _)| to != "n0").collect();
         assert_eq!(leaves.len(), 3);
+        let down = stamped(ms(10), &first(&[1, 2]));
         assert!(
-            leaves.iter().all(|(_, body)| *body == first(&[1, 2])),
+            leaves.iter().all(|(_, body)| *body == down),
             "with what was waiting"
         );
-        assert!(
-            sent.contains(&("n0".into(), delta(0, &[1], 1))),
-            "but not back up"
-        );
+        let up = stamped(ms(10), &delta(0, &[1], 1));
+        assert!(sent.contains(&said("n0", &up)), "but not back up");
     }
 
     #[test]
@@ -835,7 +837,8 @@ mod tests {
         assert_eq!(at(&mut node, ms(0)), [], "it may just be late");
         at(&mut node, ms(150));
         let due = node.poll_timeout().expect("the hole has its time");
-        let hole = format!(r#"{},"missing":[[0,1]]"#, ack(0, 0));
+        let ack = ack(0, 0).replace(r#""held":0"#, r#""held":250"#);
+        let hole = format!(r#"{ack},"missing":[[0,1]]"#);
         assert_eq!(at(&mut node, due), [said("n1", &hole)]);
     }
 

@@ -1,7 +1,5 @@
 //! The edge to the operating system: wait, read, frame, write.
 //!
-//! # Chapter 9: the poll loop
-//!
 //! One call waits for everything there is to wait for: poll(2) sleeps until
 //! stdin has something or the node's next deadline has come. No thread, no
 //! sleep, no busy wait: a node with nothing to do uses no processor time.
@@ -18,9 +16,8 @@
 //!         node.poll_transmit() ... -> one write
 //! ```
 //!
-//! Run `./run.sh efficient --quiet 60` and look at the nodes' processor time in the
-//! last minute (`ps -C hubcast -o time`): it does not move. The report says when the
-//! last message was sent; after that no node has a deadline, and poll waits for ever.
+//! A node without a deadline waits for ever: chapter 18 of the [lesson](crate::lesson)
+//! shows how one can see that.
 //!
 //! Writing blocks. When the reader of our stdout is slow the pipe fills up, and
 //! the node waits: it reads nothing more, so nothing piles up in it

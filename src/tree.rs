@@ -1,32 +1,9 @@
 //! The static two-level hub tree: who talks to whom.
 //!
-//! # Chapter 1: flooding, and why not
-//!
-//! The obvious way to tell everybody is to tell all your neighbours, who tell all
-//! of theirs but the one they heard it from. On the grid that Maelstrom proposes for
-//! 25 nodes (5 by 5, 40 edges) a value then crosses every edge, most of them twice:
-//! each node but the first sends to all its neighbours but one, so that is
-//! 2 x 40 - 24 = 56 messages a value, 28 an operation as half of them are reads, and
-//! up to 8 hops of 100 ms. Of these 56, 32 tell somebody what he knows already.
-//!
-//! # Chapter 2: the hub tree
-//!
-//! A value must cross at least one edge to reach each of the other n - 1 nodes,
-//! so n - 1 messages a value is the floor without batching, and a *spanning
-//! tree* reaches it: it has exactly n - 1 edges and no cycle, so nothing is
-//! ever sent to a node that has it already.
-//!
-//! ```text
-//! $ ./run.sh efficient --virtual -- --within-ms 0
-//! messages per operation                11.75        < 30        61 %        < 20        41 %
-//! stable latency, median               186 ms    < 400 ms        53 %   < 1000 ms        81 %
-//! stable latency, maximum              199 ms    < 600 ms        67 %   < 2000 ms        90 %
-//! ```
-//!
-//! Read one number: 11.75. Half of the operations are broadcasts, each of 24 messages,
-//! so it should be 12; two values that arrive together share a message, and an ack
-//! alone now and then makes up for some of that. (A promise of no time at all leaves
-//! nothing to wait in.) Next change: chapter 3, in [`gossip`](crate::gossip).
+//! A value must cross at least one edge to reach each of the other n - 1 nodes, so n - 1
+//! messages a value is the floor without batching, and a *spanning tree* reaches it: it
+//! has exactly n - 1 edges and no cycle, so nothing is ever sent to a node that has it
+//! already. (Chapter 3 of the [lesson](crate::lesson).)
 //!
 //! Which spanning tree? Every hop costs a network latency, so the shallowest:
 //! a star. Any two leaves are two hops apart, and one node in the middle, the

@@ -26,8 +26,8 @@ const COSTLY_MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "the ack's delay is taken for the network's",
         file: "src/link/loss.rs",
-        right: ".saturating_sub(Duration::from_millis(segment.held));",
-        wrong: ";",
+        right: "let held = Duration::from_millis(segment.held);",
+        wrong: "let held = Duration::ZERO;",
     },
     Mutant {
         mistake: "the round trip is never updated",
@@ -36,10 +36,28 @@ const COSTLY_MUTANTS: &[Mutant] = &[
         wrong: "",
     },
     Mutant {
-        mistake: "Karn's rule is left out",
-        file: "src/link/loss.rs",
-        right: "Some(flight) if !resent => {",
-        wrong: "Some(flight) if !resent || true => {",
+        mistake: "the echo of a former life is believed",
+        file: "src/link.rs",
+        right: "if for_us && !news.restarted {",
+        wrong: "self.measure(now, segment);\n        if for_us && !news.restarted {",
+    },
+    Mutant {
+        mistake: "the timestamp of a former life is sent back to the next one",
+        file: "src/link/anti_entropy.rs",
+        right: "(self.arrived_at, self.echo, self.unreported) = (None, None, 0);",
+        wrong: "self.unreported = 0;",
+    },
+    Mutant {
+        mistake: "a timestamp is sent back again and again",
+        file: "src/link.rs",
+        right: "echo: self.echo.take(),",
+        wrong: "echo: self.echo,",
+    },
+    Mutant {
+        mistake: "what is sent again has no timestamp",
+        file: "src/link.rs",
+        right: "ts: (count > 0).then(",
+        wrong: "ts: (count > 0 && !self.is_suspect()).then(",
     },
 ];
 
@@ -83,8 +101,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "no retransmission",
         file: "src/link.rs",
-        right: "self.backoff = self.backoff.saturating_add(1);\n            self.probe_due = true;",
-        wrong: "self.backoff = self.backoff.saturating_add(1);",
+        right: "self.timeouts = self.timeouts.saturating_add(1);\n            self.probe_due = true;",
+        wrong: "self.timeouts = self.timeouts.saturating_add(1);",
     },
     Mutant {
         mistake: "a hole is taken for received",

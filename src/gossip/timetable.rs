@@ -70,28 +70,79 @@ const UNMEASURED: u32 = 6;
 /// they are while they are in use, or children would aim at where they were.
 const WORTH_MOVING: Duration = Duration::from_millis(10);
 
+/// How much shorter than it could be a period is, so that the least change of the network
+/// does not move the slots. Unit: time.
+const SLACK: Duration = Duration::from_millis(1);
+
 /// Over how many departures the rate is averaged. Unit: departures. Few, so as to
 /// follow a load that changes.
 const AVERAGED: u32 = 4;
+
+/// What part of what a quick round trip leaves of the promise is kept for gathering.
+///
+/// Unit: part of 1. An uneven network has no longest round trip: the longer one looks, the
+/// longer it gets. So its tail takes a third at most, and what is later is late.
+const KEPT: f64 = 2.0 / 3.0;
+
+/// The round trips to a hub's neighbours, each the longest among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The longest of late.
+    pub longest: Duration,
+    /// A quick one: the smoothed one less its mean deviation.
+    pub quick: Duration,
+    /// How far one strays.
+    pub strays: Duration,
+}
+
+impl Network {
+    /// What two sets of neighbours are together.
+    pub fn or_worse(self, trip: &RoundTrip) -> Network {
+        let quick = trip.smoothed().saturating_sub(trip.strays() / 4);
+        Network {
+            longest: self.longest.max(trip.peak()),
+            quick: self.quick.max(quick),
+            strays: self.strays.max(trip.strays()),
+        }
+    }
+}
+
+/// Slots: moments a period apart, as long as children may aim at them.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    next: Instant,
+    period: Duration,
+    until: Instant,
+}
+
+impl Slots {
+    /// The next one from `now` on.
+    fn at(&mut self, now: Instant) -> Option<Instant> {
+        while self.next < now && self.next < self.until {
+            self.next = self.next + self.period;
+        }
+        (self.next >= now && self.next <= self.until).then_some(self.next)
+    }
+}
 
 /// When a hub departs, and what it tells its children of that.
 #[derive(Clone, Debug)]
 pub struct Timetable {
     within: Duration,
-    /// Round trips between two leaves: 1 under one hub, 2 under several.
+    /// Round trips between two of the nodes below: 1 under one hub, 2 under several.
     trips: u32,
+    /// How many nodes are below, and how many of them are this hub's own children.
+    below: u32,
     children: u32,
     pace: Pace,
-    /// The longest round trip measured, and how far one strays; `None`: none yet.
-    network: Option<(Duration, Duration)>,
+    /// `None`: nothing measured yet.
+    network: Option<Network>,
     /// When the batch departs, if there is one.
     due: Option<Instant>,
-    /// The next slot and the period, while the timetable holds.
-    slots: Option<(Instant, Duration)>,
-    /// A slot, the period, and how long children may still aim at these since the
-    /// timetable was given up: until the news of that and what they sent before it
-    /// have crossed.
-    given_up: Option<(Instant, Duration, Instant)>,
+    /// The slots, while the timetable holds.
+    slots: Option<Slots>,
+    /// Those at which children may still aim since they were moved or given up.
+    former: Option<Slots>,
     /// Items passed on since the last departure, and when that was.
     items: u32,
     departed: Instant,
@@ -101,18 +152,20 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// A hub's of so many `children`, between whose leaves there are so many round
-    /// `trips`.
-    pub fn new(within: Duration, pace: Pace, children: usize, trips: u32) -> Timetable {
+    /// A hub's with so many nodes `below`, of which so many are its `children`. If those
+    /// are not all, the others are under hubs of their own.
+    pub fn new(within: Duration, pace: Pace, below: usize, children: usize) -> Timetable {
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Timetable {
             within,
-            trips,
-            children: u32::try_from(children).unwrap_or(u32::MAX),
+            trips: if below > children { 2 } else { 1 },
+            below: number(below),
+            children: number(children),
             pace,
             network: None,
             due: None,
             slots: None,
-            given_up: None,
+            former: None,
             items: 0,
             departed: Instant::ZERO,
             rate: 0.0,
@@ -136,38 +189,20 @@ impl Timetable {
         if self.due.is_some() {
             return;
         }
-        if let Some((next, period)) = &mut self.slots {
-            if now > *next + *period * UNUSED_PERIODS {
-                self.slots = None;
-            } else {
-                while *next < now {
-                    *next = *next + *period;
-                }
-                self.due = Some(*next);
-                return;
-            }
-        }
-        let due = now + self.lazy_period();
-        self.due = Some(self.aimed_at(now).map_or(due, |slot| slot.min(due)));
+        let lazy = now + self.lazy_period();
+        let grids = [&mut self.slots, &mut self.former].into_iter().flatten();
+        let slots = grids.filter_map(|slots| slots.at(now));
+        self.due = slots.chain([lazy]).min();
     }
 
-    /// The next slot of a timetable that was given up, if children may still aim at it.
-    fn aimed_at(&mut self, now: Instant) -> Option<Instant> {
-        let (slot, period, until) = self.given_up.as_mut()?;
-        while *slot < now && *slot < *until {
-            *slot = *slot + *period;
-        }
-        (*slot >= now && *slot <= *until).then_some(*slot)
+    /// The batch departs at this moment at the latest.
+    pub fn by(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// The batch departs now whenever it was due: what a parent has gathered came.
-    pub fn hurry(&mut self, now: Instant) {
-        self.due = Some(now);
-    }
-
-    /// Departs at `now`, with what is known of the `network` now: the longest round
-    /// trip and how far one strays. Decides how the next period is spent.
-    pub fn depart(&mut self, now: Instant, network: Option<(Duration, Duration)>) {
+    /// Departs at `now`, with what is known of the `network` now. Decides how the next
+    /// period is spent.
+    pub fn depart(&mut self, now: Instant, network: Option<Network>) {
         self.due = None;
         self.network = network;
         let elapsed = (now - self.departed).as_secs_f64().max(1e-3);
@@ -175,55 +210,63 @@ impl Timetable {
         self.averaged = (self.averaged + 1).min(AVERAGED);
         self.rate += (rate - self.rate) / f64::from(self.averaged);
         self.departed = now;
-        let was = self.slots.take();
+        let was = self.slots.take().or(self.former);
+        let was = was.filter(|slots| now <= slots.until);
         if !self.prefers_slots() {
-            if let Some((next, period)) = was {
-                let longest = network.map_or(Duration::ZERO, |(longest, _)| longest);
-                self.given_up = Some((next, period, now + longest + period * 2));
-            }
+            self.former = was;
             return;
         }
-        let period = self.slot_period();
-        self.slots = Some(match was {
-            Some((slot, old)) => {
-                let moves = period < old || period > old + WORTH_MOVING;
-                let period = if moves { period } else { old };
-                let mut next = slot;
-                while next <= now {
-                    next = next + period;
-                }
-                (next, period)
+        let longest = self.slot_period();
+        let mut period = longest;
+        let mut next = now + period;
+        if let Some(was) = was {
+            if longest + SLACK * self.trips < was.period || longest > was.period + WORTH_MOVING {
+                self.former = Some(was);
+            } else {
+                period = was.period;
             }
-            None => (now + period, period),
+            next = was.next;
+            while next <= now {
+                next = next + period;
+            }
+        }
+        let crossing = network.unwrap_or_default().longest + period * (UNUSED_PERIODS + 2);
+        self.slots = Some(Slots {
+            next,
+            period,
+            until: now + crossing * self.trips,
         });
     }
 
     /// What the children are told at `now`: how long it is until the next departure,
     /// and how long from that to the one after it. `None`: they send at once.
     pub fn announce(&self, now: Instant) -> Option<(Duration, Duration)> {
-        let (next, period) = self.slots?;
-        Some((next - now, period))
+        let slots = self.slots?;
+        Some((slots.next - now, slots.period))
     }
 
     /// Whether the network leaves anything of the promise.
     pub fn is_kept(&self) -> bool {
         self.network
-            .is_none_or(|(longest, _)| self.within >= longest * self.trips + MARGIN)
+            .is_none_or(|network| self.within >= (network.longest + MARGIN) * self.trips)
     }
 
     /// How long a hub may gather if its children send at once.
     pub fn lazy_period(&self) -> Duration {
-        match self.network {
-            Some((longest, _)) => self.left(longest * self.trips + MARGIN),
-            None => self.left((INITIAL * self.trips).min(self.within - self.within / UNMEASURED)),
-        }
+        let Some(network) = self.network else {
+            let most = self.within - self.within / (UNMEASURED * self.trips);
+            return self.left((INITIAL * self.trips).min(most));
+        };
+        let quick = self.left(network.quick * self.trips);
+        self.left((network.longest + MARGIN) * self.trips)
+            .max(quick.mul_f64(KEPT))
     }
 
     /// How long it may gather if its children aim at slots, with a margin.
     fn slot_period(&self) -> Duration {
-        let (longest, strays) = self.network.unwrap_or_default();
-        let margin = margin(self.within, strays) + STRETCH * self.children;
-        self.left((longest + margin) * self.trips)
+        let network = self.network.unwrap_or_default();
+        let margin = margin(self.within, network.strays) + STRETCH * self.children;
+        self.left((network.longest + margin + SLACK) * self.trips)
     }
 
     /// What is left of the promise, in whole milliseconds, as on the wire.
@@ -239,8 +282,9 @@ impl Timetable {
             Pace::Timetable => return !self.slot_period().is_zero() && self.network.is_some(),
             Pace::Cheaper => {}
         }
-        let n = f64::from(self.children);
-        let lazy = 1.0 + n / (self.rate * self.lazy_period().as_secs_f64() + 1.0);
+        let n = f64::from(self.below);
+        let up = f64::from(self.trips);
+        let lazy = up + n / (self.rate * self.lazy_period().as_secs_f64() + 1.0);
         let x = self.rate * self.slot_period().as_secs_f64();
         let slots = n * (2.0 - (-x / n).exp()) / x;
         self.network.is_some() && x > 0.0 && slots < lazy
@@ -253,10 +297,12 @@ pub struct Aim {
     within: Duration,
     /// How much earlier than the last one among its siblings.
     stretch: Duration,
-    /// A moment at which to send, and how far apart they are; `None`: at once.
-    grid: Option<(Instant, Duration)>,
-    /// When a departure was last heard.
-    heard: Instant,
+    /// The moments at which to send; `None`: at once.
+    slots: Option<Slots>,
+    /// Those before they were moved, at which a hub's own children may still aim.
+    former: Option<Slots>,
+    /// Since when they have been so far apart.
+    since: Instant,
     /// What was added to the margin since something came too late.
     late: Duration,
 }
@@ -268,8 +314,9 @@ impl Aim {
         Aim {
             within,
             stretch: STRETCH * u32::try_from(rank).unwrap_or(u32::MAX),
-            grid: None,
-            heard: Instant::ZERO,
+            slots: None,
+            former: None,
+            since: Instant::ZERO,
             late: Duration::ZERO,
         }
     }
@@ -281,9 +328,9 @@ impl Aim {
         announces: Option<(Duration, Duration)>,
         trip: &RoundTrip,
     ) {
-        self.heard = now;
-        self.grid = announces.and_then(|(next, period)| {
-            let margin = margin(self.within, trip.strays()) + self.late + self.stretch;
+        let was = self.slots.take();
+        self.slots = announces.and_then(|(next, period)| {
+            let margin = self.margin(trip);
             if !trip.is_measured() || margin >= period {
                 return None;
             }
@@ -294,16 +341,35 @@ impl Aim {
             while send < early {
                 send += period;
             }
-            Some((now + (send - early), period))
+            Some(Slots {
+                next: now + (send - early),
+                period,
+                until: now + period * (UNUSED_PERIODS + 2),
+            })
         });
+        if self.slots.map(|slots| slots.period) != was.map(|slots| slots.period) {
+            (self.since, self.former) = (now, was);
+        }
     }
 
-    /// The hub held what this child sent last for so long before it departed.
-    pub fn held(&mut self, held: Duration) {
-        let Some((_, period)) = self.grid else {
+    /// How much earlier than the hub's departure what is sent is to be there.
+    fn margin(&self, trip: &RoundTrip) -> Duration {
+        margin(self.within, trip.strays()) + self.late + self.stretch
+    }
+
+    /// It is heard at `now` that the hub had held what this child sent last for so long
+    /// when it spoke, and would `next` go on after that.
+    pub fn held(&mut self, now: Instant, held: Duration, next: Duration, trip: &RoundTrip) {
+        let Some(Slots { period, .. }) = self.slots else {
             return;
         };
-        if held > period * 3 / 4 {
+        if now - self.since < held + trip.longest() {
+            // It was sent before the child knew of these slots.
+            return;
+        }
+        // So long before one of the hub's departures it was there.
+        let early = (held + next).as_micros() % period.as_micros();
+        if early > period.as_micros() * 3 / 4 {
             self.late = (self.late * 2).clamp(MARGIN, period);
         } else {
             self.late -= self.late / 8;
@@ -311,23 +377,26 @@ impl Aim {
     }
 
     /// When what has come up at `now` is to be sent.
-    pub fn due(&self, now: Instant) -> Instant {
-        let Some((first, period)) = self.grid else {
+    pub fn due(&mut self, now: Instant) -> Instant {
+        let Some(due) = self.slots.as_mut().and_then(|slots| slots.at(now)) else {
             return now;
         };
-        if now > self.heard + period * (UNUSED_PERIODS + 1) {
-            return now;
-        }
-        let mut due = first;
-        while due < now {
-            due = due + period;
-        }
-        due
+        let former = self.former.as_mut().and_then(|slots| slots.at(now));
+        former.map_or(due, |former| former.min(due))
     }
 
     /// What a hub that is itself a child tells its own children: until when it gathers.
-    pub fn announce(&self, now: Instant) -> Option<(Duration, Duration)> {
-        let (_, period) = self.grid?;
-        Some((self.due(now) - now, period))
+    pub fn announce(&mut self, now: Instant) -> Option<(Duration, Duration)> {
+        let slots = self.slots.as_mut()?;
+        Some((slots.at(now)? - now, slots.period))
+    }
+
+    /// When the departure is back for which what has come up at `now` was in time, if it
+    /// waited below for the slots of these days. `None`: there were none.
+    pub fn back(&self, now: Instant, trip: &RoundTrip) -> Option<Instant> {
+        let mut slots = self.slots.or(self.former)?;
+        // Those below hear of it, and give it up, later.
+        slots.until = slots.until + slots.period * (UNUSED_PERIODS + 2);
+        Some(slots.at(now)? + trip.peak() + self.margin(trip) + MARGIN)
     }
 }

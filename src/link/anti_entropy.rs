@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl<I: Clone> Link<I> {
+impl<I: Item> Link<I> {
     /// Asks for the neighbour's digest, since nothing is known of what it has. What
     /// was queued is forgotten: the digest will tell.
     pub fn ask(&mut self) {
@@ -10,7 +10,8 @@ impl<I: Clone> Link<I> {
         self.queue.clear();
         self.flights.clear();
         (self.una, self.base, self.released) = (self.nxt, self.nxt, self.nxt);
-        (self.asking, self.sync_due, self.level) = (true, true, None);
+        (self.asking, self.unplaced) = (true, true);
+        (self.sync_due, self.level) = (true, None);
         (self.timeouts, self.probe_due, self.retry_at) = (0, false, None);
     }
 
@@ -67,6 +68,7 @@ impl<I: Clone> Link<I> {
         self.stats.received += 1;
         let received = self.received();
         self.incoming.begin(sync.offset);
+        self.unplaced &= sync.peer != self.epoch;
         if self.received() > received.max(sync.offset) {
             // What had come before we knew where it begins can be acknowledged now.
             self.ack_due = true;
@@ -100,7 +102,7 @@ impl<I: Clone> Link<I> {
         if restarted {
             self.ask();
             self.incoming = Incoming::default();
-            (self.arrived_at, self.unreported) = (None, 0);
+            (self.arrived_at, self.echo, self.unreported) = (None, None, 0);
             (self.ack_at, self.ack_due) = (None, false);
         }
         self.peer = epoch;

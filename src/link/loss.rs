@@ -2,27 +2,23 @@
 
 use super::*;
 
-impl<I: Clone> Link<I> {
+impl<I: Item> Link<I> {
     /// Gives whether the link was suspect and is healthy now.
     pub(super) fn handle_ack(&mut self, now: Instant, segment: &Segment<I>) -> bool {
         let news = segment.ack > self.una;
         if news {
-            self.measure(now, segment);
             self.queue.drain(..(segment.ack - self.una) as usize);
             self.una = segment.ack;
             self.released = self.released.max(self.una);
+            while self.flights.front().is_some_and(|f| f.end <= self.una) {
+                self.flights.pop_front();
+            }
         }
         let healthy = news && self.is_suspect() && !self.asking;
         if healthy {
             self.timeouts = 0;
             self.probe_due = false;
             self.release();
-            // What this ack leaves open and should have come back was sent into the
-            // void, most likely.
-            let patience = self.spacing(self.trip.longest());
-            for flight in &mut self.flights {
-                flight.lost |= now - flight.at > patience;
-            }
         }
         self.note_losses(now, segment);
         if news && !self.asking {
@@ -33,33 +29,13 @@ impl<I: Clone> Link<I> {
         healthy
     }
 
-    /// Takes the acknowledged flights away. The last of them measures the round trip
-    /// if none of them was sent twice (Karn's rule).
+    /// An echo tells when what it answers was sent, and how long it was held there.
     pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) {
-        let mut acked = 0;
-        let mut resent = false;
-        let mut newest = None;
-        while let Some(flight) = self.flights.front().filter(|f| f.end <= segment.ack) {
-            acked += 1;
-            resent |= flight.resent;
-            newest = self.flights.pop_front();
-        }
-        let crowd = self.flights.len() > CROWD.max(acked);
-        let took = |at| (now - at).saturating_sub(Duration::from_millis(segment.held));
-        match newest {
-            Some(flight) if !resent => {
-                match crowd {
-                    true => self.trip.quickest(took(flight.at)),
-                    false => self.trip.sample(took(flight.at)),
-                }
-                (self.backoff, self.doubts) = (0, 0);
-            }
-            // At least a part of the first one that is left may be acknowledged.
-            newest => {
-                if let Some(flight) = newest.as_ref().or(self.flights.front()) {
-                    self.trip.at_most(took(flight.first_at));
-                }
-            }
+        let held = Duration::from_millis(segment.held);
+        let sent_at = segment.echo.map(|ts| Instant::from_micros(ts) + held);
+        // What is from the future this link has never sent.
+        if let Some(sent_at) = sent_at.filter(|at| *at <= now) {
+            self.trip.sample(now - sent_at);
         }
     }
 
@@ -70,34 +46,25 @@ impl<I: Clone> Link<I> {
         let longest = self.trip.longest();
         // An answer to a hole that was seen at once takes just a round trip.
         let tolerance = round_trip::GRANULARITY.max(self.trip.smoothed() / 8);
-        let answered = self.spacing(longest.saturating_sub(tolerance));
-        let doubled = longest * (1 << self.doubts.min(MAX_DOUBTS));
-        let may_guess = !self.trip.is_measured() && self.guesses < MAX_GUESSES;
-        let mut guessed = false;
+        let answered = self.spacing().saturating_sub(tolerance);
         let mut start = self.una;
         let mut overdue = true;
-        let mut doubtful = false;
         for flight in &mut self.flights {
             let age = now - flight.at;
-            // A first guess may be wrong, but not twice.
-            let guess = may_guess && !flight.resent;
-            overdue &= age > if guess { TRY_SPACING } else { doubled };
-            guessed |= overdue && guess && !flight.lost;
-            doubtful |= overdue && flight.resent && !flight.lost;
+            // A guess may be wrong, but not twice.
+            let guess = !self.trip.is_measured() && !flight.resent;
+            overdue &= age > if guess { TRY_SPACING } else { longest };
             let named = |(first, last): &Range| *first < flight.end && *last >= start;
             let missing = age >= answered && segment.missing.iter().any(named);
             flight.lost |= overdue || missing;
             start = flight.end;
         }
-        self.doubts += u32::from(doubtful);
-        self.guesses += u32::from(guessed);
     }
 
-    /// The least time between two tries that something heard causes, if it is
-    /// `measured` from the round trip.
-    pub(super) fn spacing(&self, measured: Duration) -> Duration {
+    /// The least time between two tries that something heard causes.
+    fn spacing(&self) -> Duration {
         match self.trip.is_measured() {
-            true => measured,
+            true => self.trip.longest(),
             false => TRY_SPACING,
         }
     }
@@ -108,9 +75,7 @@ impl<I: Clone> Link<I> {
         if !self.is_suspect() {
             return;
         }
-        let next = self
-            .probed_at
-            .map(|at| at + self.spacing(self.trip.longest()));
+        let next = self.probed_at.map(|at| at + self.spacing());
         match next.filter(|next| *next > now) {
             // That one may have been lost in the last moment of a partition, and
             // there need not be another sign of life.
@@ -123,9 +88,8 @@ impl<I: Clone> Link<I> {
     /// answer at once. What has not been sent yet rides along.
     pub(super) fn probe_segment(&mut self, now: Instant) -> Segment<I> {
         self.probed_at = Some(now);
-        let count = self.queue.len().min(MAX_ITEMS) as u64;
+        let count = self.fitting(self.una, MAX_ITEMS as u64);
         let end = self.una + count;
-        let first_at = self.flights.front().map_or(now, |flight| flight.first_at);
         let resent = !self.flights.is_empty();
         while self.flights.front().is_some_and(|flight| flight.end <= end) {
             self.flights.pop_front();
@@ -133,7 +97,6 @@ impl<I: Clone> Link<I> {
         self.flights.push_front(Flight {
             end,
             at: now,
-            first_at,
             resent,
             lost: false,
         });
@@ -158,8 +121,10 @@ impl<I: Clone> Link<I> {
             .checked_sub(1)
             .map_or(self.una, |before| self.flights[before].end);
         let mut end = start;
+        // A flight fitted once; of more than one perhaps not all do.
+        let fitting = start + self.fitting(start, self.nxt - start);
         for flight in self.flights.range_mut(first..) {
-            if !flight.lost || flight.end - start > MAX_ITEMS as u64 {
+            if !flight.lost || end > start && flight.end > fitting {
                 break;
             }
             (flight.lost, flight.resent, flight.at) = (false, true, now);
@@ -188,12 +153,7 @@ impl<I: Clone> Link<I> {
         };
         let timeout = self.trip.longest() + delay;
         if self.timeouts == 0 {
-            let backoff = if self.trip.is_measured() {
-                self.backoff
-            } else {
-                0
-            };
-            return timeout * (1 << backoff.min(MAX_BACKOFF));
+            return timeout;
         }
         let doubled = timeout.saturating_mul(1 << self.timeouts.min(20));
         let interval = doubled.min(self.cap());

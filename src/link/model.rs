@@ -21,7 +21,8 @@
 //!   for what it does not know to be over (the other's former life), and as long as
 //!   it waits for the other's digest. So an item is lost only with its last holder;
 //! - no ack is ahead of what was received, and what was received is below what was
-//!   sent; the same offset has the same item;
+//!   sent; the same offset has the same item; a timestamp comes back to no other
+//!   incarnation than its own;
 //! - the marks are in order, and a timer runs whenever an answer is awaited;
 //! - a link refuses nothing that a link sent, but for voices from the past.
 //!
@@ -35,6 +36,19 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::*;
+use crate::json::Json;
+
+impl Item for u8 {
+    const WHAT: &'static str = "a number";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        crate::json::encode_int(i64::from(*self), out);
+    }
+
+    fn read(json: &Json<'_>) -> Option<u8> {
+        json.as_int()?.try_into().ok()
+    }
+}
 
 /// How far the search goes.
 #[derive(Clone, Copy, Debug)]
@@ -234,7 +248,11 @@ impl End {
         let may_sync = self.caught_up || self.source;
         while let Some(frame) = self.link.poll_transmit(NOW, may_sync) {
             self.outbox.push(match frame {
-                Frame::Segment(segment) => Message::Segment(segment),
+                Frame::Segment(mut segment) => {
+                    // As long as time stands still, an incarnation is its own clock.
+                    segment.ts = segment.ts.map(|_| self.link.epoch);
+                    Message::Segment(segment)
+                }
                 Frame::Sync(sync) => Message::Sync(sync, self.have),
             });
         }
@@ -247,11 +265,9 @@ impl End {
         self.outbox.sort_unstable();
         let link = &mut self.link;
         (link.stats, link.trip) = (LinkStats::default(), RoundTrip::default());
-        (link.timeouts, link.backoff, link.unreported) = (link.timeouts.min(1), 0, 0);
+        (link.timeouts, link.unreported) = (link.timeouts.min(1), 0);
         (link.arrived_at, link.probed_at) = (None, Some(NOW));
-        for flight in &mut link.flights {
-            (flight.at, flight.first_at) = (NOW, NOW);
-        }
+        link.flights.iter_mut().for_each(|flight| flight.at = NOW);
         // A timer either runs or not.
         link.ack_at = link.ack_at.map(|_| LATER);
         link.retry_at = link.retry_at.map(|_| LATER);
@@ -261,7 +277,7 @@ impl End {
     /// The first flights and the last probe happened long ago.
     fn let_age(&mut self, flights: usize) {
         for flight in self.link.flights.iter_mut().take(flights) {
-            (flight.at, flight.first_at) = (Instant::ZERO, Instant::ZERO);
+            flight.at = Instant::ZERO;
         }
         if flights > 0 {
             self.link.probed_at = None;
@@ -502,6 +518,8 @@ fn pair_fault(a: &End, b: &End) -> Option<&'static str> {
 fn is_true(a: &End, message: &Message) -> bool {
     let link = &a.link;
     match message {
+        // Only whose clock it was could make something of it.
+        Message::Segment(Segment { echo, peer, .. }) if echo.is_some_and(|ts| ts != *peer) => false,
         Message::Segment(segment) if segment.epoch == link.epoch => {
             let mut items = segment.items.iter().zip(segment.offset..);
             let same = |(item, offset): (&u8, u64)| {

@@ -1,9 +1,13 @@
 //! How long an answer takes: the estimate of RFC 6298, from the acks' own word.
 //!
-//! An ack says how long its sender [held](crate::link::Segment::held) it back, as in
-//! QUIC (RFC 9000, 13.2.5). What is left of the time since the acknowledged items
-//! were sent is one sample of the round trip. Items that were sent twice give none:
-//! nobody can tell which of the two was acknowledged (*Karn's rule*, RFC 6298, 3).
+//! Items carry a [timestamp](crate::link::Segment::ts), which the next segment from
+//! there sends back (RFC 7323, 3.2), and says how long it was
+//! [held](crate::link::Segment::held), as in QUIC (RFC 9000, 13.2.5). What is left of
+//! the time since then is one sample of the round trip. What was sent twice had another
+//! timestamp each time, so it tells as much (no need of *Karn's rule*, RFC 6298, 3).
+//!
+//! The timestamp of what came *last* is sent back, not the highest one: where messages
+//! overtake one another that one would always be a quick one's.
 
 use std::time::Duration;
 
@@ -32,24 +36,23 @@ pub const GRANULARITY: Duration = Duration::from_millis(10);
 /// sends two a second, a slow moment is forgotten.
 const PEAK_FADES: u32 = 64;
 
-/// The longest first sample, and the longest bound, that is believed.
+/// The longest first sample that is believed.
 ///
-/// Unit: time. Longer ones tell of the length of a partition or a pause, not of the
-/// network, and a link that waited as long for everything would notice no loss.
-const MOST_BOUND: Duration = Duration::from_secs(5);
+/// Unit: time. Longer ones tell of a pause or a late start, not of the network, and
+/// a link that waited as long for everything would notice no loss.
+const MOST_FIRST: Duration = Duration::from_secs(5);
 
-/// How far one sample may be above what was the longest.
+/// How far one sample may be above the smoothed one, and a peak above the longest.
 ///
 /// Unit: times. A node that was stopped for a while takes its own sleep for the
 /// network's, and would wait as long for everything from then on. A network that has
-/// become slow is believed all the same, after a few samples.
+/// become slow is believed all the same, after some samples.
 const OUTLIER: u32 = 2;
 
 /// The measured round trip of one link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoundTrip {
     sampled: bool,
-    bounded: bool,
     smoothed: Duration,
     variance: Duration,
     /// The mean deviation of what followed the first sample.
@@ -63,7 +66,6 @@ impl Default for RoundTrip {
     fn default() -> RoundTrip {
         RoundTrip {
             sampled: false,
-            bounded: false,
             smoothed: INITIAL,
             variance: INITIAL / UNSURE,
             jitter: Duration::ZERO,
@@ -74,45 +76,23 @@ impl Default for RoundTrip {
 
 impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
-    /// those before counts as twice their longest.
+    /// those before counts as twice as long.
     pub fn sample(&mut self, time: Duration) {
         if !self.sampled {
-            let time = time.min(MOST_BOUND);
+            let time = time.min(MOST_FIRST);
             self.sampled = true;
             (self.smoothed, self.variance) = (time, time / UNSURE);
             self.peak = time;
             return;
         }
-        let time = time.min(self.longest() * OUTLIER);
         let above = self.peak.saturating_sub(self.smoothed);
-        self.peak = (self.peak - above / PEAK_FADES).max(time);
+        let peak = time.min(self.longest() * OUTLIER);
+        self.peak = (self.peak - above / PEAK_FADES).max(peak);
+        let time = time.min(self.smoothed * OUTLIER);
         let deviation = self.smoothed.abs_diff(time);
         self.variance = self.variance * 3 / 4 + deviation / 4;
         self.jitter = self.jitter * 3 / 4 + deviation / 4;
         self.smoothed = self.smoothed * 7 / 8 + time / 8;
-    }
-
-    /// So long took the quickest of many that are under way. If it is the first sample,
-    /// the guess of the deviation stays, and wears off with the next ones.
-    pub fn quickest(&mut self, time: Duration) {
-        let guess = if self.sampled {
-            Duration::ZERO
-        } else {
-            self.variance
-        };
-        self.sample(time);
-        self.variance = self.variance.max(guess);
-    }
-
-    /// A round trip took this long at most: all that items say that were sent more
-    /// than once. The least of such bounds counts while nothing is measured, and keeps
-    /// a slow network's first items from being sent again and again.
-    pub fn at_most(&mut self, time: Duration) {
-        if !self.sampled {
-            let known = std::mem::replace(&mut self.bounded, true);
-            let bound = if known { self.smoothed.min(time) } else { time };
-            self.smoothed = bound.clamp(INITIAL, MOST_BOUND);
-        }
     }
 
     /// The smoothed round trip; a second before the first sample.
@@ -174,17 +154,8 @@ mod tests {
         (0..50).for_each(|_| trip.sample(ms(200)));
         trip.sample(ms(2600));
         assert!(trip.longest() < ms(500), "{trip:?}");
-        (0..6).for_each(|_| trip.sample(ms(2600)));
+        (0..11).for_each(|_| trip.sample(ms(2600)));
         assert!(trip.longest() > ms(2600), "{trip:?}");
-    }
-
-    #[test]
-    fn the_quickest_of_many_leaves_room_for_the_others() {
-        let mut trip = RoundTrip::default();
-        trip.quickest(ms(11));
-        assert_eq!((trip.smoothed(), trip.spread()), (ms(11), ms(250)));
-        (0..20).for_each(|_| trip.quickest(ms(11)));
-        assert_eq!(trip.longest(), ms(21));
     }
 
     #[test]
@@ -192,20 +163,5 @@ mod tests {
         let mut trip = RoundTrip::default();
         (0..50).for_each(|_| trip.sample(ms(200)));
         assert_eq!(trip.longest(), ms(210));
-    }
-
-    #[test]
-    fn an_upper_bound_counts_until_something_is_measured() {
-        let mut trip = RoundTrip::default();
-        trip.at_most(ms(4500));
-        assert_eq!(trip.smoothed(), ms(4500));
-        trip.at_most(ms(9000));
-        trip.at_most(ms(4200));
-        assert_eq!(trip.smoothed(), ms(4200), "the least one");
-        trip.at_most(ms(10));
-        assert_eq!(trip.smoothed(), ms(1000), "but not below the first guess");
-        trip.sample(ms(4000));
-        trip.at_most(ms(9000));
-        assert_eq!(trip.smoothed(), ms(4000));
     }
 }

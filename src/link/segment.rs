@@ -1,8 +1,8 @@
 //! What goes over the wire between two neighbours.
 //!
 //! ```text
-//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"held":40,"next":193}
-//! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"held":12}
+//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"ts":8446120,"echo":4031877,"held":40,"next":193}
+//! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"echo":4031877,"held":12}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":94,"held":3,"missing":[[94,97],[99,99]],"probe":true}
 //! {"type":"sync","epoch":17,"peer":0,"offset":0,"have":[[0,812],[815,900]],"probe":true}
 //! ```
@@ -26,8 +26,12 @@ pub struct Segment<I> {
     pub items: Vec<I>,
     /// Everything below this offset of the receiver's stream has arrived.
     pub ack: u64,
-    /// How long the sender sat on the newest thing that it acknowledges. Unit:
-    /// milliseconds, rounded down.
+    /// What the sender's clock shows, if there are items. It comes back as an `echo`
+    /// (RFC 7323, 3.2), and nobody else need understand it. Unit: microseconds.
+    pub ts: Option<u64>,
+    /// The `ts` of what came last from the receiver, if it was not sent back yet.
+    pub echo: Option<u64>,
+    /// How long ago that came. Unit: milliseconds, rounded down.
     pub held: u64,
     /// To a child: in how many milliseconds the next batch departs, and how far apart
     /// departures are from then on, which is only written if it is another time. `None`:
@@ -66,13 +70,11 @@ impl<I: Item> Segment<I> {
                 _ => Vec::new(),
             },
             ack: body.count("ack")?,
+            ts: optional(body, "ts")?,
+            echo: optional(body, "echo")?,
             held: body.count("held")?,
-            next: match body.0.get("next") {
-                Some(_) => {
-                    let next = body.count("next")?;
-                    let every = body.0.get("every").map(|_| body.count("every"));
-                    Some((next, every.unwrap_or(Ok(next))?))
-                }
+            next: match optional(body, "next")? {
+                Some(next) => Some((next, optional(body, "every")?.unwrap_or(next))),
                 None => None,
             },
             missing: match body.0.get("missing") {
@@ -95,6 +97,12 @@ impl<I: Item> Segment<I> {
             body.list("values", &self.items, I::write);
         }
         body.int("ack", self.ack as i64);
+        if let Some(ts) = self.ts {
+            body.int("ts", ts as i64);
+        }
+        if let Some(echo) = self.echo {
+            body.int("echo", echo as i64);
+        }
         body.int("held", self.held as i64);
         if let Some((next, every)) = self.next {
             body.int("next", next as i64);
@@ -141,10 +149,7 @@ impl Sync {
             epoch: epoch(body)?,
             peer: body.count("peer")?,
             offset: body.count("offset")?,
-            end: match body.0.get("end") {
-                Some(_) => Some(body.count("end")?),
-                None => None,
-            },
+            end: optional(body, "end")?,
             probe: body.flag("probe")?,
         })
     }
@@ -170,6 +175,10 @@ fn epoch(body: Fields<'_>) -> Result<u64, String> {
         0 => Err("epoch must be an integer of at least 1".into()),
         epoch => Ok(epoch),
     }
+}
+
+fn optional(body: Fields<'_>, name: &str) -> Result<Option<u64>, String> {
+    body.0.get(name).map(|_| body.count(name)).transpose()
 }
 
 fn range(json: &Json<'_>) -> Option<Range> {

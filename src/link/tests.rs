@@ -1,6 +1,28 @@
 //! What a link does, one behaviour a test.
 
 use super::*;
+use crate::json::{self, Json};
+
+/// Those from a million on weigh what they are.
+impl Item for u32 {
+    const WHAT: &'static str = "a number";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        json::encode_int(i64::from(*self), out);
+    }
+
+    fn read(json: &Json<'_>) -> Option<u32> {
+        json.as_int()?.try_into().ok()
+    }
+
+    fn weight(&self) -> usize {
+        if *self >= 1_000_000 {
+            *self as usize
+        } else {
+            0
+        }
+    }
+}
 
 /// The node under test is in its second life, the neighbour in its 700th.
 const EPOCH: u64 = 2;
@@ -27,8 +49,8 @@ fn measured() -> Link<u32> {
         let now = ms(u64::from(item) * 1000);
         send(&mut link, now, item..item + 1);
         let then = now + Duration::from_millis(TRIP);
-        link.handle_segment(then, &ack(0, u64::from(item) + 1))
-            .unwrap();
+        let ack = echoing(now, ack(0, u64::from(item) + 1));
+        link.handle_segment(then, &ack).unwrap();
     }
     assert_eq!(link.trip.longest(), Duration::from_millis(TRIP + 10));
     assert!(link.is_quiet());
@@ -72,6 +94,8 @@ fn delta(offset: u64, items: &[u32], ack: u64) -> Segment<u32> {
         offset,
         items: items.to_vec(),
         ack,
+        ts: None,
+        echo: None,
         held: 0,
         next: None,
         missing: Vec::new(),
@@ -94,6 +118,18 @@ fn naming(missing: &[Range], segment: Segment<u32>) -> Segment<u32> {
 
 fn held(held: u64, segment: Segment<u32>) -> Segment<u32> {
     Segment { held, ..segment }
+}
+
+/// Answers what was sent at `sent`.
+fn echoing(sent: Instant, segment: Segment<u32>) -> Segment<u32> {
+    let echo = Some(sent.as_micros());
+    Segment { echo, ..segment }
+}
+
+/// Shows its sender's clock.
+fn stamped(ts: u64, segment: Segment<u32>) -> Segment<u32> {
+    let ts = Some(ts);
+    Segment { ts, ..segment }
 }
 
 fn probing(segment: Segment<u32>) -> Segment<u32> {
@@ -183,18 +219,6 @@ fn an_ack_without_a_ride_goes_alone_after_the_ack_delay() {
     assert_eq!(gist(&sent), [(0, &[][..], 2)]);
     assert_eq!(sent[0].held, 400, "the newest one counts");
     assert!(link.is_quiet());
-}
-
-#[test]
-fn held_counts_from_what_was_acknowledged_and_not_from_what_lies_beyond_a_hole() {
-    let mut link = link();
-    link.handle_segment(ms(0), &delta(0, &[1], 0)).unwrap();
-    link.handle_segment(ms(5), &delta(2, &[3], 0)).unwrap();
-    let sent = send(&mut link, ms(8), 0..1);
-    assert_eq!((sent[0].ack, sent[0].held), (1, 8));
-    link.handle_segment(ms(20), &delta(1, &[2], 1)).unwrap();
-    let sent = send(&mut link, ms(30), 1..2);
-    assert_eq!((sent[0].ack, sent[0].held), (3, 10));
 }
 
 #[test]
@@ -332,6 +356,18 @@ fn a_hole_that_is_named_sooner_than_a_round_trip_after_it_was_sent_is_left_alone
     let missing = naming(&[(100, 100)], ack(0, 100));
     link.handle_segment(later(150), &missing).unwrap();
     assert_eq!(drain(&mut link, later(150)), [], "it is under way");
+}
+
+#[test]
+fn who_has_heard_nothing_yet_shows_the_loss_of_the_first_flight_too() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..1);
+    let unknowing = Segment {
+        peer: 0,
+        ..delta(0, &[7], 0)
+    };
+    link.handle_segment(ms(251), &unknowing).unwrap();
+    assert_eq!(gist(&drain(&mut link, ms(251))), [(0, &[0][..], 1)]);
 }
 
 #[test]
@@ -539,31 +575,97 @@ fn a_link_where_all_is_said_has_no_timer() {
 // The round trip.
 
 #[test]
-fn held_is_subtracted_from_the_sample() {
+fn items_show_the_clock_and_an_ack_alone_does_not() {
+    let mut link = link();
+    let sent = send(&mut link, ms(7), 0..1);
+    assert_eq!((sent[0].ts, sent[0].echo), (Some(7000), None));
+    link.handle_segment(ms(8), &probing(stamped(42, delta(0, &[9], 1))))
+        .unwrap();
+    let sent = drain(&mut link, ms(8));
+    assert_eq!((sent[0].ts, sent[0].echo), (None, Some(42)));
+}
+
+#[test]
+fn the_timestamp_of_what_came_last_is_sent_back_once_and_held_counts_from_there() {
+    let mut link = link();
+    for (now, ts, offset) in [(0, 900, 2), (20, 100, 0)] {
+        let late = stamped(ts, delta(offset, &[1], 0));
+        link.handle_segment(ms(now), &late).unwrap();
+    }
+    let sent = send(&mut link, ms(30), 0..1);
+    assert_eq!(
+        (sent[0].echo, sent[0].held),
+        (Some(100), 10),
+        "the highest one would be a quick one's"
+    );
+    assert_eq!(send(&mut link, ms(40), 1..2)[0].echo, None);
+}
+
+#[test]
+fn what_is_sent_again_has_a_timestamp_of_its_own_and_its_ack_tells_as_much() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
-    link.handle_segment(ms(900), &held(700, ack(0, 1))).unwrap();
+    let again = drain(&mut link, ms(2250));
+    assert_eq!(again[0].ts, Some(2_250_000));
+    link.handle_segment(ms(2450), &echoing(ms(2250), ack(0, 1)))
+        .unwrap();
     assert_eq!(link.round_trip().smoothed(), Duration::from_millis(200));
 }
 
 #[test]
-fn the_ack_of_what_was_sent_twice_measures_nothing() {
-    let mut link = measured();
-    send(&mut link, later(0), 100..101);
-    drain(&mut link, later(1210));
-    let before = link.round_trip().clone();
-    link.handle_segment(later(1220), &ack(0, 101)).unwrap();
-    assert_eq!(*link.round_trip(), before, "Karn's rule");
+fn held_is_subtracted_from_the_sample() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..1);
+    link.handle_segment(ms(900), &held(700, echoing(ms(0), ack(0, 1))))
+        .unwrap();
+    assert_eq!(link.round_trip().smoothed(), Duration::from_millis(200));
 }
 
 #[test]
-fn before_anything_is_measured_it_tells_at_least_how_long_a_round_trip_takes_at_most() {
+fn an_echo_that_cannot_be_right_measures_nothing() {
+    let now = later(300);
+    let mut link = measured();
+    let before = link.round_trip().clone();
+    let former_life = Segment {
+        peer: EPOCH - 1,
+        ..echoing(later(0), ack(0, 100))
+    };
+    for wrong in [
+        former_life,
+        echoing(later(301), ack(0, 100)),
+        echoing(Instant::from_micros(u64::MAX), ack(0, 100)),
+        held(301, echoing(later(0), ack(0, 100))),
+        held(u64::MAX, echoing(later(0), ack(0, 100))),
+        held(u64::MAX, ack(0, 100)),
+    ] {
+        link.handle_segment(now, &wrong).unwrap();
+        assert_eq!(*link.round_trip(), before, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_timestamp_of_a_former_life_is_not_sent_back_to_the_next_one() {
+    let mut link = measured();
+    link.handle_segment(later(0), &stamped(42, delta(0, &[1], 100)))
+        .unwrap();
+    link.handle_sync(&sync(PEER + 1, EPOCH, 0)).unwrap();
+    link.fill([7]);
+    let sent = frames(&mut link, later(9));
+    let echoes = sent.iter().filter_map(|frame| match frame {
+        Frame::Segment(segment) => segment.echo,
+        Frame::Sync(_) => None,
+    });
+    assert_eq!(echoes.count(), 0);
+}
+
+#[test]
+fn before_anything_is_measured_what_seems_lost_is_sent_again_soon_but_once() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
-    drain(&mut link, ms(2250));
-    link.handle_segment(ms(4000), &ack(0, 1)).unwrap();
-    assert!(!link.round_trip().is_measured());
-    assert_eq!(link.round_trip().smoothed(), Duration::from_secs(4));
+    for (now, again) in [(250, 0), (251, 1), (700, 0), (1400, 0)] {
+        link.handle_segment(ms(now), &ack(0, 0)).unwrap();
+        assert_eq!(drain(&mut link, ms(now)).len(), again, "at {now} ms");
+    }
 }
 
 // Incarnations.
@@ -694,6 +796,20 @@ fn a_stream_that_began_for_a_former_life_goes_on_where_the_sync_says() {
 }
 
 #[test]
+fn a_late_sync_to_a_former_life_does_not_tell_where_the_stream_begins() {
+    let mut link = link();
+    link.ask();
+    let (_, wanted) = link.handle_sync(&sync(PEER, EPOCH - 1, 0)).unwrap();
+    assert!(wanted, "but what the neighbour holds");
+    link.fill([]);
+    let far = WINDOW + 812;
+    assert!(link.handle_segment(ms(0), &delta(far, &[7], 0)).is_ok());
+    link.handle_sync(&sync(PEER, EPOCH, 812)).unwrap();
+    assert_eq!(link.received(), 812);
+    assert!(link.handle_segment(ms(0), &delta(far, &[7], 0)).is_err());
+}
+
+#[test]
 fn who_acknowledges_less_than_where_the_stream_begins_is_told_again() {
     let mut link = measured();
     link.handle_sync(&sync(PEER + 1, EPOCH, 0)).unwrap();
@@ -817,4 +933,21 @@ fn what_cannot_be_right_is_refused_and_changes_nothing() {
     let huge = delta(u64::MAX, &[1], 1);
     assert!(link.handle_segment(ms(10), &huge).is_err(), "no overflow");
     assert_eq!(link, before);
+}
+
+#[test]
+fn heavy_items_go_in_several_segments_the_first_time_and_when_they_are_lost() {
+    let mut link = measured();
+    let start = link.end();
+    for item in [1_000_000, 1_000_000, 5, 3_000_000, 7] {
+        link.push(item);
+    }
+    link.release();
+    let now = ms(200_000);
+    let parts = [(start, 2), (start + 2, 2), (start + 4, 1)];
+    assert_eq!(extents(&drain(&mut link, now)), parts);
+    let later = now + Duration::from_secs(1);
+    let missing = naming(&[(start, start + 4)], ack(0, start));
+    link.handle_segment(later, &missing).expect("an ack");
+    assert_eq!(extents(&drain(&mut link, later)), parts);
 }

@@ -371,7 +371,7 @@ const CASES: &[Case] = &[
     ),
     case(
         "shows half a transaction",
-        ["tears", "n1", TXN],
+        ["tears", "all", TXN],
         FAIL,
         " is torn: it shows T",
     ),

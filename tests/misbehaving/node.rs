@@ -199,9 +199,12 @@ impl Liar {
             _ => None,
         };
         let halves = steps.iter().filter_map(shown);
-        let others: BTreeSet<i64> = halves
+        let mut others: BTreeSet<i64> = halves
             .filter_map(|half| self.halves.get(&half).copied())
             .collect();
+        for (_, key, _) in writes(json) {
+            others.remove(&key);
+        }
         for step in &mut steps {
             if let Json::Array(step) = step
                 && step[0] == Json::String("r".into())

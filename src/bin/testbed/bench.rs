@@ -171,6 +171,8 @@ fn deltas() -> Vec<u8> {
             epoch: 1,
             peer: 0,
             ack: 0,
+            ts: None,
+            echo: None,
             held: 0,
             next: None,
             missing: Vec::new(),

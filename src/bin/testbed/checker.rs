@@ -19,7 +19,7 @@
 //! "definitely not done" was the answer. An *indefinite* error or a timeout
 //! promises nothing; such a value may appear, and once it does it is known.
 //!
-//! # Chapter 10: what the figures mean, and how they fool people
+//! # What the figures mean
 //!
 //! *Messages per operation* divides the messages between nodes by all operations, and
 //! half of these are reads, which cost none: a value costs twice the figure. More reads

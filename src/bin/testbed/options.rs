@@ -39,6 +39,7 @@ commands
   agreement   the same settings in real and in virtual time, side by side (minutes)
   bench       requests a second, bytes a second, memory (a minute)
   test        cargo test
+  lesson      runs every command of the lesson and compares what it prints (a minute)
   test-page   opens fresh report pages in a headless Chromium and tries everything
               on them; needs a browser (Debian's package chromium)
 
@@ -847,7 +848,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "agreement" => return alone(job, rest, Command::Agreement),
         "bench" => return alone(job, rest, Command::Bench),
         // run.sh does it; here it is only explained.
-        "test-page" => return alone(job, rest, Command::Help),
+        "test-page" | "lesson" => return alone(job, rest, Command::Help),
         "--help" | "-h" | "help" => return Ok(Command::Help),
         other => {
             return usage(format!(

@@ -379,6 +379,7 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Distribution;
 
     fn bound_of(rate: f64, within: &str) -> Option<f64> {
         let args = ["--within-ms".to_owned(), within.to_owned()];
@@ -427,5 +428,145 @@ mod tests {
         let places: Vec<f64> = places.map(|x| x.expect("a number")).skip(1).collect();
         assert!(places.len() == 4 && places.is_sorted(), "{places:?}");
         assert!(places[1] < 450.0 && places[2] > 520.0, "{places:?}");
+    }
+
+    /// One run in virtual time: messages per operation, median and maximum.
+    fn run(options: &Options) -> (f64, u64, u64) {
+        let name = format!("hubcast-promise-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let measured = measured(options, &run_virtual(options, &folder).expect("a run"));
+        let _ = std::fs::remove_dir_all(&folder);
+        assert!(measured.valid, "{options:?}");
+        let (median, max) = latencies(&measured);
+        (measured.messages_per_op, median, max)
+    }
+
+    fn with_line(line: &str) -> Options {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        with_args(&args)
+    }
+
+    /// What is wrong, one sentence each.
+    fn nothing(wrong: &[String]) {
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// What this node's first edition needed, whose leaves sent at once and whose hub
+    /// waited 150 ms whatever the network did. Unit: messages per operation.
+    const TWO_WINDOWS: f64 = 1.96;
+
+    /// The most messages per operation, in parts of the better way forced.
+    const NEAR_THE_BETTER: f64 = 1.05;
+
+    #[test]
+    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    fn the_promise_is_kept_at_any_rate_for_about_the_messages_of_the_better_way() {
+        let mut wrong = Vec::new();
+        println!("rate  promise   max  messages    lazy  slots  of the better");
+        for rate in [5.0, 30.0, 100.0, 300.0, 1000.0] {
+            for within in [350, 400, 600, 1700] {
+                let [own, lazy, slots] = ["", "--pace lazy", "--pace timetable"].map(|pace| {
+                    run(&Options {
+                        rate,
+                        time_limit: Duration::from_secs_f64((LEAST_OPERATIONS / rate).max(20.0)),
+                        ..with_line(&format!("--within-ms {within} {pace}"))
+                    })
+                });
+                let (messages, _, max) = own;
+                let part = messages / lazy.0.min(slots.0);
+                let row = format!(
+                    "{rate:>4} {within:>5} ms {max:>5} {messages:>9.3} {:>7.3} {:>6.3} {part:>6.2}",
+                    lazy.0, slots.0
+                );
+                println!("{row}");
+                let least = rate == 1000.0 && within == 400 && messages > 0.28;
+                if max > within || part > NEAR_THE_BETTER || least {
+                    wrong.push(row);
+                }
+            }
+        }
+        nothing(&wrong);
+    }
+
+    #[test]
+    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    fn the_promise_is_kept_at_any_latency_and_a_faster_network_needs_fewer_messages() {
+        let mut wrong = Vec::new();
+        let mut before = 0.0;
+        println!("latency  worst max  messages, mean of ten seeds");
+        for latency in [10, 50, 200, 400] {
+            let runs = (1..=10).map(|seed| {
+                run(&Options {
+                    seed,
+                    latency: Duration::from_millis(latency),
+                    ..with_line("--within-ms 1000")
+                })
+            });
+            let runs: Vec<_> = runs.collect();
+            let messages = runs.iter().map(|run| run.0).sum::<f64>() / 10.0;
+            let max = runs.iter().map(|run| run.2).max().expect("ten runs");
+            let row = format!("{latency:>4} ms {max:>10} {messages:>9.3}");
+            println!("{row}");
+            if max > 1000 || messages <= before {
+                wrong.push(row);
+            }
+            before = messages;
+        }
+        nothing(&wrong);
+    }
+
+    #[test]
+    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    fn the_promise_is_kept_behind_a_slow_door_for_at_most_a_tenth_more() {
+        let mut wrong = Vec::new();
+        println!("promise  service   max  messages  of those without");
+        for within in [400, 585, 1700] {
+            let mut without = 0.0;
+            for service in [0, 500, 1000] {
+                let options = Options {
+                    service: Duration::from_micros(service),
+                    ..with_line(&format!("--within-ms {within}"))
+                };
+                let (messages, _, max) = run(&options);
+                if service == 0 {
+                    without = messages;
+                }
+                let part = messages / without;
+                let row =
+                    format!("{within:>4} ms {service:>5} us {max:>5} {messages:>9.3} {part:>6.2}");
+                println!("{row}");
+                if max > within + 24 * service / 1000 || part > 1.1 {
+                    wrong.push(row);
+                }
+            }
+        }
+        nothing(&wrong);
+    }
+
+    #[test]
+    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    fn the_promise_of_an_uneven_network_costs_no_more_than_two_fixed_windows() {
+        let mut wrong = Vec::new();
+        println!("distribution  loss  promise  messages   median   max");
+        for distribution in Distribution::ALL {
+            for loss in [0.0, 0.05] {
+                for within in [350, 400, 600, 1700] {
+                    let (messages, median, max) = run(&Options {
+                        latency_dist: distribution,
+                        loss,
+                        ..with_line(&format!("--within-ms {within}"))
+                    });
+                    let name = distribution.name();
+                    let row = format!(
+                        "{name:>12} {loss:>5} {within:>5} ms {messages:>9.3} {median:>8} {max:>5}"
+                    );
+                    println!("{row}");
+                    if within == 400 && messages > TWO_WINDOWS * NEAR_THE_BETTER {
+                        wrong.push(row);
+                    }
+                }
+            }
+        }
+        nothing(&wrong);
     }
 }

@@ -173,6 +173,7 @@ impl Registers {
             case.judge_moves();
         }
         case.measure();
+        case.problems.append(&case.final_problems);
         let mut verdict = case.verdict;
         verdict.problems = case.problems.list();
         verdict
@@ -251,6 +252,8 @@ struct Case<'a> {
     /// transaction, which key, what it had and what it shows.
     moves: Vec<(usize, i64, Option<i64>, Option<i64>)>,
     problems: Problems,
+    /// Those of the final reads, of which each node may have many: they come last.
+    final_problems: Problems,
     verdict: Verdict,
 }
 
@@ -286,6 +289,7 @@ impl<'a> Case<'a> {
             previous: BTreeMap::new(),
             moves: Vec::new(),
             problems: history.problems.clone(),
+            final_problems: Problems::default(),
             verdict: Verdict {
                 item: "transaction",
                 ..Verdict::default()
@@ -428,7 +432,7 @@ impl<'a> Case<'a> {
                 let (other, shows) = *first.entry(key).or_insert((node, value));
                 if shows != value {
                     disagree.insert(key);
-                    self.problems.note(format!(
+                    self.final_problems.note(format!(
                         "final reads of key {key} differ: {other} shows {}, {node} shows {}",
                         spell(shows),
                         spell(value)
@@ -437,7 +441,8 @@ impl<'a> Case<'a> {
             }
         }
         if first.is_empty() {
-            self.problems.note("no node answered its final read".into());
+            self.final_problems
+                .note("no node answered its final read".into());
         }
         first.retain(|key, _| !disagree.contains(key));
         self.last = first
@@ -461,7 +466,7 @@ impl<'a> Case<'a> {
                     }
                     Some(_) => continue,
                 };
-                self.problems.note(problem);
+                self.final_problems.note(problem);
                 lost.insert(number as i64);
                 // What they show is not the last version.
                 self.last.remove(&key);
