@@ -407,7 +407,7 @@
 //! ```text
 //! $ ./run.sh trace tests/stories/restart-leaf.story
 //!   3.500 s  |    |    #    |     START: n2 starts anew
-//!   4.500 s  |    |    !    |     tells n0 in ranges what it holds (a greeting: nothing heard yet)
+//!   4.500 s  |    |    !    |     tells n0 in ranges what it holds (greeting: nothing heard yet)
 //!   4.500 s  |    |    o    |     n2 sends n0 sync [], probe
 //!   4.600 s  !    |    |    |     n2 has a higher epoch: it has started anew
 //! ```
