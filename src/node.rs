@@ -771,14 +771,14 @@ mod tests {
         broadcast(&mut node, ms(0), 1);
         assert_eq!(at(&mut node, ms(0)), []);
         tell(&mut node, ms(50), "n2", &delta(0, &[2], 0));
-        assert_eq!(at(&mut node, ms(79)), []);
+        assert_eq!(at(&mut node, ms(65)), []);
         assert_eq!(
-            at(&mut node, ms(80)),
+            at(&mut node, ms(66)),
             [
                 said("n1", &first(&[1, 2])),
                 said(
                     "n2",
-                    &delta(0, &[1], 1).replace(r#""held":0"#, r#""held":30"#)
+                    &delta(0, &[1], 1).replace(r#""held":0"#, r#""held":16"#)
                 ),
                 said("n3", &first(&[1, 2])),
             ],

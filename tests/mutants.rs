@@ -71,8 +71,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "values from a neighbour go to no other",
         file: "src/gossip.rs",
-        right: "if Some(index) == from || !neighbour.link.push(item.clone()) {",
-        wrong: "if from.is_some() || !neighbour.link.push(item.clone()) {",
+        right: "if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {",
+        wrong: "if from.is_some() || !its_way || !neighbour.link.push(item.clone()) {",
     },
     Mutant {
         mistake: "a delta counts as received, but one value is not merged",
