@@ -77,9 +77,9 @@ const UNUSED_PERIODS: u32 = 3;
 /// What part of the promise is left before anything is measured, if it is shorter than
 /// the [first guess](INITIAL).
 ///
-/// Unit: a fraction's denominator, for each round trip in it. The network may take four
-/// fifths of the promise then; it lasts for the first round trip.
-const UNMEASURED: u32 = 5;
+/// Unit: a fraction's denominator, for each round trip in it. The network may take five
+/// sixths of the promise then; it lasts for the first round trip.
+const UNMEASURED: u32 = 6;
 
 /// How much longer a period must be to move the slots. Unit: time. They stay where
 /// they are while they are in use, or children would aim at where they were.
