@@ -237,15 +237,15 @@
 //!
 //! ```text
 //! $ ./run.sh trace tests/stories/hole.story
-//!   0.180 s  o    |    |    |    |     n0 sends n4 delta 0:[11], ack 0; lost
-//!   0.780 s  |----+----+----+--->*     n4 gets delta 1:[13], ack 0
-//!   1.030 s  |    |    |    |    !     offset 0 is missing and overdue: asks n0 for it
-//!   1.030 s  |    |    |    |    o     n4 sends n0 ack 0, missing 0-0
-//!   1.130 s  !    |    |    |    |     sends n4 2 items again, from 0 on: a hole, named as missing
-//!   1.230 s  |----+----+----+--->*     n4 gets delta 0:[11 13], ack 0: some of it new
+//!   0.166 s  o    |    |    |    |     n0 sends n4 delta 0:[11], ack 0; lost
+//!   0.766 s  |----+----+----+--->*     n4 gets delta 1:[13], ack 0
+//!   1.016 s  |    |    |    |    !     offset 0 is missing and overdue: asks n0 for it
+//!   1.016 s  |    |    |    |    o     n4 sends n0 ack 0, missing 0-0
+//!   1.116 s  !    |    |    |    |     sends n4 2 items again, from 0 on: a hole, named as missing
+//!   1.216 s  |----+----+----+--->*     n4 gets delta 0:[11 13], ack 0: some of it new
 //! ```
 //!
-//! **Read one number:** 1.030 s. 13 was merged at once; only the hole waits, for a moment, as
+//! **Read one number:** 1.016 s. 13 was merged at once; only the hole waits, for a moment, as
 //! what is missing may just be late: a network that reorders is no network that loses. How
 //! long is what this link has shown of reordering (RFC 9002, 6.1.2). Then the receiver names
 //! the range and gets that (*selective repeat*). If the answer is lost, it names it again.
@@ -272,17 +272,17 @@
 //!
 //! ```text
 //! $ ./run.sh trace tests/stories/timeout.story
-//!   1.180 s  o    |    |     n0 sends n2 delta 1:[13], ack 1; lost
-//!   1.780 s  !    |    |     sends n2 an item again, from 1 on: should be acknowledged by now
-//!   1.780 s  o    |    |     n0 sends n2 delta 1:[13], ack 1; lost
-//!   3.430 s  !    |    |     no ack from n2 for 1.65 s: n2 is suspect
-//!   3.430 s  !    |    |     probes n2 from 1 on (timeout); no answer: again in 0.25 s
-//!   3.880 s  !    |    |     n2 has answered: it is healthy again, what waited goes
+//!   1.166 s  o    |    |     n0 sends n2 delta 1:[13], ack 1; lost
+//!   1.766 s  !    |    |     sends n2 an item again, from 1 on: should be acknowledged by now
+//!   1.766 s  o    |    |     n0 sends n2 delta 1:[13], ack 1; lost
+//!   3.416 s  !    |    |     no ack from n2 for 1.65 s: n2 is suspect
+//!   3.416 s  !    |    |     probes n2 from 1 on (timeout); no answer: again in 0.25 s
+//!   3.866 s  !    |    |     n2 has answered: it is healthy again, what waited goes
 //! ```
 //!
 //! **Read one number:** 1.65 s. An ack may wait for a ride for 1.4 s (chapter 6), so to
 //! try after 200 ms would send most things twice. The *retransmission timeout* is what a
-//! round trip takes at most and that delay. (At 1.780 s it was earlier: n2 said something,
+//! round trip takes at most and that delay. (At 1.766 s it was earlier: n2 said something,
 //! and did not acknowledge what had been sent a round trip before.) Now n2 is *suspect*: it gets nothing but
 //! *probes*, which ask for an answer at once, further and further apart (*exponential
 //! backoff*, with jitter), up to 3 s; a hub has its turn of suspects besides, one every
@@ -293,7 +293,7 @@
 //! <details><summary><b>Exercise.</b> In <code>tests/stories/timeout.story</code> lose the
 //! message once, not three times. Who notices first?</summary>
 //!
-//! The hub, at 1.780 s, when n2's ack of something else comes in: no timer was needed.
+//! The hub, at 1.766 s, when n2's ack of something else comes in: no timer was needed.
 //! </details>
 //!
 //! # 9 Round trips
@@ -307,12 +307,12 @@
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual --latency 10
-//! messages per operation                 1.05
-//! stable latency, median               190 ms
-//! stable latency, maximum              394 ms
+//! messages per operation                 1.06
+//! stable latency, median               192 ms
+//! stable latency, maximum              393 ms
 //! ```
 //!
-//! **Read one number:** 1.05, where chapter 4 had 1.66. A shorter way leaves more of the promise
+//! **Read one number:** 1.06, where chapter 4 had 1.66. A shorter way leaves more of the promise
 //! to gather in. Each ack says how long it was *held* back (as in QUIC, RFC 9000, 13.2.5);
 //! what is left of the time since the message left is a sample of the round trip, which
 //! is smoothed as RFC 6298 does it. Timeouts, the age of holes, the hub's period: all
@@ -341,12 +341,12 @@
 //! ```text
 //! $ ./run.sh trace tests/stories/good-news.story
 //!   5.500 s  #    |    |    |     HEAL: the network is whole again; nobody is told
-//!   5.580 s  !    |    |    |     probes n2 from 2 on (a hub's turn); no answer: again in 0.75 s
-//!   5.780 s  !    |    |    |     n2 has answered: it is healthy again, what waited goes
-//!   5.780 s  !    |    |    |     probes n1 from 2 on (good news); no answer: again in 0.30 s
+//!   5.566 s  !    |    |    |     probes n2 from 2 on (a hub's turn); no answer: again in 0.75 s
+//!   5.766 s  !    |    |    |     n2 has answered: it is healthy again, what waited goes
+//!   5.766 s  !    |    |    |     probes n1 from 2 on (good news); no answer: again in 0.30 s
 //! ```
 //!
-//! **Read one number:** 5.780 s. One answer proves that both directions work; and if one leaf
+//! **Read one number:** 5.766 s. One answer proves that both directions work; and if one leaf
 //! is back, maybe all are: the hub probes the others *now*. So a partition is over one
 //! turn and some round trips after its end, whoever was cut off and for however long.
 //!
@@ -373,9 +373,9 @@
 //! ```text
 //! $ ./run.sh trace tests/stories/one-way.story
 //!   2.500 s  |    |    |    #     ONE-WAY CUT: what n3 sends n0 does not arrive
-//!   4.330 s  !    |    |    |     no ack from n3 for 1.65 s: n3 is suspect
-//!   4.430 s  |    |    |    !     n3 hears from its suspect n0: a sign of life
-//!   4.430 s  |    |    |    !     sign of life: tries n0 at 4.600 s, a round trip after the last try
+//!   4.316 s  !    |    |    |     no ack from n3 for 1.65 s: n3 is suspect
+//!   4.416 s  |    |    |    !     n3 hears from its suspect n0: a sign of life
+//!   4.416 s  |    |    |    !     sign of life: tries n0 at 4.600 s, a round trip after the last try
 //!   4.600 s  |    |    |    !     probes n0 from 1 on (sign of life); no answer: again in 2.46 s
 //!   5.500 s  |    |    |    #     HEAL: the network is whole again; nobody is told
 //! ```
@@ -538,7 +538,7 @@
 //!
 //! ```text
 //! $ ./run.sh workload kafka --virtual
-//! messages per operation                 1.90
+//! messages per operation                 1.91
 //! send answered in, median                       200.0 ms
 //! ```
 //!
