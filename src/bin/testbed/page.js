@@ -140,7 +140,7 @@ const CLIENT_SHOWN = 70000;
 const until = flight => fate[flight[0]] === 3 ? sent[flight[0]] + LOST_SHOWN : flight[1];
 let longest = LOST_SHOWN;
 for (const flight of flights) if (until(flight) < Infinity) longest = Math.max(longest, until(flight) - sent[flight[0]]);
-const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, 1e6);
+const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, D.story ? D.story.sentences[D.story.sentences.length - 1][0] : 0, 1e6);
 const linkAt = (link, t) => {
   const k = above(link.t, t) - 1;
   return k < 0 ? {unacked: 0, flight: 0, unsent: 0, acked: 0, sent: 0, end: 0, recv: 0, suspect: 0} : {
@@ -154,7 +154,7 @@ const carries = (i, value) => { for (let k = first[i]; k < first[i + 1]; k++) if
 const name = node => 'n' + node;
 
 // ---- What is shown now.
-const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, frames: 0};
+const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, frames: 0};
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 let ink = {};
 const readInks = () => {
@@ -742,8 +742,31 @@ const seek = (t, cursor) => {
   dirty = true; words = 0;
   request();
 };
+// A story's page: its sentences one by one, each with the node and the message that it is about.
+const STORY = D.story ? D.story.sentences : [];
+const storyTimes = STORY.map(([t]) => t);
+// What arrives is still seen there, just before it is taken in.
+const storyTime = k => storyTimes[k] - STORY[k][3];
+const stepStory = by => {
+  state.sentence = Math.max(0, Math.min(STORY.length - 1, state.sentence + by));
+  seek(storyTime(state.sentence));
+  const [, node, message] = STORY[state.sentence];
+  state.node = node; state.message = message; state.client = -1; $('node').value = node;
+  last = message >= 0 ? 'message' : node >= 0 ? 'node' : ''; showPicked();
+};
+const tellStory = () => {
+  // Who scrubs or plays hears the last sentence until then.
+  if (state.sentence < 0 || storyTime(state.sentence) !== state.t) state.sentence = Math.max(0, above(storyTimes, state.t) - 1);
+  const said = STORY[state.sentence], at = 'Sentence ' + (state.sentence + 1) + ' of ' + STORY.length + ', ' + sec(said[0]);
+  if ($('captionat').textContent === at) return;
+  // What a node notices or decides has no name in it: in the diagram of the trace the lane tells.
+  const [, node, message, , words] = said;
+  const own = node >= 0 && message < 0 && !/^([A-Z]|a client)/.test(words) && !words.startsWith(name(node));
+  $('captionat').textContent = at; $('captiontext').textContent = (own ? name(node) + ': ' : '') + words + (/[.!?]$/.test(words) ? '' : '.');
+};
 const stepBy = by => {
   pause();
+  if (STORY.length) return stepStory(by);
   const k = Math.max(0, Math.min(evTime.length - 1, state.cursor + by));
   if (!evTime.length) return;
   if (by < 0 && k === state.cursor) return;
@@ -752,7 +775,7 @@ const stepBy = by => {
   if (what <= DROP) { pickMessage(i); } else if (what === ASK || what === REPLY) pickClient(i);
 };
 const play = () => { if (state.t >= END) seek(0); state.playing = true; lastFrame = 0; $('play').textContent = 'Pause'; $('event').setAttribute('aria-live', 'off'); request(); };
-const pause = () => { state.playing = false; $('play').textContent = 'Play'; $('event').setAttribute('aria-live', 'polite'); words = 0; dirty = true; request(); };
+const pause = () => { state.playing = false; $('play').textContent = 'Play'; $('event').setAttribute('aria-live', STORY.length ? 'off' : 'polite'); words = 0; dirty = true; request(); };
 let requested = false;
 const request = () => { if (!requested) { requested = true; requestAnimationFrame(frame); } };
 const frame = now => {
@@ -783,6 +806,7 @@ const frame = now => {
 const tell = () => {
   const t = state.t, k = state.cursor;
   $('scrub').setAttribute('aria-valuetext', sec(t));
+  if (STORY.length) tellStory();
   const said = k >= 0 ? eventText(k) + ' (at ' + sec(evTime[k]) + ')' : 'Nothing has happened yet.';
   if ($('event').textContent !== said) $('event').textContent = said;
   const now = [];
@@ -860,6 +884,16 @@ const verdict = () => {
   if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));
   $('foot').textContent = 'Made by hubcast\u2019s testbed from results.json and messages.jsonl beside this file. ' + fmt(evTime.length) + ' events. Links and backlog are worked out from the messages; a client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
 };
+// A story is no run: there is nothing to judge and nothing to measure.
+const asStory = () => {
+  for (const id of ['h-verdict', 'h-charts']) $(id).closest('section').hidden = true;
+  $('badge').hidden = $('event').parentNode.hidden = true; $('caption').hidden = false;
+  $('subtitle').textContent = D.story.command;
+  $('h-replay').textContent = 'The story';
+  $('replaynote').textContent = 'The arrow keys, or those for pages, go from sentence to sentence; the space bar plays it. The node and the message that a sentence is about are marked. A node fills with its share of all ' + ITEMS + ' there are so far.';
+  for (const [id, words] of [['back', 'Sentence before'], ['step', 'Next sentence']]) { $(id).title = words; $(id).setAttribute('aria-label', words); }
+  $('foot').textContent = 'Made by hubcast\u2019s testbed: ' + D.story.command + '. A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
+};
 const wire = () => {
   $('item').textContent = Item;
   if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
@@ -927,6 +961,7 @@ const wire = () => {
     if (at === 'Escape') { clear(); request(); return; }
     if (typing) return;
     if (at === ' ' && !target.matches('button, summary')) { event.preventDefault(); if (state.playing) pause(); else play(); }
+    else if (STORY.length && (at === 'PageDown' || at === 'PageUp')) { event.preventDefault(); stepBy(at === 'PageDown' ? 1 : -1); }
     else if (at === 'ArrowRight' || at === 'ArrowLeft') {
       const by = at === 'ArrowRight' ? 1 : -1;
       event.preventDefault();
@@ -951,11 +986,10 @@ const wire = () => {
   setTheme();
 };
 const redraw = () => { readInks(); drawOverview(); charts.forEach(each => each.draw()); dirty = true; request(); };
-verdict();
-buildCharts();
+if (D.story) asStory(); else { verdict(); buildCharts(); }
 showPicked();
-// Open at a moment where there is something to see.
-{
+// Open at a moment where there is something to see; a story at its beginning.
+if (STORY.length) stepStory(0); else {
   // When the hub has just sent to all its leaves, a second after the first value or the first cut.
   const from = cuts.length ? cuts[0].start + 250000 : (known[0] || 0) + 1e6;
   let best = from, most = 0;
@@ -971,7 +1005,7 @@ window.hubcast = {
   get time() { return state.t; }, get frames() { return state.frames; }, get playing() { return state.playing; }, get end() { return END; },
   get picked() { return {message: state.message, client: state.client, node: state.node, value: state.value}; },
   get cuts() { return cuts.map(cut => [cut.start, cut.end]); },
-  seek, marks: () => marks, messages: COUNT,
+  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; },
   nodeAt: node => [treeGeometry.cx + place[2 * node] * treeGeometry.scale, treeGeometry.cy + place[2 * node + 1] * treeGeometry.scale],
 };
 })();

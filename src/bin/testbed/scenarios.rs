@@ -31,7 +31,7 @@ use crate::network::Network;
 use crate::options::{Distribution, Job, Options};
 use crate::recording::Recording;
 use crate::rng::Rng;
-use crate::simulation;
+use crate::workloads;
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -676,7 +676,7 @@ fn finished(options: &Options) -> Finished {
     let name = format!("hubcast-scenarios-{}", std::process::id());
     let folder = std::env::temp_dir().join(name);
     let recording = Recording::create(&folder).expect("a folder for the run");
-    let (finished, _) = simulation::run(options, recording, None).expect("a run");
+    let (finished, _) = workloads::run_virtual(options, recording, None).expect("a run");
     let _ = std::fs::remove_dir_all(&folder);
     assert!(finished.verdict.lost.is_empty(), "seed {}", options.seed);
     finished
