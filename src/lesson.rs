@@ -256,8 +256,10 @@
 //! <details><summary><b>Exercise.</b> <code>./run.sh efficient --virtual --loss 0.05</code>: one
 //! message in twenty is lost. How many are sent in vain?</summary>
 //!
-//! Look at "duplicates" in the line of the nodes' links: hardly any. About as
-//! many are sent again as were lost.
+//! Look at "duplicates" in the line of the nodes' links: hardly any. And only half as many are
+//! sent again as were lost. Naming a hole and filling it takes a round trip, and may be lost,
+//! too. So a link that has lost something of late begins each small delta where the acks end
+//! (`repeats`): what is in flight goes again with what is new, at no message more.
 //! </details>
 //!
 //! # 8 Timeouts and backoff

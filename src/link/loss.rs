@@ -57,6 +57,9 @@ impl<I: Item> Link<I> {
             let named = |(first, last): &Range| *first < flight.end && *last >= start;
             let missing = age >= answered && segment.missing.iter().any(named);
             flight.lost |= overdue || missing;
+            if missing || overdue && !guess {
+                self.wary = WARY;
+            }
             start = flight.end;
         }
     }
@@ -133,6 +136,16 @@ impl<I: Item> Link<I> {
         self.stats.retransmitted += 1;
         self.retry_at = Some(now + self.timeout());
         Some(self.segment(now, start, end - start))
+    }
+
+    /// Whether a delta of `count` new items also carries again what is in flight.
+    pub(super) fn repeats(&mut self, count: u64) -> bool {
+        if self.wary == 0 {
+            return false;
+        }
+        self.wary -= 1;
+        let all = self.nxt - self.una + count;
+        all <= REPEATED && self.fitting(self.una, all) == all
     }
 
     /// The longest time between two tries.

@@ -265,6 +265,7 @@ impl End {
         self.outbox.sort_unstable();
         let link = &mut self.link;
         (link.stats, link.trip) = (LinkStats::default(), RoundTrip::default());
+        link.wary = if link.wary > 0 { WARY } else { 0 };
         (link.timeouts, link.unreported) = (link.timeouts.min(1), 0);
         (link.arrived_at, link.probed_at) = (None, Some(NOW));
         link.flights.iter_mut().for_each(|flight| flight.at = NOW);

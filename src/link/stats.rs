@@ -11,7 +11,7 @@ pub struct LinkStats {
     pub syncs: u64,
     /// Messages received and understood, acks and digests included.
     pub received: u64,
-    /// Of those sent: with an item that had been sent before.
+    /// Of those sent: because something in them may have been lost.
     pub retransmitted: u64,
     /// Of those sent: that name a hole.
     pub holes: u64,

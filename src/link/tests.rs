@@ -334,6 +334,68 @@ fn only_what_is_missing_is_sent_again() {
     assert_eq!(link.stats().retransmitted, 2);
 }
 
+/// A [`measured`] link whose 100th item got lost, and came at the second try.
+fn wary() -> Link<u32> {
+    let mut link = measured();
+    send(&mut link, later(0), 100..101);
+    let missing = naming(&[(100, 100)], ack(0, 100));
+    link.handle_segment(later(TRIP), &missing).unwrap();
+    assert_eq!(extents(&drain(&mut link, later(TRIP))), [(100, 1)]);
+    link.handle_segment(later(2 * TRIP), &ack(0, 101)).unwrap();
+    link
+}
+
+#[test]
+fn after_a_loss_the_next_delta_repeats_what_is_in_flight() {
+    let mut link = wary();
+    let first = send(&mut link, later(500), 101..103);
+    assert_eq!(extents(&first), [(101, 2)]);
+    let second = send(&mut link, later(700), 103..104);
+    assert_eq!(gist(&second), [(101, &[101, 102, 103][..], 0)]);
+    link.handle_segment(later(800), &ack(0, 103)).unwrap();
+    let third = send(&mut link, later(900), 104..105);
+    assert_eq!(gist(&third), [(103, &[103, 104][..], 0)]);
+    assert_eq!(link.stats().retransmitted, 1, "each had something new");
+}
+
+#[test]
+fn what_was_repeated_within_a_round_trip_is_not_sent_again_when_it_is_named() {
+    let mut link = wary();
+    send(&mut link, later(500), 101..102);
+    send(&mut link, later(700), 102..103);
+    let missing = naming(&[(101, 101)], ack(0, 101));
+    link.handle_segment(later(710), &missing).unwrap();
+    assert_eq!(drain(&mut link, later(710)), []);
+    link.handle_segment(later(700 + TRIP), &missing).unwrap();
+    assert_eq!(extents(&drain(&mut link, later(900))), [(101, 2)]);
+}
+
+#[test]
+fn nothing_is_repeated_where_much_is_in_flight_or_it_is_heavy() {
+    let mut link = wary();
+    send(&mut link, later(500), 101..102);
+    let many = send(&mut link, later(700), 102..101 + REPEATED as u32);
+    assert_eq!(extents(&many), [(101, 64)], "just as much as may be");
+    let more = send(&mut link, later(750), 200..201);
+    assert_eq!(extents(&more), [(165, 1)]);
+
+    let mut link = wary();
+    let weight = MAX_WEIGHT as u32;
+    send(&mut link, later(500), weight..weight + 1);
+    let heavy = send(&mut link, later(700), weight + 1..weight + 2);
+    assert_eq!(extents(&heavy), [(102, 1)]);
+}
+
+#[test]
+fn a_link_that_has_lost_nothing_for_a_while_repeats_nothing() {
+    let mut link = wary();
+    for step in 0..WARY {
+        send(&mut link, later(1000), 101 + step..102 + step);
+    }
+    let next = send(&mut link, later(1000), 900..901);
+    assert_eq!(extents(&next), [(101 + u64::from(WARY), 1)]);
+}
+
 #[test]
 fn neighbours_among_the_missing_are_sent_again_together_up_to_a_full_segment() {
     let mut link = measured();

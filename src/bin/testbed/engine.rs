@@ -155,7 +155,7 @@ pub struct ServerMessages {
     pub ack: u64,
     /// Digests.
     pub sync: u64,
-    /// Deltas with a value that the same node had sent the same way before.
+    /// Deltas with nothing but what the same node had sent the same way before.
     pub retransmitted: u64,
     /// Lost, or dropped by a partition.
     pub dropped: u64,
@@ -1014,8 +1014,9 @@ impl<'a, L: Load> Engine<'a, L> {
                 let offset = body.get("offset").and_then(Json::as_int);
                 if let Some(Ok(offset)) = offset.map(u64::try_from) {
                     let high = self.streams.entry((src, dest)).or_default();
-                    server.retransmitted += u64::from(offset < *high);
-                    *high = (*high).max(offset.saturating_add(values.len() as u64));
+                    let end = offset.saturating_add(values.len() as u64);
+                    server.retransmitted += u64::from(end <= *high);
+                    *high = (*high).max(end);
                 }
             }
             // Another node's own messages: they count, and that is all we know.

@@ -492,8 +492,9 @@ impl Trace {
             Some("delta") if whole => {
                 let offset = offset.unwrap_or_default();
                 let high = self.streams.entry((src, dest)).or_default();
-                let again = offset < *high;
-                *high = (*high).max(offset.saturating_add(values.len() as i64));
+                let end = offset.saturating_add(values.len() as i64);
+                let again = end <= *high;
+                *high = (*high).max(end);
                 if again {
                     Kind::Retransmission
                 } else {
