@@ -21,7 +21,7 @@ usage: hubcast [OPTION]...
                   kafka or txn-rw-register
   --within-ms MS  by when a value is to be everywhere; the node measures the network
                   and spends what is left on as few messages as it can (default 400)
-  --hubs K        K hubs instead of 1 up to 500 nodes and about sqrt(n) beyond
+  --hubs K        K hubs instead of 1 up to 2000 nodes and about sqrt(n) beyond
   --data-dir DIR  keep a journal in DIR, and remember everything after a restart
   --log LEVEL     error, warn, info or debug (default info)
   --help          this text

@@ -4,7 +4,8 @@
 //! horizon*), and there waits for its batch to depart. Each direction of the tree has
 //! one batch: when it departs, every link of that direction sends what it has in one
 //! delta. *When* is the business of the [`timetable`]: as late as the promise allows.
-//! What comes down from the parent was gathered there already, so it departs at once.
+//! What comes down from the parent was gathered there already, so it departs at once, and
+//! takes along what waited for it.
 //!
 //! **Good news travels fast.** When a suspect neighbour becomes healthy, both
 //! directions between it and this node are proven: the network has healed, perhaps
@@ -23,6 +24,10 @@
 //! Everything else, from acks to retransmission, is the links' own business
 //! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work: chapters 4, 5
 //! and 10 to 13.
+//!
+//! Is it always the cheaper way, and does the promise hold when the load changes?
+//! Tests print it: `cargo test --release --bin testbed promise -- --include-ignored
+//! --nocapture --test-threads 1`.
 
 mod catch_up;
 pub mod timetable;
@@ -385,7 +390,7 @@ impl<I: Item> Gossip<I> {
         let trips = self.neighbours.iter().map(|n| n.link.round_trip());
         let trips = trips.filter(|trip| trip.is_measured());
         trips.fold(None, |network, trip| {
-            Some(network.unwrap_or_default().or_worse(trip))
+            Some(network.unwrap_or_default().and(trip))
         })
     }
 

@@ -136,6 +136,10 @@ fn the_report_page_does_what_a_person_expects() {
     page.shot("hubs-light");
     narrow(&mut page, "hubs");
 
+    page.open("story", "trace");
+    a_story(&mut page);
+    narrow(&mut page, "story");
+
     let (checks, failed) = (page.checks, page.failed);
     println!("\n{checks} checks; screenshots: target/runs/test-page/*.png");
     assert!(failed == 0, "{failed} of {checks} checks failed");
@@ -569,6 +573,50 @@ fn dark_and_still(page: &mut Page) {
     page.quiet_console();
 }
 
+fn a_story(page: &mut Page) {
+    page.holds(
+        "what the nodes of a story notice is marked, too, by their own logs",
+        "['suspect', 'healthy', 'restarted', 'sync'].filter(what =>
+           !hubcast.notes.some(note => note.what === what))",
+    );
+    page.holds(
+        "a story begins with its first sentence",
+        "$('captiontext').textContent.startsWith('Two values.')
+           || $('captiontext').textContent",
+    );
+    page.holds(
+        "and judges nothing",
+        "!$('figures').offsetParent && !$('badge').offsetParent && !$('charts').offsetParent",
+    );
+    page.key("ArrowRight");
+    page.key("ArrowRight");
+    page.holds(
+        "the right arrow tells the next sentence, and picks its message",
+        "hubcast.sentence === 2 && hubcast.picked.message === 0
+           && $('captiontext').textContent.startsWith('n1 sends n0 delta')",
+    );
+    page.eval("for (let k = 0; k < 3; k++) $('step').click(); drawn()");
+    page.shot("story-light");
+    page.key("PageDown");
+    page.holds(
+        "what a node decides is told with its name",
+        "$('captiontext').textContent.startsWith('n0: its batch begins')
+           || $('captiontext').textContent",
+    );
+    page.eval("while (hubcast.sentence < 72) $('step').click(); drawn()");
+    page.shot("story-partition");
+    page.eval("hubcast.seek(hubcast.end); drawn()");
+    page.holds(
+        "who scrubs hears the last sentence until then",
+        "$('captiontext').textContent.includes('all hold 11 12 13 14 15 16')
+           || $('captiontext').textContent",
+    );
+    page.media("dark", "reduce");
+    page.eval("$('back').click(); drawn()");
+    page.shot("story-dark");
+    page.quiet_console();
+}
+
 fn narrow(page: &mut Page, name: &str) {
     page.media("light", "no-preference");
     page.call("Emulation.setDeviceMetricsOverride", NARROW);
@@ -761,6 +809,7 @@ impl Page {
             "Escape" => (27, ""),
             "ArrowRight" => (39, ""),
             "." => (190, "."),
+            "PageDown" => (34, ""),
             one => (one.as_bytes()[0], one),
         };
         let (key, text) = (quote(key), quote(text));

@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most columns of a line.
 const WIDTH: usize = 100;
@@ -19,7 +20,11 @@ fn stories() -> PathBuf {
 
 /// The testbed's trace of `args`, called in a folder of its own.
 fn trace(name: &str, args: &[&Path]) -> Output {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("story-{name}"));
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    // Tests run side by side, and two traces in one folder would be refused.
+    let folder = format!("story-{name}-{call}");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder);
     std::fs::create_dir_all(&folder).expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
     command.arg("trace").args(args).current_dir(folder);

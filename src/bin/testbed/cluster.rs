@@ -84,6 +84,7 @@ pub fn line(src: &str, dest: &str, body: impl FnOnce(&mut Object<'_>)) -> Vec<u8
 }
 
 /// The line that gives a node a value and asks for no answer.
+#[cfg(test)]
 pub fn broadcast(node: usize, value: i64) -> Vec<u8> {
     line("c0", &name(node), |body| {
         body.word("type", "broadcast");

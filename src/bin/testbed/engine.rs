@@ -304,10 +304,9 @@ enum Phase {
 }
 
 /// A run in progress.
-#[derive(Debug)]
-pub struct Engine<'a, H, L: Load> {
+pub struct Engine<'a, L: Load> {
     options: &'a Options,
-    host: H,
+    host: &'a mut dyn Host,
     recording: Recording,
     node_ids: Vec<String>,
     node_index: BTreeMap<String, usize>,
@@ -341,14 +340,14 @@ pub struct Engine<'a, H, L: Load> {
     show_progress: bool,
 }
 
-impl<'a, H: Host, L: Load> Engine<'a, H, L> {
+impl<'a, L: Load> Engine<'a, L> {
     /// A run that has not begun.
     pub fn new(
         options: &'a Options,
-        host: H,
+        host: &'a mut dyn Host,
         recording: Recording,
         show_progress: bool,
-    ) -> Engine<'a, H, L> {
+    ) -> Engine<'a, L> {
         let node_ids = options.node_ids();
         let node_index = node_ids.iter().cloned().zip(0..).collect();
         let client = |_| Client {
@@ -399,7 +398,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
     ///
     /// [`Failure`] if a node dies, says what is no message, or does not answer
     /// `init`; if files cannot be written; if a signal comes.
-    pub fn run(mut self) -> Result<(Finished, Recording, H), Failure> {
+    pub fn run(mut self) -> Result<(Finished, Recording), Failure> {
         let result = self.run_phases();
         if self.show_progress {
             // The progress line goes.
@@ -421,7 +420,7 @@ impl<'a, H: Host, L: Load> Engine<'a, H, L> {
             counts: self.counts,
             verdict: self.load.verdict(),
         };
-        Ok((finished, self.recording, self.host))
+        Ok((finished, self.recording))
     }
 
     fn run_phases(&mut self) -> Result<(), Failure> {

@@ -26,10 +26,8 @@ pub const PROGRAM: &str = "flood";
 ///
 /// [`Failure`] as of the [engine](Engine::run).
 pub fn run(options: &Options, recording: Recording) -> Result<(Finished, Recording), Failure> {
-    let nodes = Flooding::new(options.nodes);
-    let engine = Engine::<_, Broadcast>::new(options, nodes, recording, false);
-    let (finished, recording, _) = engine.run()?;
-    Ok((finished, recording))
+    let mut nodes = Flooding::new(options.nodes);
+    Engine::<Broadcast>::new(options, &mut nodes, recording, false).run()
 }
 
 /// Nodes that flood.

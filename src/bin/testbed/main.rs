@@ -117,12 +117,7 @@ fn follow(args: &[String]) -> u8 {
         }
         Ok(Command::Trace(file)) => {
             return match script(file.as_deref()) {
-                Ok(story) => {
-                    // https://no-color.org: set and not empty means no colour.
-                    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                    say(&trace::tell(&story, io::stdout().is_terminal() && !plain));
-                    PASSED
-                }
+                Ok(story) => status(tell(&story, file.as_deref())),
                 Err(reason) => {
                     complain(&reason);
                     USAGE
@@ -187,6 +182,25 @@ fn script(file: Option<&Path>) -> Result<Story, String> {
         text.map_err(|error| format!("cannot read the story {}: {error}", path.display()))?;
     let story = text.parse::<Story>();
     story.map_err(|bad| format!("{}, {bad}; see trace --help", path.display()))
+}
+
+/// A story as text, and as a page.
+fn tell(story: &Story, file: Option<&Path>) -> Result<(String, bool), Failure> {
+    let folder = Path::new(RUNS).join("trace");
+    let _lock = lock("trace")?;
+    // https://no-color.org: set and not empty means no colour.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = io::stdout().is_terminal() && !plain;
+    let told = trace::tell(story, colour, Some(Recording::create(&folder)?))?;
+    let name = file.map_or(String::new(), |path| format!(" {}", path.display()));
+    page::write_story(story, &told, &format!("./run.sh trace{name}"), &folder)?;
+    let page = folder.join("report.html");
+    let text = format!(
+        "{}to watch it step by step, open {}\n",
+        told.text,
+        page.display()
+    );
+    Ok((text, true))
 }
 
 /// The frontier's table; its plot goes to a file.
@@ -274,9 +288,11 @@ fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Failure>
         }
     } else {
         signals::remember_signals();
-        let nodes = Processes::start(options, &program(options)?, folder)?;
+        let mut nodes = Processes::start(options, &program(options)?, folder)?;
         let show_progress = io::stderr().is_terminal();
-        workloads::run_real(options, nodes, recording, show_progress)?
+        let ran = workloads::run(options, &mut nodes, recording, show_progress)?;
+        nodes.stop();
+        ran
     };
     let outcome = Outcome {
         options,

@@ -39,7 +39,8 @@ commands
   agreement   the same settings in real and in virtual time, side by side (minutes)
   bench       requests a second, bytes a second, memory (a minute)
   test        cargo test
-  lesson      runs every command of the lesson and compares what it prints (a minute)
+  lesson      runs every command of the lesson and compares what it prints with
+              what stands there (a minute)
   test-page   opens fresh report pages in a headless Chromium and tries everything
               on them; needs a browser (Debian's package chromium)
 

@@ -74,7 +74,7 @@ for (let k = 0, at = 0; k < NOTED.t.length; k++) { at += NOTED.t[k]; logged.push
 // How many neighbours each node suspects: [time, how many].
 const doubts = Array.from({length: N}, () => [[0, 0]]);
 // A batch: what waits for one direction of a node, from the first value to the departure.
-const direction = (node, peers, down) => ({node, down, links: peers.map(peer => links.get(node * N + peer)), queue: [], head: 0, sent: -1, batches: []});
+const direction = (node, peers, down) => ({node, down, links: peers.map(peer => links.get(node * N + peer)), queue: [], head: 0, sent: -1, size: 0, batches: []});
 const ups = [], downs = [];
 for (let node = 0; node < N; node++) {
   const parent = D.parent[node];
@@ -117,8 +117,8 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
       // Of other items some never leave: a newer one takes their place.
       if (!D.items || at >= t - PROMISE - 50000) { count++; since = Math.min(since, at); }
     }
-    if (count && dir.sent >= 0) dir.batches.push({start: since, end: D.items ? t : dir.sent, count, node: dir.node, down: dir.down});
-    if (count) dir.sent = -1;
+    if (count && dir.sent >= 0) dir.batches.push({start: since, end: D.items ? t : dir.sent, count: D.items ? dir.size : count, node: dir.node, down: dir.down});
+    if (count) { dir.sent = -1; dir.size = 0; }
   };
   const wait = (link, value, t) => {
     const dir = toward(link.from, link.to), last = dir.queue[dir.queue.length - 1];
@@ -150,6 +150,7 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
       if (!BELIEFS && probe[i]) link.suspect = 1;
       if (!M.count[i]) return;
       link.sent = Math.max(link.sent, M.offset[i] + M.count[i]);
+      dir.size = Math.max(dir.size, M.count[i]);
       const head = dir.queue[dir.head], had = head && link.waits.has(head[0]);
       if (D.items) link.waits.clear(); else for (let k = first[i]; k < first[i + 1]; k++) link.waits.delete(M.values[k]);
       if (had && !link.waits.has(head[0]) && dir.sent < 0) dir.sent = t;
@@ -170,6 +171,8 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
         if (!BELIEFS) link.suspect = 0;
         link.sent = Math.max(link.sent, link.acked);
       }
+      // Of a new incarnation nothing is suspected yet.
+      if (!BELIEFS && link.heard >= 0 && link.heard !== epochOf(i)) link.suspect = 0;
       if (link.fresh || (link.heard >= 0 && link.heard !== epochOf(i))) { link.recv = M.offset[i]; link.ahead = []; }
       link.heard = epochOf(i); link.fresh = false;
       link.ahead.push([M.offset[i], M.offset[i] + M.count[i]]);
@@ -184,7 +187,7 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
   const dies = (node, t) => { for (const other of neighbours[node]) { const link = links.get(node * N + other); link.fresh = true; if (link.suspect) change(link, t, link => { link.suspect = 0; }); } };
   const believe = ({t, node, what, peer, detail}) => {
     if (BELIEFS || !['suspect', 'healthy'].includes(what)) notice(t, node, what, peer, detail);
-    const link = links.get(node * N + peer), suspect = {suspect: 1, healthy: 0}[what];
+    const link = links.get(node * N + peer), suspect = {suspect: 1, healthy: 0, restarted: 0}[what];
     if (BELIEFS && link && suspect !== undefined && link.suspect !== suspect) change(link, t, link => { link.suspect = suspect; });
   };
   let t = 0, sends = 0, asks = 0, cutting = 0, next = 0, trouble = 0, heard = 0;
@@ -237,7 +240,7 @@ const CLIENT_SHOWN = 70000;
 const until = flight => fate[flight[0]] === 3 ? sent[flight[0]] + LOST_SHOWN : flight[1];
 let longest = LOST_SHOWN;
 for (const flight of flights) if (until(flight) < Infinity) longest = Math.max(longest, until(flight) - sent[flight[0]]);
-const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, 1e6);
+const END = Math.max(evTime.length ? evTime[evTime.length - 1] : 0, D.story ? D.story.sentences[D.story.sentences.length - 1][0] : 0, 1e6);
 const linkAt = (link, t) => {
   const k = above(link.t, t) - 1;
   return k < 0 ? {unacked: 0, flight: 0, unsent: 0, acked: 0, sent: 0, end: 0, recv: 0, suspect: 0} : {
@@ -304,7 +307,7 @@ const decisions = [];                         // {t, text, node}
 const decisionTimes = Float64Array.from(decisions, each => each.t);
 
 // ---- What is shown now.
-const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, decision: -1, note: -1, all: false, allNotes: false, frames: 0};
+const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, decision: -1, note: -1, all: false, allNotes: false, frames: 0};
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 let ink = {};
 const readInks = () => {
@@ -1030,8 +1033,31 @@ const seek = (t, cursor) => {
   dirty = true; words = 0;
   request();
 };
+// A story's page: its sentences one by one, each with the node and the message that it is about.
+const STORY = D.story ? D.story.sentences : [];
+const storyTimes = STORY.map(([t]) => t);
+// What arrives is still seen there, just before it is taken in.
+const storyTime = k => storyTimes[k] - STORY[k][3];
+const stepStory = by => {
+  state.sentence = Math.max(0, Math.min(STORY.length - 1, state.sentence + by));
+  seek(storyTime(state.sentence));
+  const [, node, message] = STORY[state.sentence];
+  state.node = node; state.message = message; state.client = -1; $('node').value = node;
+  last = message >= 0 ? 'message' : node >= 0 ? 'node' : ''; showPicked();
+};
+const tellStory = () => {
+  // Who scrubs or plays hears the last sentence until then.
+  if (state.sentence < 0 || storyTime(state.sentence) !== state.t) state.sentence = Math.max(0, above(storyTimes, state.t) - 1);
+  const said = STORY[state.sentence], at = 'Sentence ' + (state.sentence + 1) + ' of ' + STORY.length + ', ' + sec(said[0]);
+  if ($('captionat').textContent === at) return;
+  // What a node notices or decides has no name in it: in the diagram of the trace the lane tells.
+  const [, node, message, , words] = said;
+  const own = node >= 0 && message < 0 && !/^([A-Z]|a client)/.test(words) && !words.startsWith(name(node));
+  $('captionat').textContent = at; $('captiontext').textContent = (own ? name(node) + ': ' : '') + words + (/[.!?]$/.test(words) ? '' : '.');
+};
 const stepBy = by => {
   pause();
+  if (STORY.length) return stepStory(by);
   const k = Math.max(0, Math.min(evTime.length - 1, state.cursor + by));
   if (!evTime.length) return;
   if (by < 0 && k === state.cursor) return;
@@ -1042,7 +1068,7 @@ const stepBy = by => {
 // To the next decision: a batch departs, a node notices something, a fault begins or ends.
 const decide = by => {
   pause();
-  if (!decisions.length) return stepBy(by);
+  if (STORY.length || !decisions.length) return stepBy(by);
   const at = state.decision, from = Math.round(state.t);
   const k = at >= 0 ? at + by : by > 0 ? above(decisionTimes, from) : above(decisionTimes, from - 1) - 1;
   if (k < 0 || k >= decisions.length) return;
@@ -1074,7 +1100,7 @@ const readLink = () => {
 };
 let linkTimer = 0;
 const play = () => { if (state.t >= END) seek(0); state.playing = true; lastFrame = 0; $('play').textContent = 'Pause'; $('event').setAttribute('aria-live', 'off'); request(); };
-const pause = () => { state.playing = false; $('play').textContent = 'Play'; $('event').setAttribute('aria-live', 'polite'); words = 0; dirty = true; request(); };
+const pause = () => { state.playing = false; $('play').textContent = 'Play'; $('event').setAttribute('aria-live', STORY.length ? 'off' : 'polite'); words = 0; dirty = true; request(); };
 let requested = false;
 const request = () => { if (!requested) { requested = true; requestAnimationFrame(frame); } };
 const frame = now => {
@@ -1106,6 +1132,7 @@ const frame = now => {
 const tell = () => {
   const t = state.t, k = state.cursor;
   $('scrub').setAttribute('aria-valuetext', sec(t));
+  if (STORY.length) tellStory();
   const chosen = decisions[state.decision], text = chosen ? chosen.text || eventText(chosen.k) : k >= 0 ? eventText(k) : '';
   const said = text ? text + ' (at ' + sec(chosen ? chosen.t : evTime[k]) + ')' : 'Nothing has happened yet.';
   if ($('event').textContent !== said) $('event').textContent = said;
@@ -1244,6 +1271,17 @@ const markAt = (x, y) => {
   }
   return best;
 };
+// A story is no run: there is nothing to judge and nothing to measure.
+const asStory = () => {
+  for (const id of ['h-verdict', 'h-charts']) $(id).closest('section').hidden = true;
+  $('badge').hidden = $('event').parentNode.hidden = true; $('caption').hidden = false;
+  $('subtitle').textContent = D.story.command;
+  $('h-replay').textContent = 'The story';
+  $('replaynote').textContent = 'The arrow keys, or those for pages, go from sentence to sentence; the space bar plays it. The node and the message that a sentence is about are marked. A node fills with its share of all ' + ITEMS + ' there are so far.';
+  $('before').hidden = $('next').hidden = true;
+  for (const [id, words] of [['back', 'Sentence before'], ['step', 'Next sentence']]) { $(id).title = words; $(id).setAttribute('aria-label', words); }
+  $('foot').textContent = 'Made by hubcast\u2019s testbed: ' + D.story.command + '. A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
+};
 const wire = () => {
   $('item').textContent = Item;
   if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
@@ -1314,6 +1352,7 @@ const wire = () => {
     if (at === 'Escape') { clear(); request(); return; }
     if (typing) return;
     if (at === ' ' && !target.matches('button, summary')) { event.preventDefault(); if (state.playing) pause(); else play(); }
+    else if (STORY.length && (at === 'PageDown' || at === 'PageUp')) { event.preventDefault(); stepBy(at === 'PageDown' ? 1 : -1); }
     else if (at === 'ArrowRight' || at === 'ArrowLeft') {
       const by = at === 'ArrowRight' ? 1 : -1;
       event.preventDefault();
@@ -1339,11 +1378,10 @@ const wire = () => {
   setTheme();
 };
 const redraw = () => { readInks(); drawOverview(); charts.forEach(each => each.draw()); dirty = true; request(); };
-verdict();
-buildCharts();
+if (D.story) asStory(); else { verdict(); buildCharts(); }
 showPicked();
-// Open at a moment where there is something to see.
-{
+// Open at a moment where there is something to see; a story at its beginning.
+if (STORY.length) stepStory(0); else {
   // When the hub has just sent to all its leaves, a second after the first value or the first cut.
   const from = cuts.length ? cuts[0].start + 250000 : (known[0] || 0) + 1e6;
   let best = from, most = 0;
@@ -1360,7 +1398,7 @@ window.hubcast = {
   get time() { return state.t; }, get frames() { return state.frames; }, get playing() { return state.playing; }, get end() { return END; },
   get picked() { return {message: state.message, client: state.client, node: state.node, value: state.value}; },
   get cuts() { return cuts.map(cut => [cut.start, cut.end]); },
-  seek, marks: () => marks, messages: COUNT, notes, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, kinds: M.kind,
+  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; }, notes, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, kinds: M.kind,
   nodeAt: node => [treeGeometry.cx + place[2 * node] * treeGeometry.scale, treeGeometry.cy + place[2 * node + 1] * treeGeometry.scale],
 };
 })();

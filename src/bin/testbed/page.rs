@@ -22,6 +22,7 @@
 //! "messages": one entry a send, in the order of the sends
 //! "clients":  one entry a request, likewise
 //! "noticed":  what the nodes noticed themselves, from their logs: t, node, what, peer
+//! "story":    of a [story](crate::story) alone, the sentences, each with its moment
 //! ```
 //!
 //! Caveats. The page holds the run's beginning up to fixed limits
@@ -37,8 +38,12 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
 
+use crate::checker::Verdict;
+use crate::engine::{Counts, KindCounts};
 use crate::options::{self, Job, Options};
 use crate::report::Outcome;
+use crate::story::Story;
+use crate::trace::Told;
 use data::{data, string};
 use hubcast::tree;
 use picture::svg;
@@ -70,6 +75,67 @@ pub fn write(outcome: &Outcome<'_>, folder: &Path) -> io::Result<()> {
         page(outcome, &trace, &parents).as_bytes(),
     )?;
     fs::write(folder.join("messages.svg"), svg(&trace, outcome, &parents))
+}
+
+/// Writes `report.html` for a [story](crate::story) that was told with a recording in the
+/// `folder`: its sentences are the replay's captions, and `Step` goes from one to the next.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn write_story(story: &Story, told: &Told, command: &str, folder: &Path) -> io::Result<()> {
+    let options = Options {
+        nodes: story.nodes,
+        latency: story.latency,
+        virtual_time: true,
+        ..Options::new(Job::Efficient)
+    };
+    let kind = |name| KindCounts {
+        name,
+        ..KindCounts::default()
+    };
+    let mut counts = Counts {
+        kinds: vec![kind("broadcast"), kind("read")],
+        ..Counts::default()
+    };
+    counts.server.dropped = told.dropped;
+    let outcome = Outcome {
+        options: &options,
+        counts: &counts,
+        verdict: &Verdict::default(),
+    };
+    let parents = parents(&options);
+    let recording = BufReader::new(File::open(folder.join("messages.jsonl"))?);
+    let trace = Trace::new(&outcome)
+        .read(recording, &parents)?
+        .read_logs(folder);
+    let mut data = data(&outcome, &trace, &parents);
+    // Behind the last member of the object.
+    data.truncate(data.len() - "\n}".len());
+    data += &format!(",\n\"story\":{}\n}}", story_json(told, command));
+    let page = fill("a story", &told.text, &data);
+    fs::write(folder.join("report.html"), page)
+}
+
+/// A story's sentences: for each its moment, its node and message (-1: none), whether
+/// that has just ended its way, and the words.
+fn story_json(told: &Told, command: &str) -> String {
+    let sentences = told.sentences.iter().map(|sentence| {
+        format!(
+            "[{},{},{},{},{}]",
+            sentence.at.as_micros(),
+            sentence.node.map_or(-1, |node| node as i64),
+            sentence.message.map_or(-1, |message| message as i64),
+            u8::from(sentence.is_arrival),
+            string(&sentence.words)
+        )
+    });
+    let sentences: Vec<String> = sentences.collect();
+    let command = string(command);
+    format!(
+        "{{\"command\":{command},\"sentences\":[{}]}}",
+        sentences.join(",\n")
+    )
 }
 
 /// Each node's parent in the tree, -1 for the root.

@@ -33,6 +33,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hubcast::event::Event;
 use hubcast::json::{self, Object};
 use hubcast::time::Instant;
 
@@ -110,6 +111,13 @@ impl Recording {
     /// What stands before each line of a node's log.
     pub fn stamp(now: Instant) -> String {
         format!("t={:.6} ", now.as_micros() as f64 / 1e6)
+    }
+
+    /// A node in memory has noticed something: a line of its log.
+    pub fn log(&self, now: Instant, node: &str, event: &Event) -> io::Result<()> {
+        let path = Self::node_log(&self.folder, node);
+        let mut log = File::options().append(true).create(true).open(path)?;
+        writeln!(log, "{}{event}", Self::stamp(now))
     }
 
     /// A message is sent. `line` is its JSON, without a line break.

@@ -186,12 +186,9 @@ mod tests {
         let recording = Recording::create(&folder).expect("a folder for the run");
         let nodes = Simulation::new(&options, None).expect("nodes");
         let liar = Liar::new("loses");
-        let engine = Engine::<_, load::broadcast::Broadcast>::new(
-            &options,
-            Lying { nodes, at, liar },
-            recording,
-            false,
-        );
+        let mut nodes = Lying { nodes, at, liar };
+        let engine =
+            Engine::<load::broadcast::Broadcast>::new(&options, &mut nodes, recording, false);
         let (finished, ..) = engine.run().expect("a run");
         let _ = std::fs::remove_dir_all(&folder);
         let outcome = Outcome {

@@ -22,7 +22,8 @@ pub const HELP: &str = "\
 usage: ./run.sh trace [FILE]
 
 Plays a story of a few nodes in virtual time and tells it event by event, with
-every reason; without FILE the one in tests/stories/tour.story.
+every reason; without FILE the one in tests/stories/tour.story. The same story
+is in target/runs/trace/report.html, to be watched step by step.
 
 settings, before the first event
   nodes N                 n0, the hub, and its leaves: 2 to 9 in all (5)

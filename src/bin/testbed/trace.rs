@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::io;
 use std::time::Duration;
 
 use hubcast::config::Config;
@@ -24,6 +25,7 @@ use hubcast::workload::broadcast::Broadcast;
 
 use crate::arguments;
 use crate::cluster::{self, Cluster, Step};
+use crate::recording::Recording;
 use crate::story::{Act, Story};
 
 /// The story that is told without a script.
@@ -77,6 +79,9 @@ enum Cue {
 /// A line between nodes that is under way, as it is and as it reads.
 #[derive(Debug)]
 struct Packet {
+    /// Its number in the recording, and among the messages between nodes, from 0 on.
+    id: u64,
+    number: u64,
     src: usize,
     dest: usize,
     line: Vec<u8>,
@@ -113,6 +118,32 @@ struct Plan {
     why: &'static str,
 }
 
+/// A story that was told.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// As it is printed.
+    pub text: String,
+    /// Its sentences one by one.
+    pub sentences: Vec<Sentence>,
+    /// How many messages did not arrive.
+    pub dropped: u64,
+}
+
+/// One event in plain words.
+#[derive(Clone, Debug)]
+pub struct Sentence {
+    /// When.
+    pub at: Instant,
+    /// Who did it.
+    pub node: Option<usize>,
+    /// The message that it is about: its number among those between nodes, from 0 on.
+    pub message: Option<u64>,
+    /// Whether that has just ended its way.
+    pub is_arrival: bool,
+    /// The words.
+    pub words: String,
+}
+
 struct Stage {
     cluster: Cluster<Broadcast, Cue>,
     nodes: usize,
@@ -132,14 +163,27 @@ struct Stage {
     /// How long an ack waits for a ride.
     ack_delay: Duration,
     messages: u64,
+    /// How many lines were recorded.
+    lines: u64,
+    /// The values that clients wait to see answered, by the number of the request.
+    asked_for: BTreeMap<i64, i64>,
     /// The values that were answered.
     given: BTreeSet<i64>,
+    /// The message that is talked about.
+    about: Option<u64>,
+    recording: Option<Recording>,
+    /// What has become of the recording.
+    recorded: io::Result<()>,
     colour: bool,
-    text: String,
+    told: Told,
 }
 
 /// Tells a story. With `colour`, lines are coloured for a terminal.
-pub fn tell(story: &Story, colour: bool) -> String {
+///
+/// # Errors
+///
+/// Whatever the file system says about the recording.
+pub fn tell(story: &Story, colour: bool, recording: Option<Recording>) -> io::Result<Told> {
     let config = Config {
         log: Level::Debug,
         within: story.within,
@@ -161,18 +205,24 @@ pub fn tell(story: &Story, colour: bool) -> String {
         sent: BTreeMap::new(),
         ack_delay: ACK_DELAY + story.within,
         messages: 0,
+        lines: 0,
+        asked_for: BTreeMap::new(),
         given: BTreeSet::new(),
+        about: None,
+        recording,
+        recorded: Ok(()),
         colour,
-        text: String::new(),
+        told: Told::default(),
     };
     stage.begin(story);
     stage.play(story);
-    stage.text
+    stage.record(|recording, _| recording.flush());
+    stage.recorded.map(|()| stage.told)
 }
 
 impl Stage {
     fn begin(&mut self, story: &Story) {
-        self.text.push_str(LEGEND);
+        self.told.text.push_str(LEGEND);
         let lanes: String = (0..self.nodes)
             .map(|node| format!("n{node:<w$}", w = LANE - 1))
             .collect();
@@ -183,7 +233,7 @@ impl Stage {
         };
         let ms = self.latency.as_millis();
         let words = format!("n0 is the hub, {leaves}; a message takes {ms} ms");
-        let _ = writeln!(self.text, "   clock   {lanes} {words}");
+        let _ = writeln!(self.told.text, "   clock   {lanes} {words}");
         self.cluster.init();
         // With journals they have noticed already that these are empty.
         (0..self.nodes).for_each(|node| drop(self.drain(node)));
@@ -254,8 +304,29 @@ impl Stage {
         self.cluster.nodes()[node].workload().values()
     }
 
+    fn record(&mut self, what: impl FnOnce(&mut Recording, Instant) -> io::Result<()>) {
+        if let (Some(recording), Ok(())) = (&mut self.recording, &self.recorded) {
+            self.recorded = what(recording, self.cluster.now());
+        }
+    }
+
+    /// A line is under way; gives its number.
+    fn record_send(&mut self, line: &[u8]) -> u64 {
+        self.lines += 1;
+        let id = self.lines;
+        self.record(|recording, now| recording.send(now, id, line));
+        id
+    }
+
     /// One event: clock, lanes with `marks` in them, words, on as many lines as they need.
     fn line(&mut self, tone: Tone, marks: &[(usize, char)], words: &str) {
+        self.told.sentences.push(Sentence {
+            at: self.cluster.now(),
+            node: marks.last().map(|(node, _)| *node),
+            message: self.about,
+            is_arrival: marks.len() == 2,
+            words: words.into(),
+        });
         let mut lanes: Vec<char> = "|".chars().chain(" ".repeat(LANE - 1).chars()).collect();
         lanes = lanes.repeat(self.nodes);
         let plain: String = lanes.iter().collect();
@@ -288,7 +359,7 @@ impl Stage {
                 _ => ("", &plain),
             };
             let line = format!("{clock:CLOCK$}{lanes} {words}");
-            let _ = writeln!(self.text, "{start}{}{end}", line.trim_end());
+            let _ = writeln!(self.told.text, "{start}{}{end}", line.trim_end());
         }
     }
 
@@ -303,12 +374,13 @@ impl Stage {
             Act::Isolate(node) => {
                 let others = (0..self.nodes).filter(|other| *other != node);
                 let both = others.flat_map(|other| [(node, other), (other, node)]);
-                self.cut.extend(both);
+                let both: Vec<(usize, usize)> = both.collect();
+                self.cut_off("one", both);
                 let words = format!("PARTITION: n{node} is cut off from all others");
                 (node, words)
             }
             Act::Cut(src, dest) => {
-                self.cut.insert((src, dest));
+                self.cut_off("one-way", [(src, dest)]);
                 let words = format!("ONE-WAY CUT: what n{src} sends n{dest} does not arrive");
                 (src, words)
             }
@@ -317,11 +389,13 @@ impl Stage {
                 let node = (0..self.nodes).max_by_key(|node| count(*node));
                 let node = node.unwrap_or_default();
                 self.cut.clear();
+                self.record(Recording::heal);
                 let words = "HEAL: the network is whole again; nobody is told";
                 (node, words.into())
             }
             Act::Kill(node) => {
                 self.cluster.kill(node, 0);
+                self.record(|recording, now| recording.nodes(now, "kill", "one", &[node]));
                 self.waits.retain(|(src, _), _| *src != node);
                 self.sent.retain(|(src, _), _| *src != node);
                 self.plans.retain(|(src, _), _| *src != node);
@@ -332,7 +406,10 @@ impl Stage {
                 };
                 (node, format!("KILL: n{node} stops without a word; {left}"))
             }
-            Act::Start(node) => (node, format!("START: n{node} starts anew")),
+            Act::Start(node) => {
+                self.record(|recording, now| recording.nodes(now, "start", "one", &[node]));
+                (node, format!("START: n{node} starts anew"))
+            }
         };
         self.line(Tone::Scene, &[(node, '#')], &words);
         if words.starts_with("START") {
@@ -343,32 +420,66 @@ impl Stage {
         }
     }
 
+    fn cut_off(&mut self, kind: &'static str, more: impl IntoIterator<Item = (usize, usize)>) {
+        if !self.cut.is_empty() {
+            // That cut goes on in this one.
+            self.record(Recording::heal);
+        }
+        self.cut.extend(more);
+        let cut: Vec<(usize, usize)> = self.cut.iter().copied().collect();
+        self.record(|recording, now| recording.cut(now, kind, &cut));
+    }
+
     fn broadcast(&mut self, node: usize, value: i64) {
         let answer = match self.cluster.is_down(node) {
             true => "nobody is there to take it",
-            false => {
-                self.given.insert(value);
-                "it is answered at once"
-            }
+            false => "it is answered at once",
         };
         let words = format!("a client gives n{node} the value {value}; {answer}");
         self.line(Tone::Plain, &[(node, '@')], &words);
-        self.hand(node, &cluster::broadcast(node, value), None);
+        let msg_id = self.lines as i64;
+        self.asked_for.insert(msg_id, value);
+        let request = cluster::line(&format!("c{node}"), &cluster::name(node), |body| {
+            body.word("type", "broadcast");
+            body.int("msg_id", msg_id);
+            body.int("message", value);
+        });
+        self.record_send(&request);
+        self.hand(node, &request, None);
+    }
+
+    /// A client has its answer.
+    fn answered(&mut self, line: &[u8]) {
+        self.record_send(line);
+        let Ok(json) = Json::parse(line) else { return };
+        let body = json.get("body");
+        let reply = body.and_then(|body| body.get("in_reply_to"));
+        let value = reply.and_then(Json::as_int);
+        let value = value.and_then(|reply| self.asked_for.remove(&reply));
+        self.given.extend(value);
     }
 
     fn deliver(&mut self, packet: Packet) {
         let (src, dest) = (packet.src, packet.dest);
+        let id = packet.id;
+        self.about = Some(packet.number);
         let gone = match () {
-            () if self.cut.contains(&(src, dest)) => "dropped by the cut",
-            () if self.cluster.is_down(dest) => "nobody is there",
-            () => "",
+            () if self.cut.contains(&(src, dest)) => Some(("partition", "dropped by the cut")),
+            () if self.cluster.is_down(dest) => Some(("down", "nobody is there")),
+            () => None,
         };
-        if !gone.is_empty() {
-            let words = format!("{} for n{dest}: {gone}", packet.what);
-            return self.line(Tone::Trouble, &[(src, '|'), (dest, 'x')], &words);
+        if let Some((why, words)) = gone {
+            self.told.dropped += 1;
+            self.record(|recording, now| recording.dropped(now, id, why));
+            let words = format!("{} for n{dest}: {words}", packet.what);
+            self.line(Tone::Trouble, &[(src, '|'), (dest, 'x')], &words);
+            self.about = None;
+            return;
         }
+        self.record(|recording, now| recording.recv(now, id));
         let words = format!("n{dest} gets {}{}", packet.what, self.news(&packet));
         self.line(packet.tone, &[(src, '|'), (dest, '*')], &words);
+        self.about = None;
         self.cause = Cause::Heard {
             from: src,
             names_holes: packet.names_holes,
@@ -446,7 +557,11 @@ impl Stage {
 
     /// What a node has noticed in its last turn.
     fn drain(&mut self, node: usize) -> Vec<Event> {
-        std::iter::from_fn(|| self.cluster.noticed(node)).collect()
+        let events: Vec<Event> = std::iter::from_fn(|| self.cluster.noticed(node)).collect();
+        for event in &events {
+            self.record(|recording, now| recording.log(now, &cluster::name(node), event));
+        }
+        events
     }
 
     /// How far a copy of a node looks ahead: longer than any of its timers.
@@ -567,7 +682,7 @@ impl Stage {
             _ if self.asked.contains_key(&key) => "no answer: again",
             Cause::Author => "it may lack what came since",
             Cause::Timer if is_heard => "does it know this incarnation?",
-            Cause::Timer => "a greeting: nothing heard yet",
+            Cause::Timer => "greeting: nothing heard yet",
         };
         self.asked.entry(key).or_insert(self.cluster.now());
         format!("tells {peer} in ranges what it holds ({why})")
@@ -651,11 +766,17 @@ impl Stage {
     }
 
     fn send(&mut self, src: usize, line: Vec<u8>) {
-        let Ok(packet) = read(src, line) else {
+        if is_for_client(&line) {
+            return self.answered(&line);
+        }
+        let id = self.record_send(&line);
+        let Ok(mut packet) = read(src, line) else {
             return self.line(Tone::Trouble, &[(src, 'x')], "says what is no segment");
         };
         let dest = packet.dest;
         let now = self.cluster.now();
+        (packet.id, packet.number) = (id, self.messages);
+        self.about = Some(self.messages);
         self.messages += 1;
         let why = match self.cause {
             _ if !packet.only_acks => String::new(),
@@ -676,16 +797,26 @@ impl Stage {
         }
         if let Some(index) = self.lose.iter().position(|pair| *pair == (src, dest)) {
             self.lose.remove(index);
+            self.told.dropped += 1;
+            self.record(|recording, now| recording.dropped(now, id, "loss"));
             let words = format!("{words}; lost");
-            return self.line(Tone::Trouble, &[(src, 'o')], &words);
+            self.line(Tone::Trouble, &[(src, 'o')], &words);
+        } else {
+            self.line(packet.tone, &[(src, 'o')], &words);
+            self.cluster.at(now + self.latency, Cue::Deliver(packet));
         }
-        self.line(packet.tone, &[(src, 'o')], &words);
-        self.cluster.at(now + self.latency, Cue::Deliver(packet));
+        self.about = None;
     }
 }
 
 fn seconds(at: Instant) -> f64 {
     at.as_micros() as f64 / 1e6
+}
+
+fn is_for_client(line: &[u8]) -> bool {
+    let json = Json::parse(line);
+    let message = json.as_ref().map(Message::read);
+    matches!(message, Ok(Ok(message)) if message.dest.starts_with('c'))
 }
 
 /// Reads a line of node `src` as what it must be, a segment or a digest for another
@@ -696,6 +827,8 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
     let kind = message.kind()?;
     let dest = cluster::index(message.dest).ok_or("it is to nobody there is")?;
     let mut packet = Packet {
+        id: 0,
+        number: 0,
         src,
         dest,
         line: Vec::new(),
@@ -763,7 +896,10 @@ mod tests {
     use super::*;
 
     fn tour(colour: bool) -> String {
-        tell(&TOUR.parse().expect("a story"), colour)
+        let story = TOUR.parse().expect("a story");
+        tell(&story, colour, None)
+            .expect("nothing is recorded")
+            .text
     }
 
     #[test]

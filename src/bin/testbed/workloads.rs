@@ -4,10 +4,9 @@
 
 use hubcast::workload as node;
 
-use crate::engine::{Engine, Failure, Finished};
+use crate::engine::{Engine, Failure, Finished, Host};
 use crate::load::{broadcast, counter, echo, kafka, txn, unique_ids};
 use crate::options::Options;
-use crate::processes::Processes;
 use crate::recording::Recording;
 use crate::simulation::Simulation;
 
@@ -18,46 +17,35 @@ macro_rules! workloads {
         /// Their names.
         pub const NAMES: &[&str] = &[$($name),*];
 
-        /// Runs with these processes as nodes.
+        /// Runs with the nodes that this host has.
         ///
         /// # Errors
         ///
         /// [`Failure`] as of the [engine](Engine::run).
-        pub fn run_real(
+        pub fn run(
             options: &Options,
-            nodes: Processes,
+            nodes: &mut dyn Host,
             recording: Recording,
             show_progress: bool,
         ) -> Result<(Finished, Recording), Failure> {
             match options.workload {
-                $($name => {
-                    let engine = Engine::<_, $load>::new(options, nodes, recording, show_progress);
-                    let (finished, recording, nodes) = engine.run()?;
-                    nodes.stop();
-                    Ok((finished, recording))
-                })*
+                $($name => Engine::<$load>::new(options, nodes, recording, show_progress).run(),)*
                 other => Err(unknown(other)),
             }
         }
 
-        /// Runs with nodes in memory, on a virtual clock. With a `folder` their logs go there.
+        /// Nodes in memory, on a virtual clock. With a `folder` their logs go there.
         ///
         /// # Errors
         ///
-        /// [`Failure`] as of the [engine](Engine::run), for node options that hubcast
-        /// would refuse, if a log cannot be created, or if no such node can be had.
-        pub fn run_virtual(
+        /// [`Failure`] for node options that hubcast would refuse, if a log cannot be
+        /// created, or if no such node can be had.
+        fn in_memory(
             options: &Options,
-            recording: Recording,
             folder: Option<&std::path::Path>,
-        ) -> Result<(Finished, Recording), Failure> {
+        ) -> Result<Box<dyn Host>, Failure> {
             match options.workload {
-                $($($name => {
-                    let nodes = Simulation::<$node>::new(options, folder)?;
-                    let engine = Engine::<_, $load>::new(options, nodes, recording, false);
-                    let (finished, recording, _) = engine.run()?;
-                    Ok((finished, recording))
-                })?)*
+                $($($name => Ok(Box::new(Simulation::<$node>::new(options, folder)?)),)?)*
                 other => Err(unknown(other)),
             }
         }
@@ -73,6 +61,20 @@ workloads! {
     "pn-counter" => counter::PnCounter, node::counter::PnCounter;
     "kafka" => kafka::Kafka, node::log::Log;
     "txn-rw-register" => txn::Txn, node::txn::Txn;
+}
+
+/// Runs with nodes in memory, on a virtual clock. With a `folder` their logs go there.
+///
+/// # Errors
+///
+/// [`Failure`] as of both steps.
+pub fn run_virtual(
+    options: &Options,
+    recording: Recording,
+    folder: Option<&std::path::Path>,
+) -> Result<(Finished, Recording), Failure> {
+    let mut nodes = in_memory(options, folder)?;
+    run(options, &mut *nodes, recording, false)
 }
 
 fn unknown(name: &str) -> Failure {

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Engine, Event, Failure, Host, INIT_TIMEOUT, Load, Packet};
+use super::{Engine, Event, Failure, INIT_TIMEOUT, Load, Packet};
 use crate::cluster;
 use crate::nemesis::{Act, Strike, Tool};
 use hubcast::json::{Json, encode_str};
@@ -76,7 +76,7 @@ impl Seat {
     }
 }
 
-impl<H: Host, L: Load> Engine<'_, H, L> {
+impl<L: Load> Engine<'_, L> {
     /// The next start or end of a fault.
     pub(super) fn nemesis(&mut self, now: Instant) -> Result<(), Failure> {
         match self.nemesis.act(self.options.nodes) {
