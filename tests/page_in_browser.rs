@@ -129,6 +129,16 @@ fn the_report_page_does_what_a_person_expects() {
     page.open("crash", "crash --virtual --seed 1");
     restarts(&mut page);
 
+    let short = "--node-count 5 --latency 20 --quiet 2";
+    let run = "partition --time-limit 6 --seed 3 --nemesis-interval 2";
+    page.open("real", &format!("{run} {short}"));
+    real_nodes(&mut page);
+
+    let flood = env!("CARGO_BIN_EXE_flood");
+    let run = "efficient --virtual --time-limit 3 --topology line --bin";
+    page.open("flood", &format!("{run} {flood} {short}"));
+    another_node(&mut page);
+
     page.open("long", "efficient --virtual --seed 1 --time-limit 65");
     ten_thousand_messages(&mut page);
 
@@ -207,6 +217,16 @@ fn links_to_a_moment(page: &mut Page) {
     page.holds(
         "a link that is none changes nothing",
         "hubcast.time === 7.25e6",
+    );
+    page.key("Escape");
+    // Another address, so that the page is loaded anew.
+    let url = page.eval("location.href.split('#')[0] + '?again#t=6.5&node=4&value=42'");
+    page.call("Page.navigate", &format!(r#"{{"url":{url}}}"#));
+    page.holds(
+        "a link is read when the page is loaded",
+        "until(() => typeof hubcast === 'object' && document.readyState === 'complete').then(() =>
+           hubcast.time === 6.5e6 && hubcast.picked.node === 4 && hubcast.picked.value === 42
+             || [hubcast.time, hubcast.picked])",
     );
     page.key("Escape");
 }
@@ -390,9 +410,23 @@ fn beliefs(page: &mut Page) {
           !$('laneslegend').textContent.includes(text)))",
     );
     page.holds(
-        "each message is shown whole: kinds have marks of their own",
+        "there are deltas, acks, retransmissions and requests for a resend",
         "[...new Set(hubcast.kinds)].sort().join() === '0,1,2,4' || [...new Set(hubcast.kinds)]",
     );
+    page.eval(
+        "hubcast.seek(hubcast.notes.find(note => note.what === 'hole').t + 1000); drawn().then(() => {
+           document.querySelector('#underway [data-more]')?.click();
+           all('#underway button').find(each => /request for a resend/.test(each.textContent)).click(); })",
+    );
+    page.holds(
+        "a request for a resend names its holes, and each field of it is explained",
+        "const body = JSON.parse($('json').textContent).body;
+         body.type === 'ack' && body.missing.every(([first, last]) => first <= last)
+           ? ['src', 'dest', ...Object.keys(body)].filter(name => !all('.fields dt').some(term =>
+               term.textContent.startsWith(name + ':') && term.nextSibling.textContent.length > 8)) : body",
+    );
+    page.eval("document.querySelector('#underway [data-more]')?.click(); choose('node', '0')");
+    page.seek("hubcast.cuts[0][0] + 1750000");
     page.eval(
         "$('notes').scrollIntoView({block: 'center', behavior: 'instant'});
          all('#notes button')[0].focus(); drawn()",
@@ -435,6 +469,38 @@ fn restarts(page: &mut Page) {
     );
     page.eval("hubcast.seek(hubcast.notes.find(note => note.what === 'restarted').t); drawn()");
     page.shot("crash-light");
+    page.quiet_console();
+}
+
+fn real_nodes(page: &mut Page) {
+    page.holds(
+        "a real node's log has the time at which it was read, and the page says so",
+        "hubcast.notes.some(note => note.what === 'suspect')
+           && $('foot').textContent.includes('has the time at which the testbed read it')
+           || [hubcast.notes, $('foot').textContent]",
+    );
+    page.holds(
+        "most batches of real nodes end at slots that were announced",
+        "const late = hubcast.departures.filter(batch => batch.end > 1e6 && batch.end < 5e6)
+           .map(batch => Math.min(...hubcast.slots[0].map(slot => Math.abs(slot - batch.end))));
+         late.length >= 4 && late.filter(each => each < 20000).length >= late.length / 2 || late",
+    );
+    page.eval("hubcast.seek(hubcast.notes.find(note => note.what === 'suspect').t); drawn()");
+    page.shot("real-light");
+    page.quiet_console();
+}
+
+fn another_node(page: &mut Page) {
+    page.holds(
+        "of another program no batches are shown and no beliefs",
+        "hubcast.departures.length === 0 && !$('notesbox').offsetParent",
+    );
+    page.seek("1e6");
+    page.eval("$('next').click(); drawn()");
+    page.holds(
+        "without decisions next goes to the next message",
+        "hubcast.time > 1e6 && /asks|sends|receives|answers/.test($('event').textContent)",
+    );
     page.quiet_console();
 }
 

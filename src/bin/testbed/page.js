@@ -1279,6 +1279,8 @@ const asStory = () => {
   $('h-replay').textContent = 'The story';
   $('replaynote').textContent = 'The arrow keys, or those for pages, go from sentence to sentence; the space bar plays it. The node and the message that a sentence is about are marked. A node fills with its share of all ' + ITEMS + ' there are so far.';
   $('before').hidden = $('next').hidden = true;
+  $('back').textContent = '\u2190 Back'; $('step').textContent = 'Next \u2192'; $('decides').textContent = 'from sentence to sentence';
+  $('single').hidden = true;
   for (const [id, words] of [['back', 'Sentence before'], ['step', 'Next sentence']]) { $(id).title = words; $(id).setAttribute('aria-label', words); }
   $('foot').textContent = 'Made by hubcast\u2019s testbed: ' + D.story.command + '. A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
 };

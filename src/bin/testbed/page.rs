@@ -214,12 +214,24 @@ fn command_line(options: &Options) -> String {
         _ if options.is_broadcast() => {}
         _ => line += &format!(" -w {}", options.workload),
     }
-    let mut add = |differs: bool, text: String| {
-        if differs {
-            line.push(' ');
-            line.push_str(&text);
-        }
-    };
+    let load = load_arguments(options, &plain);
+    for argument in load.into_iter().chain(network_arguments(options, &plain)) {
+        line = line + " " + &argument;
+    }
+    line += &format!(" --seed {}", options.seed);
+    if let Some(bin) = &options.bin {
+        line += &format!(" --bin {}", bin.display());
+    }
+    if !options.node_args.is_empty() {
+        line += &format!(" -- {}", options.node_args.join(" "));
+    }
+    line
+}
+
+/// What differs in the nodes and in what is asked of them.
+fn load_arguments(options: &Options, plain: &Options) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut add = |differs: bool, text: String| arguments.extend(differs.then_some(text));
     add(options.virtual_time, "--virtual".into());
     add(
         options.nodes != plain.nodes,
@@ -245,6 +257,13 @@ fn command_line(options: &Options) -> String {
         options.consistency != plain.consistency,
         format!("--consistency-models {}", options.consistency.name()),
     );
+    arguments
+}
+
+/// What differs in the network, in the faults and around the run.
+fn network_arguments(options: &Options, plain: &Options) -> Vec<String> {
+    let mut arguments = Vec::new();
+    let mut add = |differs: bool, text: String| arguments.extend(differs.then_some(text));
     add(
         options.latency != plain.latency,
         format!("--latency {}", options.latency.as_millis()),
@@ -273,27 +292,17 @@ fn command_line(options: &Options) -> String {
         options.nemesis != plain.nemesis,
         format!("--nemesis {}", tools(options, ",")),
     );
+    let interval = options.nemesis_interval.as_secs_f64();
     add(
         options.nemesis_interval != plain.nemesis_interval,
-        format!(
-            "--nemesis-interval {}",
-            options.nemesis_interval.as_secs_f64()
-        ),
+        format!("--nemesis-interval {interval}"),
     );
     add(
         options.quiet != plain.quiet,
         format!("--quiet {}", options.quiet.as_secs_f64()),
     );
     add(options.volatile, "--volatile".into());
-    add(true, format!("--seed {}", options.seed));
-    if let Some(bin) = &options.bin {
-        add(true, format!("--bin {}", bin.display()));
-    }
-    add(
-        !options.node_args.is_empty(),
-        format!("-- {}", options.node_args.join(" ")),
-    );
-    line
+    arguments
 }
 
 /// What the nemesis does.
