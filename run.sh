@@ -63,7 +63,7 @@ mutants)
 lesson)
     # Its commands run what is in target/release.
     cargo build --release --quiet --target-dir target --bins
-    exec cargo test --release --quiet --target-dir target --test lesson -- --ignored --nocapture
+    exec cargo test --quiet --target-dir target --test lesson -- --ignored --nocapture
     ;;
 test-page)
     exec cargo test --release --quiet --test page_in_browser -- --ignored --nocapture

@@ -1,5 +1,60 @@
 //! Many runs, one table: the frontier of the promise, the scale of clusters, and
 //! whether virtual and real time agree.
+//!
+//! `./run.sh frontier`, which also draws both in `target/runs/frontier/frontier.svg`:
+//!
+//! ```text
+//!        promise  messages per operation     bound   x bound       p50       p95   maximum
+//!         250 ms                    4.43      3.78      1.17    210 ms    240 ms    243 ms
+//!         300 ms                    2.71      2.37      1.14    233 ms    287 ms    293 ms
+//!         350 ms                    2.00      1.77      1.13    260 ms    334 ms    343 ms
+//!         400 ms                    1.66      1.43      1.16    278 ms    382 ms    393 ms
+//!         500 ms                    1.27      1.05      1.22    328 ms    465 ms    493 ms
+//!         600 ms                    1.02      0.84      1.22    372 ms    556 ms    593 ms
+//!         800 ms                    0.76      0.60      1.25    485 ms    751 ms    790 ms
+//!        1000 ms                    0.61      0.48      1.28    548 ms    925 ms    991 ms
+//!        1250 ms                    0.48      0.38      1.28    666 ms   1169 ms   1243 ms
+//!        1500 ms                    0.41      0.31      1.31    786 ms   1402 ms   1485 ms
+//!        2000 ms                    0.35      0.24      1.48   1009 ms   1876 ms   1980 ms
+//!        2500 ms                    0.31      0.19      1.63   1153 ms   2331 ms   2485 ms
+//!
+//!   operations/s  messages per operation     bound   x bound       p50       p95   maximum
+//!              1                   18.48     10.59      1.75      0 ms    198 ms    389 ms
+//!              3                   13.60      9.13      1.49      0 ms    347 ms    393 ms
+//!             10                    8.05      6.21      1.30    198 ms    375 ms    393 ms
+//!             30                    3.89      3.36      1.16    263 ms    376 ms    393 ms
+//!            100                    1.66      1.43      1.16    278 ms    382 ms    393 ms
+//!            300                    0.74      0.60      1.23    286 ms    377 ms    395 ms
+//!           1000                    0.26      0.21      1.23    293 ms    383 ms    397 ms
+//! bound: what no protocol can go below in which leaves talk to one hub and keep the promise;
+//! its messages carry no acks.
+//! plot: target/runs/frontier/frontier.svg
+//! ```
+//!
+//! **The bound.** Of the promise D the network takes two latencies, T is left. A leaf must
+//! hear of the others' values, L' a second, in messages that each carry what was born
+//! within T at most, so one for each T + 1/L'; what it says must leave within T of its own
+//! oldest value, so one for each T + n/L. The bound leaves out that a protocol does not
+//! know the future, and acks.
+//!
+//! `./run.sh scale` shows why one hub serves so many: with more hubs a value crosses four
+//! edges, which at 100 ms take all of the default promise, so nothing is left to gather
+//! in. A cluster of several hubs wants a promise well above four latencies.
+//!
+//! ```text
+//!  nodes  hubs   messages/op   msgs/s and node  busiest node, msgs/s    median   maximum
+//!     25     1          1.66              6.66                   166    278 ms    393 ms
+//!     25     5         10.43             41.85                   390    325 ms    399 ms
+//!    100     1          5.53              5.76                   576    281 ms    393 ms
+//!    100    10         43.24             45.01                   879    371 ms    417 ms
+//!    400     1         18.80              5.60                  2239    282 ms    393 ms
+//!    400    20        157.66             46.94                  1859    382 ms    417 ms
+//!   1000     1         37.35              5.57                  5570    282 ms    393 ms
+//!   1000    32        321.56             47.95                  3046    383 ms    408 ms
+//!   2000     1         55.85              5.56                 11119    282 ms    393 ms
+//!   2000    45        484.27             48.21                  4315    384 ms    417 ms
+//! default: one hub up to 2000 nodes
+//! ```
 
 use std::fmt::Write;
 use std::path::Path;

@@ -12,6 +12,30 @@
 //! act; what is sent to them waits, as in a pipe). Load: single values and
 //! bursts that are dense, sparse, negative, huge or repeated.
 //!
+//! Every other life is one of broadcast, the rest are of the other workloads: what each
+//! promises is in `promises.rs`. In a thousand lives this happens (`./run.sh torture`):
+//!
+//! ```text
+//! 1000 runs in 55.2 s on 2 processors, seeds from 1 on: no failure
+//!      1553340 values given to nodes
+//!      1101642 messages between nodes
+//!        47541 lost
+//!        42190 duplicated
+//!        44172 held back
+//!       211558 dropped by cuts
+//!         1800 cuts
+//!          256 pauses
+//!         1030 restarts with nothing remembered
+//!        10104 restarts with a journal
+//!         2062 crashes in the middle of a write
+//!          484 torn ends of journals cut off
+//!        10630 values died with the only node that held them
+//!       146639 retransmitted
+//!      1362156 steps, safety checked after each
+//! the slowest recovery took 69 % of its bound
+//! PASS
+//! ```
+//!
 //! A [`Plan`] is plain data, so a failing one can be made smaller.
 
 use std::collections::BTreeMap;
