@@ -98,6 +98,9 @@ fn the_report_page_does_what_a_person_expects() {
     page.shot("efficient-light");
     playing(&mut page);
     stepping(&mut page);
+    links_to_a_moment(&mut page);
+    batches(&mut page);
+    charts_by_keyboard(&mut page);
     picking_a_value(&mut page);
     picking_a_message(&mut page);
     picking_a_node(&mut page);
@@ -107,9 +110,36 @@ fn the_report_page_does_what_a_person_expects() {
 
     page.open("partition", "partition --virtual --seed 1");
     a_cut_network(&mut page);
+    beliefs(&mut page);
+    contrast(&mut page, "light");
+    contrast(&mut page, "dark");
     narrow(&mut page, "partition");
 
-    page.open("long", "efficient --virtual --seed 1 --time-limit 60");
+    page.open(
+        "timetable",
+        "efficient --virtual --seed 1 -- --within-ms 1700",
+    );
+    slots_and_waiting_values(&mut page);
+    narrow(&mut page, "timetable");
+
+    page.open("kafka", "workload kafka --virtual --seed 1");
+    records(&mut page);
+    narrow(&mut page, "kafka");
+
+    page.open("crash", "crash --virtual --seed 1");
+    restarts(&mut page);
+
+    let short = "--node-count 5 --latency 20 --quiet 2";
+    let run = "partition --time-limit 6 --seed 3 --nemesis-interval 2";
+    page.open("real", &format!("{run} {short}"));
+    real_nodes(&mut page);
+
+    let flood = env!("CARGO_BIN_EXE_flood");
+    let run = "efficient --virtual --time-limit 3 --topology line --bin";
+    page.open("flood", &format!("{run} {flood} {short}"));
+    another_node(&mut page);
+
+    page.open("long", "efficient --virtual --seed 1 --time-limit 65");
     ten_thousand_messages(&mut page);
 
     page.open("hubs", "partition --virtual --node-count 60 --seed 2");
@@ -145,17 +175,345 @@ fn stepping(page: &mut Page) {
     page.eval("document.activeElement.blur()");
     page.seek("5e6");
     page.eval("window.before = $('event').textContent");
-    page.key("ArrowRight");
+    page.key(".");
     page.holds(
-        "the right arrow steps to the next event",
+        "the full stop steps to the next message or request",
         "$('event').textContent !== before",
     );
-    page.holds("and shows the message or request", "!!$('json')");
+    page.holds("and shows it", "!!$('json')");
     page.click("back");
     page.holds(
         "the button steps back",
         "$('event').textContent === before || [before, $('event').textContent]",
     );
+    page.key("ArrowRight");
+    page.holds(
+        "the right arrow goes to the next decision, here the hub's departure",
+        "const next = hubcast.departures.find(batch => batch.end > 5e6);
+         hubcast.time === next.end && $('event').textContent.includes('batch departs: ' + next.count)
+           || [next.end, hubcast.time, $('event').textContent]",
+    );
+    page.eval("hubcast.seek(5e6); for (let k = 0; k < 10; k++) $('next').click(); drawn()");
+    page.holds(
+        "ten decisions take more than a second of the run, not 147 steps 0.3 s",
+        "hubcast.time > 6e6 || hubcast.time",
+    );
+    page.eval("window.there = hubcast.time; $('next').click(); $('before').click(); drawn()");
+    page.holds("the button goes back", "hubcast.time === there");
+}
+
+fn links_to_a_moment(page: &mut Page) {
+    page.eval("choose('node', '0'); hubcast.seek(8.496e6); drawn()");
+    page.holds(
+        "the address is a link to this moment",
+        "until(() => location.hash === '#t=8.496&node=0')",
+    );
+    page.eval("location.hash = '#t=7.25&node=3'; sleep(100)");
+    page.holds(
+        "a link goes to its moment and picks its node",
+        "hubcast.time === 7.25e6 && hubcast.picked.node === 3 || [hubcast.time, hubcast.picked]",
+    );
+    page.eval("location.hash = '#t=nonsense&node=99'; sleep(100)");
+    page.holds(
+        "a link that is none changes nothing",
+        "hubcast.time === 7.25e6",
+    );
+    page.key("Escape");
+    // Another address, so that the page is loaded anew.
+    let url = page.eval("location.href.split('#')[0] + '?again#t=6.5&node=4&value=42'");
+    page.call("Page.navigate", &format!(r#"{{"url":{url}}}"#));
+    page.holds(
+        "a link is read when the page is loaded",
+        "until(() => typeof hubcast === 'object' && document.readyState === 'complete').then(() =>
+           hubcast.time === 6.5e6 && hubcast.picked.node === 4 && hubcast.picked.value === 42
+             || [hubcast.time, hubcast.picked])",
+    );
+    page.key("Escape");
+}
+
+fn batches(page: &mut Page) {
+    page.holds(
+        "each departure of the hub ends a batch, within what the promise leaves",
+        "hubcast.departures.length > 50 && hubcast.departures.filter(batch =>
+           batch.node !== 0 || !(batch.end >= batch.start && batch.end - batch.start <= 200000))",
+    );
+    page.seek("6e6");
+    page.holds(
+        "it is a bar on the hub's lane, which says what it is",
+        "hubcast.lamport.some(mark => /^n0.s batch departs: \\d+ values/.test(mark.hint))",
+    );
+}
+
+fn slots_and_waiting_values(page: &mut Page) {
+    page.holds(
+        "the hub announces its slots, and departs at them",
+        "const slots = hubcast.slots[0], late = hubcast.departures.filter(batch => batch.end > 5e6
+           && batch.end < 19e6 && !slots.some(slot => Math.abs(slot - batch.end) < 2000));
+         slots.length >= 5 ? late : slots",
+    );
+    page.seek("6.2e6");
+    page.holds(
+        "a slot is in the diagram",
+        "hubcast.lamport.some(mark => (mark.hint || '').startsWith('A slot: n0 said'))",
+    );
+    page.holds(
+        "leaves have values that wait",
+        "hubcast.lamport.filter(mark => / sends what has waited: /.test(mark.hint)).length >= 20",
+    );
+    page.eval("$('lamport').scrollIntoView({block: 'center', behavior: 'instant'})");
+    page.eval(
+        "const mark = hubcast.lamport.find(mark => / sends what has waited: /.test(mark.hint)
+           && mark.x2 - mark.x1 > 60), box = $('lamport').getBoundingClientRect();
+         window.spot = [box.left + (mark.x1 + mark.x2) / 2, box.top + mark.y1]; window.hint = mark.hint",
+    );
+    page.hover("spot");
+    page.holds(
+        "the mouse shows what a bar means",
+        "$('lamporttip').offsetHeight > 0 && $('lamporttip').textContent === hint
+           || [$('lamporttip').textContent, hint]",
+    );
+    page.shot("timetable-light");
+    page.media("dark", "no-preference");
+    page.shot("timetable-dark");
+    page.quiet_console();
+}
+
+fn charts_by_keyboard(page: &mut Page) {
+    page.eval(
+        "window.dots = all('#charts canvas')[0];
+         dots.scrollIntoView({block: 'center', behavior: 'instant'}); dots.focus()",
+    );
+    for key in ["ArrowRight", "ArrowRight"] {
+        page.key(key);
+    }
+    page.holds(
+        "the arrow keys read a chart's points",
+        "/^value \\d+: [\\d.\u{2009} ]+ms, known at/.test(dots.getAttribute('aria-valuetext'))
+           || dots.getAttribute('aria-valuetext')",
+    );
+    page.eval("window.read = dots.getAttribute('aria-valuetext')");
+    page.key("Enter");
+    page.holds(
+        "Enter picks one",
+        "'value ' + hubcast.picked.value === read.split(':')[0] || [hubcast.picked.value, read]",
+    );
+    page.eval("document.activeElement.blur()");
+    page.key("Escape");
+    page.seek("5e6");
+    page.eval(
+        "(async () => { for (let t = 5e6; !document.querySelector('#underway [data-more]'); t += 1e4) {
+           hubcast.seek(t); await drawn(); } })()",
+    );
+    page.eval(
+        "window.count = +document.querySelector('#underway [data-more]').textContent.match(/\\d+/)[0];
+         document.querySelector('#underway [data-more]').focus()",
+    );
+    page.key("Enter");
+    page.holds(
+        "what a list has no room for opens by keyboard, and keeps the focus",
+        "all('#underway button[data-message]').length === count + 5
+           && document.activeElement.textContent === 'fewer'
+           || [all('#underway button').length, count, document.activeElement.outerHTML]",
+    );
+    page.key("Enter");
+}
+
+/// WCAG 2.2, 1.4.3 and 1.4.11: what is read has a contrast of 4.5 with what is behind it,
+/// whatever else is to be seen has 3.
+fn contrast(page: &mut Page, scheme: &str) {
+    page.media(scheme, "no-preference");
+    page.eval("all('#charts details').forEach(each => { each.open = true; }); drawn()");
+    page.eval(CONTRAST);
+    page.holds(
+        &format!("{scheme}: all text has a contrast of 4.5"),
+        "window.found = texts(); found.filter(each => each[0] < 4.5).slice(0, 6)",
+    );
+    let least = page.number("Math.min(...found.map(each => each[0]))");
+    let count = page.number("found.length");
+    page.within(
+        &format!("{scheme}: the least of {count} texts"),
+        least,
+        4.5..22.0,
+        "to 1",
+    );
+    page.holds(
+        &format!("{scheme}: the edge of each control has one of 3"),
+        "window.found = controls(); found.length > 8 && found.filter(each => each[0] < 3)",
+    );
+    let least = page.number("Math.min(...found.map(each => each[0]))");
+    page.within(
+        &format!("{scheme}: the least of them"),
+        least,
+        3.0..22.0,
+        "to 1",
+    );
+    page.holds(
+        &format!("{scheme}: what is drawn in the pictures has 4.5 as text and 3 as a mark"),
+        "inks().filter(([ratio, name, least]) => ratio < least)",
+    );
+    page.eval("all('#charts details').forEach(each => { each.open = false; })");
+}
+
+/// Contrast as of WCAG 2.2: relative luminance, colours laid over each other.
+const CONTRAST: &str = r"
+window.parse = text => { const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number); return [r, g, b, a]; };
+window.over = (top, below) => [0, 1, 2].map(k => top[k] * top[3] + below[k] * (1 - top[3])).concat(1);
+window.light = colour => { const [r, g, b] = colour.slice(0, 3).map(each => each / 255).map(each =>
+  each <= .04045 ? each / 12.92 : ((each + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+window.ratio = (one, other) => { const [a, b] = [light(one), light(other)].sort((a, b) => b - a); return (a + .05) / (b + .05); };
+window.behind = node => { const layers = [];
+  for (let at = node; at; at = at.parentElement) layers.unshift(parse(getComputedStyle(at).backgroundColor));
+  return layers.reduce((below, top) => over(top, below), [255, 255, 255, 1]); };
+window.veil = node => { let all = 1; for (let at = node; at; at = at.parentElement) all *= +getComputedStyle(at).opacity; return all; };
+window.seen = node => { const box = node.getBoundingClientRect(), style = getComputedStyle(node);
+  return box.width > 1 && box.height > 1 && style.visibility === 'visible' && node.checkVisibility(); };
+window.texts = () => { const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text; (text = walker.nextNode());) { const node = text.parentElement;
+    if (!text.textContent.trim() || ['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(node.tagName) || !seen(node)) continue;
+    const below = behind(node), ink = parse(getComputedStyle(node).color); ink[3] *= veil(node);
+    found.push([ratio(over(ink, below), below), text.textContent.trim().slice(0, 40), getComputedStyle(node).color]); }
+  return found; };
+window.controls = () => all('button:not(.text), select, input[type=number]').filter(seen).map(node => {
+  const around = behind(node.parentElement), edge = over(parse(getComputedStyle(node).borderTopColor), around);
+  return [Math.max(ratio(edge, around), ratio(behind(node), around)), node.id]; });
+window.inks = () => { const probe = document.createElement('i'); document.body.append(probe);
+  const colour = name => { probe.style.color = 'var(--' + name + ')'; return parse(getComputedStyle(probe).color); };
+  const panel = colour('panel'), cut = over(colour('shade'), panel), hold = colour('hold');
+  const found = [['ink', 4.5, hold], ['panel', 4.5, colour('ink')]];
+  for (const below of [panel, cut]) for (const [name, least] of [['ink', 4.5], ['soft', 4.5], ['cut', 4.5], ['delta', 4.5],
+    ['ack', 3], ['again', 3], ['hole', 3], ['sync', 3], ['client', 3], ['other', 3], ['edge', 3]]) found.push([name, least, below]);
+  const all = found.map(([name, least, below]) => [ratio(colour(name), below), name, least, below]);
+  probe.remove(); return all; };";
+
+fn beliefs(page: &mut Page) {
+    page.seek("hubcast.cuts[0][0] + 1750000");
+    page.holds(
+        "the hub suspects neighbours that the cut keeps from it, as its own log says",
+        "const suspects = hubcast.suspectsAt(0, hubcast.time);
+         suspects.length >= 5 && $('foot').textContent.includes('that is from its log') || suspects",
+    );
+    page.holds(
+        "the picture says how many links are suspect, besides the cut",
+        "/directions of the tree cut, \\d+ links suspect/.test($('tree').getAttribute('aria-label'))
+           || $('tree').getAttribute('aria-label')",
+    );
+    page.holds(
+        "and its lane and its badge say whom",
+        "hubcast.lamport.some(mark => /^n0 suspects n\\d+/.test(mark.hint) && !(mark.note >= 0))
+           && hubcast.lamport.some(mark => /^n0 suspects n\\d+.*: no answer in time/.test(mark.hint))",
+    );
+    page.holds(
+        "the legends tell the cut from what a node believes, and every mark",
+        "['cut, which no node can see', 'suspect: what the node beside it believes',
+          'asks for a resend'].filter(text => !$('legend').textContent.includes(text)).concat(
+          ['suspect', 'healthy', 'good news', 'the node suspects somebody'].filter(text =>
+          !$('laneslegend').textContent.includes(text)))",
+    );
+    page.holds(
+        "there are deltas, acks, retransmissions and requests for a resend",
+        "[...new Set(hubcast.kinds)].sort().join() === '0,1,2,4' || [...new Set(hubcast.kinds)]",
+    );
+    page.eval(
+        "hubcast.seek(hubcast.notes.find(note => note.what === 'hole').t + 1000); drawn().then(() => {
+           document.querySelector('#underway [data-more]')?.click();
+           all('#underway button').find(each => /request for a resend/.test(each.textContent)).click(); })",
+    );
+    page.holds(
+        "a request for a resend names its holes, and each field of it is explained",
+        "const body = JSON.parse($('json').textContent).body;
+         body.type === 'ack' && body.missing.every(([first, last]) => first <= last)
+           ? ['src', 'dest', ...Object.keys(body)].filter(name => !all('.fields dt').some(term =>
+               term.textContent.startsWith(name + ':') && term.nextSibling.textContent.length > 8)) : body",
+    );
+    page.eval("document.querySelector('#underway [data-more]')?.click(); choose('node', '0')");
+    page.seek("hubcast.cuts[0][0] + 1750000");
+    page.eval(
+        "$('notes').scrollIntoView({block: 'center', behavior: 'instant'});
+         all('#notes button')[0].focus(); drawn()",
+    );
+    page.holds(
+        "an event that has the focus is ringed in the diagram and read out as text",
+        "/ suspects | healthy|Good news/.test(document.activeElement.textContent)
+           && hubcast.note === +document.activeElement.dataset.note
+           || [document.activeElement.outerHTML, hubcast.note]",
+    );
+    page.shot("partition-event");
+    page.eval("document.activeElement.blur()");
+    page.seek("0");
+    page.key("h");
+    page.holds(
+        "H goes to just before the heal",
+        "Math.abs(hubcast.cuts[0][1] - hubcast.time - 1e5) < 2 || hubcast.time",
+    );
+    page.eval("$('next').click(); drawn()");
+    page.holds(
+        "and the next decisions from there are few until the heal",
+        "(async () => { let steps = 0; while (hubcast.time < hubcast.cuts[0][1]) { $('next').click(); steps++; } await drawn();
+           return steps < 20 && $('event').textContent.startsWith('The network is healed') || [steps, $('event').textContent]; })()",
+    );
+    page.holds(
+        "after it all are healthy",
+        "hubcast.suspectsAt(0, hubcast.cuts[0][1] + 1.9e6)",
+    );
+}
+
+fn restarts(page: &mut Page) {
+    page.holds(
+        "nodes that start again and what they tell are marked",
+        "['start', 'restarted', 'restored', 'sync'].filter(what =>
+           !hubcast.notes.some(note => note.what === what))",
+    );
+    page.holds(
+        "digests are messages of a kind of their own",
+        "hubcast.kinds.includes(5) && $('legend').textContent.includes('digest (sync)')",
+    );
+    page.eval("hubcast.seek(hubcast.notes.find(note => note.what === 'restarted').t); drawn()");
+    page.shot("crash-light");
+    page.quiet_console();
+}
+
+fn real_nodes(page: &mut Page) {
+    page.holds(
+        "a real node's log has the time at which it was read, and the page says so",
+        "hubcast.notes.some(note => note.what === 'suspect')
+           && $('foot').textContent.includes('has the time at which the testbed read it')
+           || [hubcast.notes, $('foot').textContent]",
+    );
+    page.holds(
+        "most batches of real nodes end at slots that were announced",
+        "const late = hubcast.departures.filter(batch => batch.end > 1e6 && batch.end < 5e6)
+           .map(batch => Math.min(...hubcast.slots[0].map(slot => Math.abs(slot - batch.end))));
+         late.length >= 4 && late.filter(each => each < 20000).length >= late.length / 2 || late",
+    );
+    page.eval("hubcast.seek(hubcast.notes.find(note => note.what === 'suspect').t); drawn()");
+    page.shot("real-light");
+    page.quiet_console();
+}
+
+fn another_node(page: &mut Page) {
+    page.holds(
+        "of another program no batches are shown and no beliefs",
+        "hubcast.departures.length === 0 && !$('notesbox').offsetParent",
+    );
+    page.seek("1e6");
+    page.eval("$('next').click(); drawn()");
+    page.holds(
+        "without decisions next goes to the next message",
+        "hubcast.time > 1e6 && /asks|sends|receives|answers/.test($('event').textContent)",
+    );
+    page.quiet_console();
+}
+
+fn records(page: &mut Page) {
+    page.holds(
+        "of records, too, the hub's batches are shown",
+        "hubcast.departures.length > 20 || hubcast.departures.length",
+    );
+    page.seek("6.2e6");
+    page.shot("kafka-light");
+    page.media("dark", "no-preference");
+    page.shot("kafka-dark");
+    page.quiet_console();
 }
 
 fn picking_a_value(page: &mut Page) {
@@ -283,6 +641,11 @@ fn dark_and_still(page: &mut Page) {
 
 fn a_story(page: &mut Page) {
     page.holds(
+        "what the nodes of a story notice is marked, too, by their own logs",
+        "['suspect', 'healthy', 'restarted', 'sync'].filter(what =>
+           !hubcast.notes.some(note => note.what === what))",
+    );
+    page.holds(
         "a story begins with its first sentence",
         "$('captiontext').textContent.startsWith('Two values.')
            || $('captiontext').textContent",
@@ -366,7 +729,7 @@ fn a_cut_network(page: &mut Page) {
 
 fn ten_thousand_messages(page: &mut Page) {
     page.holds(
-        "a run of 60 s has 10 000 messages",
+        "a run of 65 s has 10 000 messages",
         "hubcast.messages >= 10000 || hubcast.messages",
     );
     page.seek("30e6");
@@ -494,12 +857,24 @@ impl Page {
         self.eval("drawn()");
     }
 
+    /// Moves the mouse to a point of the window, an expression.
+    fn hover(&mut self, point: &str) {
+        let point = self.eval(point);
+        let Some([x, y]) = point.as_array() else {
+            panic!("no point: {point}");
+        };
+        let params = format!(r#"{{"type":"mouseMoved","x":{x},"y":{y}}}"#);
+        self.call("Input.dispatchMouseEvent", &params);
+        self.eval("drawn()");
+    }
+
     /// Presses a key, by its name in the DOM.
     fn key(&mut self, key: &str) {
         let (number, text) = match key {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
             "ArrowRight" => (39, ""),
+            "." => (190, "."),
             "PageDown" => (34, ""),
             one => (one.as_bytes()[0], one),
         };
@@ -642,7 +1017,12 @@ fn make_page(name: &str, command: &str) -> PathBuf {
         .output()
         .expect("the testbed starts");
     assert!(output.status.success(), "{command}: {output:?}");
-    let job = command.split_whitespace().next().unwrap_or_default();
+    let words: Vec<&str> = command.split_whitespace().collect();
+    // A workload's runs have a folder each.
+    let job = match words[..] {
+        ["workload", name, ..] => format!("workload-{name}"),
+        _ => words[0].to_owned(),
+    };
     folder.join("target/runs").join(job).join("report.html")
 }
 

@@ -20,9 +20,10 @@ const above = (sorted, x) => {
 
 // ---- The model: sorted arrays, so that any moment is a few binary searches away.
 const SEND = 0, RECV = 1, DROP = 2, ASK = 3, REPLY = 4, CUT = 5, HEAL = 6, KILL = 7, START = 8, PAUSE = 9, RESUME = 10;
-const DELTA = 0, ACK = 1, AGAIN = 2, OTHER = 3;
-const KINDS = ['delta', 'ack', 'retransmission', 'other message'];
-const INKS = ['delta', 'ack', 'again', 'other'];
+const DELTA = 0, ACK = 1, AGAIN = 2, OTHER = 3, HOLE = 4, SYNC = 5;
+const KINDS = ['delta', 'ack', 'retransmission', 'other message', 'request for a resend', 'digest'];
+const INKS = ['delta', 'ack', 'again', 'other', 'hole', 'sync'];
+const SIGNS = ['\u25CF', '\u25CB', '\u25C6', '\u25CF', '\u25BD', '\u25A0'];
 // What spreads: a value that a client adds, or an item, shown by its number and its text.
 const ITEM = D.item, ITEMS = ITEM + 's', Item = ITEM[0].toUpperCase() + ITEM.slice(1), Items = Item + 's';
 const label = value => D.items && D.items[value] !== undefined ? D.items[value] : '' + value;
@@ -34,23 +35,29 @@ const evTime = new Float64Array(D.events.t.length), evWhat = D.events.e, evIndex
 const ids = new Float64Array(COUNT), sent = new Float64Array(COUNT), arrive = new Float64Array(COUNT).fill(Infinity);
 const fate = new Uint8Array(COUNT);           // 0 under way at the end, 1 received, 2 dropped by a partition, 3 lost
 const first = new Int32Array(COUNT + 1);      // where a message's values begin
-const gap = new Uint8Array(COUNT);
+const probe = new Uint8Array(COUNT);
 const asked = new Float64Array(C.node.length), replied = new Float64Array(C.node.length).fill(Infinity);
 const flights = [];                           // [message, arrival], by send time
 const cuts = [];                              // {kind, start, end, pairs:Set}
 const absences = Array.from({length: N}, () => []);    // of each node: {dead, start, end}
 const troubles = [];                          // {dead, kind, nodes, start}
+const absenceAt = (node, t) => absences[node].find(each => each.start <= t && t < each.end);
+const name = node => 'n' + node;
 for (let i = 0, id = 0; i < COUNT; i++) { id += M.id[i]; ids[i] = id; first[i + 1] = first[i] + M.count[i]; }
-for (const i of M.gap) gap[i] = 1;
+for (const i of M.probe) probe[i] = 1;
+const isSegment = i => M.kind[i] !== OTHER && M.kind[i] !== SYNC;
+const epochOf = i => M.epochs[M.epoch[i]], peerOf = i => M.epochs[M.peer[i]];
+const namesHoles = i => M.missing[i] !== undefined;
 
 const neighbours = Array.from({length: N}, () => []);
 D.parent.forEach((parent, node) => { if (parent >= 0) { neighbours[node].push(parent); neighbours[parent].push(node); } });
 neighbours.forEach(list => list.sort((a, b) => a - b));
 
 // One end of a link, and every change of its marks (the module link explains them).
+// `waits`: the values that it has not sent yet. `ahead`: what arrived behind a hole.
 const links = new Map();
 const newLink = (from, to) => ({from, to, t: [], ends: [], ackeds: [], sents: [], recvs: [], suspects: [],
-  end: 0, acked: 0, sent: 0, recv: 0, suspect: 0});
+  end: 0, acked: 0, sent: 0, recv: 0, suspect: 0, waits: new Set(), ahead: [], epoch: -1, peer: 0, heard: -1, fresh: false});
 neighbours.forEach((list, node) => list.forEach(other => links.set(node * N + other, newLink(node, other))));
 const held = Array.from({length: N}, () => []);        // when each node learned something
 const knows = Array.from({length: N}, () => new Set());
@@ -58,6 +65,26 @@ const spread = new Map();                              // value -> [[node, time,
 const known = [];                                      // when each value was first heard of
 const backlog = {t: [0], all: [0], suspect: [0]};
 let unackedNow = 0, suspectNow = 0;
+// What a node notices: {t, end, node, what, peers, text}. From its own log, if that says whom it
+// suspects; else from its messages, of which a probe is what only a suspect is sent.
+const notes = [];
+const NOTED = D.noticed, BELIEFS = D.beliefs;
+const logged = [];
+for (let k = 0, at = 0; k < NOTED.t.length; k++) { at += NOTED.t[k]; logged.push({t: at, node: NOTED.node[k], what: NOTED.names[NOTED.what[k]], peer: NOTED.peer[k], detail: NOTED.detail[k] || ''}); }
+// How many neighbours each node suspects: [time, how many].
+const doubts = Array.from({length: N}, () => [[0, 0]]);
+// A batch: what waits for one direction of a node, from the first value to the departure.
+const direction = (node, peers, down) => ({node, down, links: peers.map(peer => links.get(node * N + peer)), queue: [], head: 0, sent: -1, size: 0, batches: []});
+const ups = [], downs = [];
+for (let node = 0; node < N; node++) {
+  const parent = D.parent[node];
+  ups.push(direction(node, neighbours[node].filter(other => other === parent), false));
+  downs.push(direction(node, neighbours[node].filter(other => other !== parent), true));
+}
+const toward = (node, other) => (other === D.parent[node] ? ups : downs)[node];
+// The slots that each hub announces: {t, at, every}.
+const announced = Array.from({length: N}, () => []);
+const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promised within'); return row ? parseInt(row[1], 10) * 1000 : Infinity; })();
 {
   const note = (link, t) => {
     const last = link.t.length - 1, at = last >= 0 && link.t[last] === t ? last : last + 1;
@@ -65,13 +92,38 @@ let unackedNow = 0, suspectNow = 0;
     link.sents[at] = link.sent; link.recvs[at] = link.recv; link.suspects[at] = link.suspect;
   };
   const change = (link, t, work) => {
-    const before = link.end - link.acked, was = link.suspect ? before : 0;
+    const before = link.end - link.acked, doubted = link.suspect, was = doubted ? before : 0;
     work(link);
+    link.end = Math.max(link.sent + link.waits.size, link.acked);
     const after = link.end - link.acked;
     unackedNow += after - before; suspectNow += (link.suspect ? after : 0) - was;
     note(link, t);
+    if (link.suspect !== doubted) {
+      const list = doubts[link.from];
+      list.push([t, list[list.length - 1][1] + (link.suspect ? 1 : -1)]);
+      if (!BELIEFS && absenceAt(link.from, t) === undefined) notice(t, link.from, link.suspect ? 'suspect' : 'healthy', link.to);
+      settle(toward(link.from, link.to), t);
+    }
     const last = backlog.t.length - 1, at = backlog.t[last] === t ? last : last + 1;
     backlog.t[at] = t; backlog.all[at] = unackedNow; backlog.suspect[at] = suspectNow;
+  };
+  const notice = (t, node, what, peer, detail) => notes.push({t, end: t, node, what, peers: peer >= 0 ? [peer] : [], detail: detail || ''});
+  // Values that wait for no healthy link any more have left, or wait for a suspect alone.
+  const settle = (dir, t) => {
+    let count = 0, since = t;
+    for (; dir.head < dir.queue.length; dir.head++) {
+      const [value, at] = dir.queue[dir.head];
+      if (dir.links.some(link => !(dir.down && link.suspect) && link.waits.has(value))) break;
+      // Of other items some never leave: a newer one takes their place.
+      if (!D.items || at >= t - PROMISE - 50000) { count++; since = Math.min(since, at); }
+    }
+    if (count && dir.sent >= 0) dir.batches.push({start: since, end: D.items ? t : dir.sent, count: D.items ? dir.size : count, node: dir.node, down: dir.down});
+    if (count) { dir.sent = -1; dir.size = 0; }
+  };
+  const wait = (link, value, t) => {
+    const dir = toward(link.from, link.to), last = dir.queue[dir.queue.length - 1];
+    if (!last || last[0] !== value) dir.queue.push([value, t]);
+    change(link, t, link => link.waits.add(value));
   };
   const learn = (node, value, t, source, message) => {
     if (knows[node].has(value)) return;
@@ -79,9 +131,66 @@ let unackedNow = 0, suspectNow = 0;
     held[node].push(t);
     const list = spread.get(value);
     if (list) list.push([node, t, message]); else { spread.set(value, [[node, t, message]]); known.push(t); }
-    if (!D.foreign) for (const other of neighbours[node]) if (other !== source) change(links.get(node * N + other), t, link => link.end++);
+    if (!D.foreign) for (const other of neighbours[node]) if (other !== source) wait(links.get(node * N + other), value, t);
   };
-  let t = 0, sends = 0, asks = 0, cutting = 0, next = 0, trouble = 0;
+  // A node says something: what waited for this neighbour leaves.
+  const says = (i, t) => {
+    const link = links.get(M.src[i] * N + M.dest[i]);
+    // What a node made itself is first seen when it leaves.
+    if (D.items) for (let k = first[i]; k < first[i + 1]; k++) learn(M.src[i], M.values[k], t, -1, -1);
+    if (M.kind[i] === SYNC) notice(t, M.src[i], 'sync', M.dest[i]);
+    if (!link || !isSegment(i)) return;
+    if (namesHoles(i)) notice(t, M.src[i], 'hole', M.dest[i]);
+    const dir = toward(link.from, link.to);
+    change(link, t, link => {
+      // A new incarnation of either end: this stream begins here.
+      const again = (link.epoch >= 0 && link.epoch !== epochOf(i)) || (link.peer > 0 && peerOf(i) > 0 && link.peer !== peerOf(i));
+      link.epoch = epochOf(i); link.peer = peerOf(i);
+      if (again || M.offset[i] < link.acked) link.acked = link.sent = M.offset[i];
+      if (!BELIEFS && probe[i]) link.suspect = 1;
+      if (!M.count[i]) return;
+      link.sent = Math.max(link.sent, M.offset[i] + M.count[i]);
+      dir.size = Math.max(dir.size, M.count[i]);
+      const head = dir.queue[dir.head], had = head && link.waits.has(head[0]);
+      if (D.items) link.waits.clear(); else for (let k = first[i]; k < first[i + 1]; k++) link.waits.delete(M.values[k]);
+      if (had && !link.waits.has(head[0]) && dir.sent < 0) dir.sent = t;
+    });
+    if (M.count[i]) settle(dir, t);
+    const slot = M.next[i];
+    if (slot) {
+      const list = announced[M.src[i]], last = list[list.length - 1], at = t + slot[0] * 1000;
+      if (!last || Math.abs(last.at - at) > 5000) list.push({t, at, every: Math.max(1, slot[1]) * 1000});
+    }
+  };
+  const hears = (i, t) => {
+    const node = M.dest[i], link = links.get(node * N + M.src[i]);
+    if (link && isSegment(i)) change(link, t, link => {
+      const mine = !(peerOf(i) > 0 && link.epoch > 0 && peerOf(i) !== link.epoch);
+      if (mine && M.ack[i] > link.acked) {
+        link.acked = Math.min(M.ack[i], link.end);
+        if (!BELIEFS) link.suspect = 0;
+        link.sent = Math.max(link.sent, link.acked);
+      }
+      // Of a new incarnation nothing is suspected yet.
+      if (!BELIEFS && link.heard >= 0 && link.heard !== epochOf(i)) link.suspect = 0;
+      if (link.fresh || (link.heard >= 0 && link.heard !== epochOf(i))) { link.recv = M.offset[i]; link.ahead = []; }
+      link.heard = epochOf(i); link.fresh = false;
+      link.ahead.push([M.offset[i], M.offset[i] + M.count[i]]);
+      for (let moved = true; moved;) {
+        moved = false;
+        link.ahead = link.ahead.filter(([from, to]) => { if (from > link.recv) return true; if (to > link.recv) { link.recv = to; moved = true; } return false; });
+      }
+    });
+    for (let k = first[i]; k < first[i + 1]; k++) learn(node, M.values[k], t, M.src[i], i);
+  };
+  // A node that dies forgets whom it suspects.
+  const dies = (node, t) => { for (const other of neighbours[node]) { const link = links.get(node * N + other); link.fresh = true; if (link.suspect) change(link, t, link => { link.suspect = 0; }); } };
+  const believe = ({t, node, what, peer, detail}) => {
+    if (BELIEFS || !['suspect', 'healthy'].includes(what)) notice(t, node, what, peer, detail);
+    const link = links.get(node * N + peer), suspect = {suspect: 1, healthy: 0, restarted: 0}[what];
+    if (BELIEFS && link && suspect !== undefined && link.suspect !== suspect) change(link, t, link => { link.suspect = suspect; });
+  };
+  let t = 0, sends = 0, asks = 0, cutting = 0, next = 0, trouble = 0, heard = 0;
   const leave = (node, dead, t) => { back(node, t); absences[node].push({dead, start: t, end: Infinity}); };
   const back = (node, t) => { const last = absences[node][absences[node].length - 1]; if (last && last.end === Infinity) last.end = t; };
   const nth = [];
@@ -90,31 +199,20 @@ let unackedNow = 0, suspectNow = 0;
     const what = evWhat[k];
     const i = what === SEND ? sends++ : what === ASK ? asks++ : what === CUT ? cutting++ : what === HEAL ? cutting - 1 : what >= KILL ? trouble++ : D.events.i[next++];
     evIndex[k] = i;
+    while (heard < logged.length && logged[heard].t <= t) believe(logged[heard++]);
     if (what === SEND) {
       sent[i] = t; nth[i] = -1;
-      const link = links.get(M.src[i] * N + M.dest[i]);
-      // What a node made itself is first seen when it leaves.
-      if (D.items) for (let k = first[i]; k < first[i + 1]; k++) learn(M.src[i], M.values[k], t, -1, -1);
-      if (link && M.kind[i] !== OTHER) change(link, t, link => {
-        // A probe: what is unacked, sent again, and asking for an answer. Only a retry does that.
-        if (M.kind[i] === AGAIN && gap[i] && M.offset[i] === link.acked) link.suspect = 1;
-        if (M.count[i]) link.sent = Math.max(link.sent, M.offset[i] + M.count[i]);
-      });
+      says(i, t);
     } else if (what === RECV || what === DROP) {
       if (nth[i] === -1) { arrive[i] = t; fate[i] = what === RECV ? 1 : t === sent[i] && D.latency > 0 ? 3 : 2; }
       nth[i] = 1;
       flights.push([i, t]);
-      if (what === DROP) continue;
-      const node = M.dest[i], link = links.get(node * N + M.src[i]);
-      if (link && M.kind[i] !== OTHER) change(link, t, link => {
-        if (M.ack[i] > link.acked) { link.acked = Math.min(M.ack[i], link.end); link.suspect = 0; link.sent = Math.max(link.sent, link.acked); }
-        const end = M.offset[i] + M.count[i];
-        if (M.offset[i] <= link.recv && end > link.recv) link.recv = end;
-      });
-      for (let k = first[i]; k < first[i + 1]; k++) learn(node, M.values[k], t, M.src[i], i);
+      if (what === RECV) hears(i, t);
     } else if (what === ASK) {
       asked[i] = t;
       if (D.requests[C.what[i]] === ADDS) learn(C.node[i], C.value[i], t, -1, -1);
+      // What becomes of another request is not known yet; it may leave with the next delta.
+      else if (D.items && D.requests[C.what[i]] === FIRST && !D.foreign) for (const other of neighbours[C.node[i]]) { const link = links.get(C.node[i] * N + other); link.waits.add('c' + i); toward(C.node[i], other).queue.push(['c' + i, t]); }
     } else if (what === REPLY) replied[i] = t;
     else if (what === CUT) {
       const pairs = new Set(), flat = D.cuts[i].pairs;
@@ -123,12 +221,14 @@ let unackedNow = 0, suspectNow = 0;
     } else if (what === HEAL && cuts[i]) cuts[i].end = t;
     else if (what === KILL || what === PAUSE) {
       troubles.push({dead: what === KILL, kind: D.nodes[i].kind, nodes: D.nodes[i].nodes, start: t});
-      for (const node of D.nodes[i].nodes) leave(node, what === KILL, t);
+      for (const node of D.nodes[i].nodes) { leave(node, what === KILL, t); if (what === KILL) dies(node, t); }
     } else if (what === START || what === RESUME) for (const node of D.nodes[i].nodes) {
+      if (what === START) notice(t, node, 'start', -1);
       const last = absences[node][absences[node].length - 1];
       if (last && last.dead === (what === START)) back(node, t);
     }
   }
+  while (heard < logged.length) believe(logged[heard++]);
   for (let i = 0; i < COUNT; i++) if (nth[i] === -1) flights.push([i, Infinity]);
   flights.sort((a, b) => sent[a[0]] - sent[b[0]] || a[0] - b[0]);
 }
@@ -148,18 +248,71 @@ const linkAt = (link, t) => {
     acked: link.ackeds[k], sent: link.sents[k], end: link.ends[k], recv: link.recvs[k], suspect: link.suspects[k]};
 };
 const cutAt = t => cuts.find(cut => cut.start <= t && t < cut.end);
-const absenceAt = (node, t) => absences[node].find(each => each.start <= t && t < each.end);
 const valuesOf = i => M.values.slice(first[i], first[i + 1]);
 const carries = (i, value) => { for (let k = first[i]; k < first[i + 1]; k++) if (M.values[k] === value) return true; return false; };
-const name = node => 'n' + node;
+const suspectAt = (from, to, t) => { const link = links.get(from * N + to), k = link ? above(link.t, t) - 1 : -1; return k >= 0 && !!link.suspects[k]; };
+const suspectsAt = (node, t) => neighbours[node].filter(other => suspectAt(node, other, t));
+
+// ---- What was decided, and noticed: the marks in the diagram, and the steps through the run.
+const SIGN = {suspect: '?', healthy: '\u2713', news: '!', restarted: '\u21BB', start: '\u21BB', restored: '\u21BB', sync: '\u2261', 'promise-broken': 'P', 'promise-kept': 'P', hole: '\u25BD'};
+const namesOf = list => list.length > 6 ? list.slice(0, 5).map(name).join(', ') + ' and ' + (list.length - 5) + ' more' : list.map(name).join(', ');
+const noteText = note => {
+  const who = name(note.node), peers = namesOf(note.peers), one = note.peers.length < 2, detail = note.detail ? ' (' + note.detail + ')' : '';
+  switch (note.what) {
+    case 'suspect': return who + ' suspects ' + peers + ': no answer in time';
+    case 'healthy': return who + ' has heard from ' + peers + ': healthy again';
+    case 'news': return 'Good news at ' + who + ': ' + peers + (one ? ' is' : ' are') + ' healthy again, so the other ' + plural(note.others, 'suspect') + (note.others === 1 ? ' is' : ' are') + ' probed, too';
+    case 'restarted': return who + ' sees a new incarnation of ' + peers;
+    case 'start': return who + ' is started again';
+    case 'restored': return who + ' has read its journal' + detail;
+    case 'sync': return who + ' tells ' + peers + ' in a digest (sync) what it holds';
+    case 'hole': return who + ' names a hole, and asks ' + peers + ' for a resend';
+    case 'promise-broken': return who + ': the network takes longer than the promise, so all departs at once' + detail;
+    case 'promise-kept': return who + ': the network leaves something of the promise again' + detail;
+    default: return who + ' notes ' + note.what + (note.peers.length ? ' of ' + peers : '') + detail;
+  }
+};
+{
+  // Good news: who hears of one suspect tries the others.
+  for (const note of notes) if (note.what === 'healthy') {
+    const others = suspectsAt(note.node, note.t).filter(other => !note.peers.includes(other));
+    if (others.length) { note.what = 'news'; note.others = others.length; }
+  }
+  notes.sort((a, b) => a.t - b.t);
+  // What a node notices of several neighbours at once is one thing.
+  const open = new Map(), joined = [];
+  for (const note of notes) {
+    const key = note.node + note.what, last = open.get(key);
+    if (last && note.peers.length && note.t - last.end <= 20000) { last.end = note.t; if (!last.peers.includes(note.peers[0])) last.peers.push(note.peers[0]); last.others = note.others; }
+    else { open.set(key, note); joined.push(note); }
+  }
+  notes.length = 0; notes.push(...joined);
+}
+const noteTimes = Float64Array.from(notes, note => note.t);
+const departures = D.foreign ? [] : downs.flatMap(dir => dir.batches).sort((a, b) => a.end - b.end);
+const batchText = batch => name(batch.node) + (batch.down ? '\u2019s batch departs: ' : ' sends what has waited: ') + plural(batch.count, ITEM) + ', the first ' + (batch.end - batch.start >= 1000 ? 'after ' + ms(batch.end - batch.start) : 'at once');
+// A hub's slots: those that it announced, until it says otherwise; three at most that nobody used.
+const slotsOf = announced.map(list => list.flatMap((each, k) => {
+  const until = list[k + 1] ? list[k + 1].t + 2000 : Infinity, slots = [];
+  for (let at = each.at; slots.length < 4 && at <= until; at += each.every) slots.push(at);
+  return slots;
+}).sort((a, b) => a - b));
+const decisions = [];                         // {t, text, node}
+{
+  for (const batch of departures) decisions.push({t: batch.end, text: batchText(batch), node: batch.node});
+  for (const note of notes) decisions.push({t: note.t, text: noteText(note), node: note.node});
+  evWhat.forEach((what, k) => { if (what >= CUT && what !== START) decisions.push({t: evTime[k], k, node: -1}); });
+  decisions.sort((a, b) => a.t - b.t);
+}
+const decisionTimes = Float64Array.from(decisions, each => each.t);
 
 // ---- What is shown now.
-const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, frames: 0};
+const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, decision: -1, note: -1, all: false, allNotes: false, frames: 0};
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 let ink = {};
 const readInks = () => {
   const probe = el('i'); document.body.append(probe);
-  for (const key of ['page', 'panel', 'ink', 'soft', 'line', 'faint', 'edge', 'delta', 'ack', 'again', 'client', 'other', 'cut', 'shade', 'hold']) {
+  for (const key of ['page', 'panel', 'ink', 'soft', 'line', 'faint', 'edge', 'delta', 'ack', 'again', 'client', 'other', 'hole', 'sync', 'cut', 'shade', 'hold']) {
     probe.style.color = 'var(--' + key + ')'; ink[key] = getComputedStyle(probe).color;
   }
   probe.remove();
@@ -213,10 +366,20 @@ const shape = (c, what, x, y, size) => {
   if (what === 'again') { c.moveTo(x, y - size * 1.25); c.lineTo(x + size * 1.25, y); c.lineTo(x, y + size * 1.25); c.lineTo(x - size * 1.25, y); c.closePath(); c.fill(); }
   else if (what === 'client') { c.moveTo(x, y - size); c.lineTo(x + size, y + size * .8); c.lineTo(x - size, y + size * .8); c.closePath(); c.fill(); }
   else if (what === 'ack') { c.arc(x, y, size * .85, 0, 7); c.lineWidth = 2; c.stroke(); }
+  else if (what === 'hole') { c.moveTo(x - size * 1.1, y - size * .8); c.lineTo(x + size * 1.1, y - size * .8); c.lineTo(x, y + size * 1.1); c.closePath(); c.lineWidth = 2; c.stroke(); }
+  else if (what === 'sync') { c.rect(x - size * .9, y - size * .9, size * 1.8, size * 1.8); c.fill(); }
   else if (what === 'drop') { c.moveTo(x - size, y - size); c.lineTo(x + size, y + size); c.moveTo(x + size, y - size); c.lineTo(x - size, y + size); c.lineWidth = 2; c.stroke(); }
   else { c.arc(x, y, size, 0, 7); c.fill(); }
 };
+// A round badge with a sign in it.
+const badge = (c, sign, x, y, size, strong) => {
+  c.setLineDash([]); c.globalAlpha = 1; c.fillStyle = strong ? ink.ink : ink.panel; c.strokeStyle = ink.ink; c.lineWidth = 1.2;
+  c.beginPath(); c.arc(x, y, size, 0, 7); c.fill(); c.stroke();
+  c.fillStyle = strong ? ink.panel : ink.ink; c.font = '700 ' + Math.round(size * 1.6) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle';
+  c.fillText(sign, x, y + .5);
+};
 const CUT_AT = .56;                           // where on an edge, seen from the sender, a cut stops a message
+const batchAt = (batches, t) => { let low = 0, high = batches.length; while (low < high) { const middle = (low + high) >> 1; if (batches[middle].end <= t) low = middle + 1; else high = middle; } return batches[low] && batches[low].start <= t ? batches[low] : undefined; };
 const drawTree = () => {
   const [c, width, height] = surface($('tree')), t = state.t;
   const head = width < 480 ? 20 : 0;      // on a phone the corners' words need room above
@@ -251,6 +414,18 @@ const drawTree = () => {
     }
   }
   c.setLineDash([]); c.globalAlpha = 1;
+  // What the nodes believe: each end of an edge for itself, next to the one that believes it.
+  let doubted = 0;
+  if (!D.foreign) for (let node = 0; node < N; node++) if (D.parent[node] >= 0) for (const [from, to] of [[node, D.parent[node]], [D.parent[node], node]]) {
+    if (!suspectAt(from, to, t)) continue;
+    doubted++;
+    const dx = X(to) - X(from), dy = Y(to) - Y(from), length = Math.hypot(dx, dy) || 1, start = rim(from) / length;
+    const along = D.parent[from] < 0 && N > 16 ? .36 : Math.max(start + 9 / length, .26);
+    c.strokeStyle = ink.ink; c.lineWidth = 1.6; c.setLineDash([7, 3, 2, 3]);
+    c.beginPath(); c.moveTo(X(from) + dx * start, Y(from) + dy * start); c.lineTo(X(from) + dx * .48, Y(from) + dy * .48); c.stroke();
+    if (radius >= 6) badge(c, '?', X(from) + dx * along, Y(from) + dy * along, Math.min(6.5, radius * .5), false);
+  }
+  c.setLineDash([]); state.doubted = doubted;
   // Nodes.
   const total = above(known, t);
   const away = new Uint8Array(N);             // cut off from the root
@@ -280,6 +455,7 @@ const drawTree = () => {
     c.strokeStyle = node === state.node ? ink.ink : away[node] ? ink.cut : picked && has.has(node) ? ink.delta : ink.soft;
     c.setLineDash(away[node] && node !== state.node ? [3, 3] : []);
     c.beginPath(); c.arc(x, y, size, 0, 7); c.stroke(); c.setLineDash([]);
+    if (state.decision >= 0 && decisions[state.decision].node === node) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(x, y, size + 5, 0, 7); c.stroke(); }
     if (!labels) continue;
     c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(9, size * .68)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle';
     c.fillText(name(node), x, y + .5);
@@ -347,11 +523,10 @@ const drawTree = () => {
     c.font = '12px' + FONT; c.fillStyle = ink.soft; c.fillText(D.items ? '+ ms since it was first seen' : '+ ms since its client sent it', corner, line + 17);
   } else if (!D.foreign && N > 1) {
     const root = D.parent.indexOf(-1);
-    let waits = 0;
-    for (const other of neighbours[root]) { const now = linkAt(links.get(root * N + other), t); if (!now.suspect) waits = Math.max(waits, now.unsent); }
+    const batch = batchAt(downs[root].batches, t);
     if (width >= 480) c.textAlign = 'right';
     c.fillStyle = ink.soft; c.font = '12.5px' + FONT;
-    c.fillText(waits ? name(root) + ' gathers ' + plural(waits, ITEM) : name(root) + '\u2019s window is closed', corner, line);
+    c.fillText(batch ? name(root) + '\u2019s batch departs in ' + ms(Math.round((batch.end - t) / 1000) * 1000) : name(root) + ' has no batch', corner, line);
   }
 };
 
@@ -367,14 +542,77 @@ const lanes = [];
 }
 const LANES = 60;
 const laneOf = new Map(lanes.slice(0, LANES).map((node, lane) => [node, lane]));
-let windowTime = 2e6, lamportSeen = true, lamportMarks = [];
+let span = 2e6, lamportSeen = true, lamportMarks = [];
 const lamport = $('lamport');
 const laneHeight = () => lamport.clientWidth < 500 ? 15 : laneOf.size > 30 ? 14 : 19;
+const DASHES = {[ACK]: [5, 3], [HOLE]: [1.5, 3], [SYNC]: [9, 3, 2, 3]};
+// A hub's slots, on the lanes of those that aim at them.
+const drawSlots = (c, x, y, pitch, begin, end) => {
+  c.strokeStyle = ink.edge; c.lineWidth = 1; c.setLineDash([2, 3]);
+  announced.forEach((_, hub) => {
+    if (!slotsOf[hub].length || !laneOf.has(hub)) return;
+    const own = neighbours[hub].filter(other => other !== D.parent[hub] && laneOf.has(other)).concat(hub).map(y);
+    const top = Math.min(...own) - pitch / 2, bottom = Math.max(...own) + pitch / 2;
+    for (let k = above(slotsOf[hub], begin); k < slotsOf[hub].length && slotsOf[hub][k] <= end; k++) {
+      const at = slotsOf[hub][k];
+      c.beginPath(); c.moveTo(x(at), top); c.lineTo(x(at), bottom); c.stroke();
+      lamportMarks.push({x1: x(at), y1: top, x2: x(at), y2: bottom, reach: 3, hint: 'A slot: ' + name(hub) + ' said that it departs at ' + sec(at)});
+    }
+  });
+  c.setLineDash([]);
+};
+// What waits on a node, from its first value to its departure.
+const drawBatches = (c, x, y, pitch, begin, end) => {
+  const high = Math.min(9, pitch * .5);
+  for (const node of laneOf.keys()) for (const dir of [ups[node], downs[node]]) {
+    const batches = dir.batches;
+    let low = 0, top = batches.length;
+    while (low < top) { const middle = (low + top) >> 1; if (batches[middle].end < begin) low = middle + 1; else top = middle; }
+    for (let k = low; k < batches.length && batches[k].start <= end; k++) {
+      const batch = batches[k], from = x(batch.start), to = x(batch.end);
+      // A leaf that sends at once has nothing that waits.
+      if (!dir.down && batch.end - batch.start < 1000) continue;
+      // A hub's own is the tall one.
+      const h = dir.down ? high * 1.35 : high * .8, up = y(node) - h / 2;
+      c.fillStyle = ink.hold; c.globalAlpha = dir.down ? 1 : .8; c.fillRect(from, up, to - from, h);
+      c.globalAlpha = 1; c.strokeStyle = ink.delta; c.lineWidth = dir.down ? 2.4 : 1.6;
+      c.beginPath(); c.moveTo(to, y(node) - h * .75); c.lineTo(to, y(node) + h * .75); c.stroke();
+      if (dir.down && to - from > 22) { c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(8, h * .85)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle'; c.fillText(batch.count, (from + to) / 2, y(node) + .5); }
+      lamportMarks.push({x1: from, y1: y(node), x2: to, y2: y(node), reach: h / 2, hint: batchText(batch)});
+    }
+  }
+};
+// From when to when a node suspects somebody: a line below its own.
+const drawDoubts = (c, x, y, pitch, begin, end) => {
+  c.strokeStyle = ink.ink; c.lineWidth = 2; c.setLineDash([7, 3, 2, 3]);
+  for (const node of laneOf.keys()) {
+    const list = doubts[node], at = y(node) + Math.min(7, pitch * .36);
+    for (let k = 1; k < list.length; k++) {
+      const until = k + 1 < list.length ? list[k + 1][0] : END;
+      if (!list[k][1] || until < begin || list[k][0] > end) continue;
+      c.beginPath(); c.moveTo(x(list[k][0]), at); c.lineTo(x(until), at); c.stroke();
+      lamportMarks.push({x1: x(list[k][0]), y1: at, x2: x(until), y2: at, reach: 3, hint: name(node) + ' suspects ' + namesOf(suspectsAt(node, list[k][0]))});
+    }
+  }
+  c.setLineDash([]);
+};
+// What a node noticed.
+const drawNotes = (c, x, y, pitch, begin, end) => {
+  const size = Math.min(7, pitch * .42);
+  for (let k = above(noteTimes, begin - 1); k < notes.length && noteTimes[k] <= end; k++) {
+    const note = notes[k];
+    if (!laneOf.has(note.node) || note.what === 'hole') continue;
+    const cx = x(note.t), cy = y(note.node);
+    badge(c, SIGN[note.what] || 'i', cx, cy, size, note.what === 'suspect' || note.what === 'promise-broken' || k === state.note);
+    if (k === state.note) { c.lineWidth = 2; c.strokeStyle = ink.ink; c.beginPath(); c.arc(cx, cy, size + 4, 0, 7); c.stroke(); }
+    lamportMarks.push({x1: cx, y1: cy, x2: cx, y2: cy, reach: size, note: k, hint: noteText(note) + ' (at ' + sec(note.t) + ')'});
+  }
+};
 const drawLamport = () => {
   lamport.style.height = laneHeight() * laneOf.size + 34 + 'px';
   const [c, width, height] = surface(lamport), t = state.t, left = 34, right = width - 6, top = 8, bottom = height - 26;
-  const begin = Math.max(0, Math.min(END - windowTime, t - windowTime / 2)), end = begin + windowTime;
-  const x = time => left + (time - begin) / windowTime * (right - left);
+  const begin = Math.max(0, Math.min(END - span, t - span / 2)), end = begin + span;
+  const x = time => left + (time - begin) / span * (right - left);
   const pitch = (bottom - top) / laneOf.size, y = node => top + (laneOf.get(node) + .5) * pitch;
   shadeCuts(c, x, top, bottom, left, right);
   c.font = '11px' + FONT; c.textBaseline = 'middle'; c.textAlign = 'right';
@@ -384,7 +622,7 @@ const drawLamport = () => {
     c.beginPath(); c.moveTo(left, y(node)); c.lineTo(right, y(node)); c.stroke();
     c.fillStyle = picked ? ink.ink : ink.soft; c.fillText(name(node), left - 6, y(node));
   }
-  const step = tick(windowTime / 1e6, width < 500 ? 4 : 8) * 1e6;
+  const step = tick(span / 1e6, width < 500 ? 4 : 8) * 1e6;
   c.textAlign = 'center'; c.fillStyle = ink.soft; c.textBaseline = 'alphabetic';
   for (let at = Math.ceil(begin / step) * step; at <= end; at += step) {
     c.strokeStyle = ink.edge; c.lineWidth = 1; c.beginPath(); c.moveTo(x(at), bottom); c.lineTo(x(at), bottom + 4); c.stroke();
@@ -392,6 +630,9 @@ const drawLamport = () => {
   }
   c.save(); c.beginPath(); c.rect(left, top, right - left, bottom - top); c.clip();
   lamportMarks = [];
+  drawSlots(c, x, y, pitch, begin, end);
+  drawBatches(c, x, y, pitch, begin, end);
+  drawDoubts(c, x, y, pitch, begin, end);
   // Who is not there: a dead node's lane is a thick line, a paused one's a dashed one.
   c.strokeStyle = ink.cut; c.globalAlpha = .4; c.lineWidth = 6;
   for (const node of laneOf.keys()) for (const absence of absences[node]) {
@@ -421,7 +662,7 @@ const drawLamport = () => {
   for (const [key, path] of [...paths].sort((a, b) => (b[0] & 1) - (a[0] & 1))) {
     const kind = key >> 1;
     c.strokeStyle = c.fillStyle = ink[INKS[kind]]; c.globalAlpha = key & 1 ? .13 : kind === AGAIN ? 1 : .8;
-    c.lineWidth = kind === AGAIN ? 2 : 1.15; c.setLineDash(kind === ACK ? [5, 3] : []);
+    c.lineWidth = kind === AGAIN || kind === HOLE || kind === SYNC ? 2.2 : 1.15; c.setLineDash(DASHES[kind] || []);
     c.stroke(path); c.setLineDash([]); c.fill(dots.get(key));
   }
   c.strokeStyle = ink.cut; c.lineWidth = 1.8;
@@ -434,6 +675,7 @@ const drawLamport = () => {
     shape(c, 'client', cx, cy, 4);
     lamportMarks.push({x1: cx, y1: cy, x2: cx, y2: cy, client: i});
   }
+  drawNotes(c, x, y, pitch, begin, end);
   c.restore(); c.globalAlpha = 1;
   c.strokeStyle = ink.ink; c.lineWidth = 1.5; c.beginPath(); c.moveTo(x(t), top - 4); c.lineTo(x(t), bottom + 4); c.stroke();
   lamport.view = {begin, left, right};
@@ -458,7 +700,7 @@ const drawOverview = () => {
 const charts = [];
 const BIN = [1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8].find(step => END / step <= 80) || 1e9;
 const BINS = Math.ceil(END / BIN);
-const rates = {delta: new Float64Array(BINS), ack: new Float64Array(BINS), again: new Float64Array(BINS), other: new Float64Array(BINS), client: new Float64Array(BINS)};
+const rates = {delta: new Float64Array(BINS), ack: new Float64Array(BINS), again: new Float64Array(BINS), other: new Float64Array(BINS), hole: new Float64Array(BINS), sync: new Float64Array(BINS), client: new Float64Array(BINS)};
 {
   const put = (list, t) => { list[Math.min(BINS - 1, Math.floor(t / BIN))] += 1e6 / BIN; };
   for (let i = 0; i < COUNT; i++) put(rates[INKS[M.kind[i]]], sent[i]);
@@ -480,10 +722,12 @@ const axis = (c, width, height, top, bottom, left, right, most, unit) => {
   shadeCuts(c, x, top, bottom, left, right);
   return [x, y];
 };
-const chart = (title, about, legend, draw, tell, click, head, rows) => {
-  const canvas = el('canvas', {height: 210}), cursor = el('div', {className: 'cursor'}), tip = el('div', {className: 'tip'});
-  canvas.setAttribute('role', 'img'); canvas.setAttribute('aria-label', title + '. ' + about);
-  const box = el('div', {className: 'chart'}, canvas, cursor, tip);
+// `points`: where the keyboard may go: [time, x, y]; without y it is a moment of the whole chart.
+const chart = (title, about, legend, draw, tell, click, head, rows, points) => {
+  const canvas = el('canvas', {height: 210, tabIndex: 0}), cursor = el('div', {className: 'cursor'}), ring = el('div', {className: 'ring'}), tip = el('div', {className: 'tip'});
+  canvas.setAttribute('role', 'slider'); canvas.setAttribute('aria-label', title + '. ' + about + ' Arrow keys go from point to point, Enter goes to that moment.');
+  canvas.setAttribute('aria-valuemin', 0); canvas.setAttribute('aria-valuemax', END / 1e6); canvas.setAttribute('aria-valuenow', 0);
+  const box = el('div', {className: 'chart'}, canvas, cursor, ring, tip);
   const keys = el('ul', {className: 'legend'}); keys.style.margin = 0;
   for (const [what, text] of legend) keys.append(key(what, text));
   const table = el('details', {}, el('summary', {textContent: title + ' as a table'}));
@@ -507,18 +751,45 @@ const chart = (title, about, legend, draw, tell, click, head, rows) => {
     tip.style.display = 'block';
     tip.style.left = Math.max(0, Math.min(r.width - tip.offsetWidth, event.clientX - r.left + 12)) + 'px';
   });
-  canvas.addEventListener('pointerleave', () => { tip.style.display = 'none'; });
+  const hide = () => { tip.style.display = ring.style.display = 'none'; };
+  canvas.addEventListener('pointerleave', hide);
+  canvas.addEventListener('blur', hide);
+  let at = -1;
+  const visit = k => {
+    const all = points(own);
+    if (!all.length) return;
+    at = Math.max(0, Math.min(all.length - 1, k));
+    const [t, px, py] = all[at];
+    canvas.setAttribute('aria-valuenow', (t / 1e6).toFixed(2)); canvas.setAttribute('aria-valuetext', tip.textContent = tell(t, px, py ?? 1e4));
+    tip.style.display = ring.style.display = 'block';
+    tip.style.left = Math.max(0, Math.min(box.clientWidth - tip.offsetWidth, px + 12)) + 'px';
+    ring.style.transform = 'translate(' + (px - 6) + 'px,' + ((py ?? 8) - 6) + 'px)';
+  };
+  canvas.addEventListener('focus', () => { if (canvas.matches(':focus-visible')) visit(at >= 0 ? at : above(points(own).map(each => each[0]), state.t) - 1); });
+  canvas.addEventListener('keydown', event => {
+    const all = points(own), by = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -all.length, End: all.length}[event.key];
+    if (by) visit((at < 0 ? above(all.map(each => each[0]), state.t) - 1 : at) + by);
+    else if (event.key === 'Enter' && at >= 0) click(all[at][0], all[at][1], all[at][2] ?? 1e4);
+    else return;
+    event.preventDefault(); event.stopPropagation();
+  });
   canvas.addEventListener('click', event => { const r = canvas.getBoundingClientRect(); click(timeAt(event), event.clientX - r.left, event.clientY - r.top); });
   charts.push(own);
 };
 const key = (what, text) => {
   const draw = {delta: '<circle cx="10" cy="7" r="4.5"/>', ack: '<circle cx="10" cy="7" r="4" fill="none" stroke-width="2"/>', again: '<path d="M10 1.5L15.5 7 10 12.5 4.5 7z"/>',
     client: '<path d="M10 2.5l5 8.5H5z"/>', other: '<circle cx="10" cy="7" r="4.5"/>', drop: '<path d="M6 3l8 8m0-8l-8 8" fill="none" stroke-width="2"/>',
+    hole: '<path d="M5 3.5h10l-5 8.5z" fill="none" stroke-width="2"/>', sync: '<path d="M6 3h8v8h-8z" stroke="none"/>',
+    suspect: '<path d="M0 7h20" stroke-dasharray="5 2 1.5 2" fill="none" stroke-width="1.6"/><circle cx="10" cy="7" r="5.5" fill="var(--panel)" stroke-width="1.2"/><text x="10" y="10.2" text-anchor="middle" font-size="9" font-weight="700" stroke="none">?</text>',
+    slot: '<path d="M10 0v14" stroke-dasharray="2 2" fill="none" stroke-width="1.2"/>',
+    batch: '<path d="M1 3.5h15v7h-15z" fill="var(--hold)" stroke="none"/><path d="M16.5 1v12" stroke="var(--delta)" stroke-width="2.4"/>',
+    waits: '<path d="M1 5h15v4h-15z" fill="var(--hold)" stroke="none"/><path d="M16.5 3.5v7" stroke="var(--delta)" stroke-width="1.6"/>',
+    doubt: '<path d="M0 9.5h20" stroke-dasharray="5 2 1.5 2" fill="none" stroke-width="2"/>',
     cut: '<path d="M0 7h20" stroke-dasharray="3 3" fill="none" stroke-width="1.5"/><path d="M10 1.5v11" stroke-width="2.5"/>',
     node: '<path d="M5 7a5 5 0 0 0 10 0z" fill="var(--hold)" stroke="none"/><circle cx="10" cy="7" r="5.5" fill="none" stroke-width="1.4"/>',
     area: '<path d="M1 12L7 5l5 3 7-6v10z" stroke="none"/>', dash: '<path d="M1 7h18" stroke-dasharray="5 4" fill="none" stroke-width="1.5"/>', line: '<path d="M1 7h18" fill="none" stroke-width="1.8"/>'};
   const [kind, colour] = what.split(' ');
-  const item = el('li'), ink = {drop: 'cut', node: 'soft'}[kind] || colour || kind;
+  const item = el('li'), ink = {drop: 'cut', node: 'soft', suspect: 'ink', doubt: 'ink', slot: 'edge', batch: 'delta', waits: 'delta'}[kind] || colour || kind;
   item.innerHTML = '<svg viewBox="0 0 20 14" aria-hidden="true" style="fill:var(--' + ink + ');stroke:var(--' + ink + ')">' + draw[kind] + '</svg>';
   item.append(text);
   return item;
@@ -529,6 +800,8 @@ let latencyDots = [];
 let maxLatency = 0;
 for (const latency of S.latency) maxLatency = Math.max(maxLatency, latency / 1000);
 const perSecond = () => Array.from({length: Math.ceil(END / 1e6)}, (_, k) => k);
+const order = Array.from(S.known.keys()).sort((a, b) => S.known[a] - S.known[b]);
+const bins = own => Array.from({length: BINS}, (_, k) => { const t = Math.min(END, (k + .5) * BIN); return [t, own.left + t / END * (own.right - own.left)]; });
 const buildCharts = () => {
   const shown = Math.max((D.limits.length ? D.limits[0][3] * 1.08 : 0), maxLatency * 1.08, 10);
   const lines = D.limits.flatMap(([limit, , median, most]) => [[limit + ' median', median], [limit + ' maximum', most]]).filter(line => line[1] <= shown);
@@ -556,9 +829,10 @@ const buildCharts = () => {
     (t, px, py) => { const k = nearDot(px, py); return k < 0 ? sec(t, 1) : (D.items ? a(ITEM) : ITEM + ' ' + S.value[k]) + ': ' + ms(S.latency[k]) + ', known at ' + sec(S.known[k], 2); },
     (t, px, py) => { const k = nearDot(px, py); if (k >= 0 && !D.items) { pickValue(S.value[k]); seek((spread.get(S.value[k]) || [[0, S.known[k]]])[0][1]); } else seek(k < 0 ? t : S.known[k]); },
     ['second', ITEMS, 'median ms', 'maximum ms'],
-    () => perSecond().flatMap(s => { const list = []; for (let k = 0; k < S.value.length; k++) if (Math.floor(S.known[k] / 1e6) === s) list.push(S.latency[k]); list.sort((a, b) => a - b); return list.length ? [[s, list.length, fmt(list[list.length >> 1] / 1000), fmt(list[list.length - 1] / 1000)]] : []; }));
-  const layers = ['delta', 'ack', 'again', 'other'].filter(kind => rates[kind].some(Boolean));
-  const labels = {delta: 'delta', ack: 'ack alone', again: 'retransmission', other: 'other'};
+    () => perSecond().flatMap(s => { const list = []; for (let k = 0; k < S.value.length; k++) if (Math.floor(S.known[k] / 1e6) === s) list.push(S.latency[k]); list.sort((a, b) => a - b); return list.length ? [[s, list.length, fmt(list[list.length >> 1] / 1000), fmt(list[list.length - 1] / 1000)]] : []; }),
+    () => order.map(k => [S.known[k], latencyDots[2 * k], latencyDots[2 * k + 1]]));
+  const layers = ['delta', 'ack', 'again', 'hole', 'sync', 'other'].filter(kind => rates[kind].some(Boolean));
+  const labels = {delta: 'delta', ack: 'ack alone', again: 'retransmission', hole: 'request for a resend', sync: 'digest', other: 'other'};
   const tops = Array.from({length: BINS}, (_, k) => layers.reduce((sum, kind) => sum + rates[kind][k], 0));
   const mostRate = Math.max(10, ...tops, ...rates.client) * 1.06;
   chart('Messages a second', 'Between nodes, stacked by kind; ' + fmt(results.server_messages.total) + ' in all, ' + fmt(results.msgs_per_op, 2) + ' for each operation. Client requests and answers, which cost the network nothing, are the line.',
@@ -576,7 +850,7 @@ const buildCharts = () => {
     },
     t => { const k = Math.min(BINS - 1, Math.floor(t / BIN)); return sec(t, 1) + ': ' + [...layers, 'client'].map(kind => fmt(rates[kind][k]) + ' ' + (labels[kind] || 'client')).join(', '); },
     seek, ['second', ...layers.map(kind => labels[kind]), 'clients'],
-    () => perSecond().map(s => { const sum = kind => { let all = 0, n = 0; for (let k = 0; k < BINS; k++) if (Math.floor(k * BIN / 1e6) === s || (BIN > 1e6 && Math.floor(s * 1e6 / BIN) === k)) { all += rates[kind][k]; n++; } return fmt(n ? all / n : 0); }; return [s, ...layers.map(sum), sum('client')]; }));
+    () => perSecond().map(s => { const sum = kind => { let all = 0, n = 0; for (let k = 0; k < BINS; k++) if (Math.floor(k * BIN / 1e6) === s || (BIN > 1e6 && Math.floor(s * 1e6 / BIN) === k)) { all += rates[kind][k]; n++; } return fmt(n ? all / n : 0); }; return [s, ...layers.map(sum), sum('client')]; }), bins);
   if (D.foreign) return;
   let most = 10, when = 0;
   backlog.all.forEach((all, k) => { if (all > most) { most = all; when = backlog.t[k]; } });
@@ -600,7 +874,7 @@ const buildCharts = () => {
     },
     t => { const k = above(backlog.t, t) - 1; return sec(t, 1) + ': ' + plural(backlog.all[k], ITEM) + ' unacked, ' + fmt(backlog.suspect[k]) + ' on suspect links'; },
     seek, ['second', 'unacked', 'on suspect links'],
-    () => perSecond().map(s => { const k = above(backlog.t, s * 1e6) - 1; return [s, fmt(backlog.all[k]), fmt(backlog.suspect[k])]; }));
+    () => perSecond().map(s => { const k = above(backlog.t, s * 1e6) - 1; return [s, fmt(backlog.all[k]), fmt(backlog.suspect[k])]; }), bins);
 };
 const nearDot = (px, py) => {
   let best = -1, least = 144;
@@ -611,8 +885,7 @@ const nearDot = (px, py) => {
 // ---- Words.
 const messageText = i => {
   const values = M.kind[i] === DELTA || M.kind[i] === AGAIN ? ' of ' + plural(M.count[i], ITEM) : '';
-  if (M.kind[i] === OTHER && (M.raw[i] || '').includes('"type":"sync"')) return 'digest (sync)';
-  return KINDS[M.kind[i]] + values;
+  return (probe[i] && isSegment(i) ? 'probe, a ' : '') + KINDS[M.kind[i]] + values;
 };
 const a = text => (/^[aeiou]/.test(text) ? 'an ' : 'a ') + text;
 const nodesText = nodes => nodes.length === N ? 'All nodes are' : nodes.length > 4 ? plural(nodes.length, 'node') + ' are' : nodes.map(name).join(', ') + (nodes.length === 1 ? ' is' : ' are');
@@ -636,34 +909,51 @@ const clientJson = i => {
   if (type === 'topology') body.topology = '(a grid; see messages.jsonl)';
   return {src: 'c' + C.client[i], dest: name(C.node[i]), body};
 };
+const holesOf = i => { const flat = M.missing[i] || [], pairs = []; for (let k = 0; k < flat.length; k += 2) pairs.push([flat[k], flat[k + 1]]); return pairs; };
 const messageJson = i => {
-  const body = M.kind[i] === ACK ? {type: 'ack', offset: M.offset[i], ack: M.ack[i]} : {type: 'delta', offset: M.offset[i], values: D.items ? valuesOf(i).map(label) : valuesOf(i), ack: M.ack[i]};
-  if (gap[i]) body.gap = true;
+  const isDelta = M.count[i] > 0 || M.kind[i] === DELTA || M.kind[i] === AGAIN, body = {type: isDelta ? 'delta' : 'ack'};
+  const add = (field, value) => { if (value >= 0) body[field] = value; };
+  add('epoch', epochOf(i)); add('peer', peerOf(i)); add('offset', M.offset[i]);
+  if (isDelta) body.values = D.items ? valuesOf(i).map(label) : valuesOf(i);
+  add('ack', M.ack[i]); add('ts', M.ts[i]); add('echo', M.echo[i]); add('held', M.held[i]);
+  if (M.next[i]) { body.next = M.next[i][0]; if (M.next[i][1] !== M.next[i][0]) body.every = M.next[i][1]; }
+  if (namesHoles(i)) body.missing = holesOf(i);
+  if (probe[i]) body.probe = true;
   return {src: name(M.src[i]), dest: name(M.dest[i]), body};
 };
 const fields = list => el('dl', {className: 'fields'}, ...list.flatMap(([term, text]) => [el('dt', {textContent: term}), el('dd', {textContent: text})]));
 const heading = (text, id) => el('div', {className: 'pickedhead'}, el('h3', {textContent: text, id: 'pickedtitle'}), id);
+// A button for what a list has no room for.
+const more = (count, toggle, open) => { const button = el('button', {type: 'button', className: 'text', textContent: open ? 'fewer' : 'and ' + count + ' more'}); button.dataset.more = 1; button.setAttribute('aria-expanded', open); button.onclick = toggle; return button; };
 const goTo = (text, t) => { const button = el('button', {type: 'button', className: 'text', textContent: text}); button.onclick = () => seek(t); return button; };
 const showMessage = i => {
   const from = name(M.src[i]), to = name(M.dest[i]);
   const end = fate[i] === 1 ? 'Received at ' + sec(arrive[i]) + ', after ' + ms(arrive[i] - sent[i]) + '.' : fate[i] === 2 ? 'Dropped by the partition at ' + sec(arrive[i]) + '.' : fate[i] === 3 ? 'Lost by the network.' : 'Still under way at the end.';
   const parts = [heading(KINDS[M.kind[i]][0].toUpperCase() + KINDS[M.kind[i]].slice(1) + ' ' + from + ' \u2192 ' + to, goTo('go to its sending', sent[i])),
     el('p', {className: 'small soft', textContent: 'Sent at ' + sec(sent[i]) + '. ' + end + ' Number ' + ids[i] + ' in messages.jsonl.'})];
-  if (M.kind[i] === OTHER) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: messageText(i).startsWith('digest') ? 'What a node holds, in short, for a neighbour that has started anew or knows nothing of it.' : 'Not a message of hubcast\u2019s; it is shown as it was.'})];
-  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour in the tree.']];
-  const last = M.offset[i] + M.count[i] - 1;
-  if (M.kind[i] === ACK) list.push(['type: ack', 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.'],
-    ['offset: ' + M.offset[i], 'Where ' + from + '\u2019s own stream to ' + to + ' stands. If ' + to + ' has less, it knows that something was lost.']);
-  else list.push(['type: delta', M.kind[i] === AGAIN ? Items + ' that were sent before: no ack came in time, or the other side reported a gap.' : 'New ' + ITEMS + ': what was gathered since the last delta, and nothing that ' + to + ' has itself sent.'],
-    ['offset: ' + M.offset[i], 'The place of the first ' + ITEM + ' in ' + from + '\u2019s stream to ' + to + '. These are number ' + M.offset[i] + (last > M.offset[i] ? ' to ' + last : '') + '.'],
+  if (!isSegment(i)) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: M.kind[i] === SYNC ? 'A digest: what ' + from + ' holds, in short (have), so that ' + to + ' can send what it lacks. After a new incarnation of either, or to a neighbour of which nothing was heard yet.' : 'Not a message of hubcast\u2019s; it is shown as it was.'})];
+  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour in the tree.']], body = messageJson(i).body;
+  const last = M.offset[i] + M.count[i] - 1, isDelta = body.type === 'delta';
+  if (isDelta) list.push(['type: delta', M.kind[i] === AGAIN ? Items + ' that were sent before: no ack came in time, or the other side named a hole.' : 'New ' + ITEMS + ': a batch of what has come since the last delta, and nothing that ' + to + ' has itself sent.']);
+  else list.push(['type: ack', namesHoles(i) ? 'Nothing to send, but something is missing: a request for a resend.' : 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.']);
+  if (body.epoch !== undefined) list.push(['epoch: ' + body.epoch, from + '\u2019s incarnation: each start of a node has a larger number than the one before.']);
+  if (body.peer !== undefined) list.push(['peer: ' + body.peer, body.peer ? to + '\u2019s incarnation, as far as ' + from + ' knows. Meant for another one, the numbers below would not count.' : from + ' does not know ' + to + '\u2019s incarnation yet.']);
+  if (isDelta) list.push(['offset: ' + M.offset[i], 'The place of the first ' + ITEM + ' in ' + from + '\u2019s stream to ' + to + '. These are number ' + M.offset[i] + (last > M.offset[i] ? ' to ' + last : '') + '.'],
     ['values: [' + M.count[i] + ']', 'The ' + ITEMS + ' themselves, in the order in which ' + from + ' heard of them.']);
-  list.push(['ack: ' + M.ack[i], from + ' has every ' + ITEM + ' of ' + to + '\u2019s stream below number ' + M.ack[i] + (M.kind[i] === ACK ? '.' : '. It rides along and costs no message: a piggybacked ack.')]);
-  if (gap[i]) list.push(['gap: true', M.kind[i] === AGAIN ? 'This is a probe of a suspect link: answer at once, and send again from ' + M.ack[i] + ', since yours was very likely lost as well.' : 'Something is missing: send again from ' + M.ack[i] + ', and answer at once.']);
+  else list.push(['offset: ' + M.offset[i], 'Where ' + from + '\u2019s own stream to ' + to + ' stands. If ' + to + ' has less, it knows that something was lost.']);
+  list.push(['ack: ' + M.ack[i], from + ' has every ' + ITEM + ' of ' + to + '\u2019s stream below number ' + M.ack[i] + (isDelta ? '. It rides along and costs no message: a piggybacked ack.' : '.')]);
+  if (body.ts !== undefined) list.push(['ts: ' + body.ts, 'What ' + from + '\u2019s own clock shows, in microseconds. It comes back as an echo, and so gives a round trip.']);
+  if (body.echo !== undefined) list.push(['echo: ' + body.echo, 'The ts of what came last from ' + to + '.']);
+  if (body.held !== undefined) list.push(['held: ' + body.held, 'So many ms ' + from + ' sat on that before this went; they are no part of the round trip.']);
+  if (body.next !== undefined) list.push(['next: ' + body.next, 'The next slot: ' + from + ' departs again in so many ms, so what arrives just before goes along.']);
+  if (body.every !== undefined) list.push(['every: ' + body.every, 'How far apart the slots are from then on, in ms.']);
+  if (namesHoles(i)) list.push(['missing: ' + JSON.stringify(body.missing), 'Holes: these offsets of ' + to + '\u2019s stream have not arrived, though later ones have. They alone are to be sent again.']);
+  if (probe[i]) list.push(['probe: true', to + ' is suspect: this asks for an answer at once, and nothing else is sent to it until one comes.']);
   parts.push(el('pre', {textContent: JSON.stringify(messageJson(i)), id: 'json'}), fields(list));
   if (M.count[i]) {
     const chips = el('div', {className: 'chips'}), values = valuesOf(i);
-    for (const value of values.slice(0, 40)) { const chip = el('button', {type: 'button', textContent: label(value)}); chip.setAttribute('aria-label', 'Follow ' + ITEM + ' ' + value); chip.onclick = () => pickValue(value); chips.append(chip); }
-    if (values.length > 40) chips.append('and ' + (values.length - 40) + ' more');
+    for (const value of state.all ? values : values.slice(0, 40)) { const chip = el('button', {type: 'button', textContent: label(value)}); chip.setAttribute('aria-label', 'Follow ' + ITEM + ' ' + value); chip.onclick = () => pickValue(value); chips.append(chip); }
+    if (values.length > 40) chips.append(more(values.length - 40, () => { state.all = !state.all; showPicked(); $('picked').querySelector('[data-more]').focus(); }, state.all));
     parts.push(el('p', {className: 'small soft', textContent: 'Follow one of its ' + ITEMS + ':'}), chips);
     parts[parts.length - 2].style.margin = '10px 0 4px';
   }
@@ -691,10 +981,10 @@ const showNode = node => {
   });
   const role = D.parent[node] < 0 ? 'the root hub' : neighbours[node].length > 1 ? 'a hub' : 'a leaf of ' + name(D.parent[node]);
   const parts = [heading('Node ' + name(node) + ', ' + role, ''),
-    el('p', {className: 'small soft', textContent: 'At ' + sec(t) + ' it holds ' + fmt(count) + ' of ' + plural(total, ITEM) + '. Its links at that moment, worked out from the messages:'})];
+    el('p', {className: 'small soft', textContent: 'At ' + sec(t) + ' it holds ' + fmt(count) + ' of ' + plural(total, ITEM) + '. Its links at that moment, worked out from the messages' + (BELIEFS ? '; whom it suspects, from its own log' : '') + ':'})];
   if (D.foreign) return parts.slice(0, 1);
   parts.push(el('div', {className: 'scroll'}, el('table', {id: 'links'}, el('thead', {}, el('tr', {}, el('th', {textContent: 'to', scope: 'col'}), ...['unacked', 'acked', 'sent', 'received'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'state', scope: 'col'}))), el('tbody', {}, ...rows))),
-    el('p', {className: 'small soft', textContent: 'unacked: ' + ITEMS + ' that wait for their ack. acked and sent: offsets in its stream to the neighbour. received: the neighbour\u2019s stream has arrived below this offset. suspect: a retry went out, and nothing was acked since.'}));
+    el('p', {className: 'small soft', textContent: 'unacked: ' + ITEMS + ' that wait for their ack. acked and sent: offsets in its stream to the neighbour. received: the neighbour\u2019s stream has arrived below this offset. suspect: ' + (BELIEFS ? 'no answer came in time, says ' + name(node) + '\u2019s log, and' : 'a probe went out, and nothing was acked since:') + ' nothing but probes goes there.'}));
   parts[parts.length - 1].style.marginTop = '8px';
   return parts;
 };
@@ -706,7 +996,7 @@ const showValue = value => {
     const row = el('tr', {}, el('td', {textContent: '+' + ms(t - start)}), el('td', {textContent: name(node)}), el('td'));
     row.children[0].className = 'n';
     if (message >= 0) { const button = el('button', {type: 'button', className: 'text', textContent: KINDS[M.kind[message]] + ' from ' + name(M.src[message])}); button.onclick = () => { pickMessage(message); }; row.children[2].append(button); } else row.children[2].textContent = D.items ? 'made here, or the first to show it' : 'its client c' + node;
-    row.style.opacity = t <= state.t ? 1 : .5;
+    row.className = t <= state.t ? '' : 'later';
     return row;
   });
   return [heading(Item + ' ' + value, goTo('go to its start', start)),
@@ -739,6 +1029,7 @@ let dirty = true, words = 0, lastFrame = 0, held0 = 0;
 const seek = (t, cursor) => {
   state.t = Math.max(0, Math.min(END, t));
   state.cursor = cursor ?? above(evTime, state.t) - 1;
+  state.decision = -1;
   dirty = true; words = 0;
   request();
 };
@@ -774,6 +1065,40 @@ const stepBy = by => {
   const what = evWhat[k], i = evIndex[k];
   if (what <= DROP) { pickMessage(i); } else if (what === ASK || what === REPLY) pickClient(i);
 };
+// To the next decision: a batch departs, a node notices something, a fault begins or ends.
+const decide = by => {
+  pause();
+  if (STORY.length || !decisions.length) return stepBy(by);
+  const at = state.decision, from = Math.round(state.t);
+  const k = at >= 0 ? at + by : by > 0 ? above(decisionTimes, from) : above(decisionTimes, from - 1) - 1;
+  if (k < 0 || k >= decisions.length) return;
+  seek(decisions[k].t);
+  state.decision = k;
+};
+// A link to this moment.
+let touched = false, linked = '';
+const link = () => {
+  const parts = ['t=' + +(state.t / 1e6).toFixed(6)];
+  if (state.node >= 0) parts.push('node=' + state.node);
+  if (state.value !== null) parts.push('value=' + state.value);
+  return '#' + parts.join('&');
+};
+const writeLink = () => {
+  if (state.playing || !touched || linked === link()) return;
+  linked = link();
+  // A browser may forbid it, or so many in so short a time.
+  try { history.replaceState(null, '', linked); } catch { linked = ''; }
+};
+const readLink = () => {
+  const said = new URLSearchParams(location.hash.slice(1)), t = parseFloat(said.get('t')), number = key => said.has(key) && /^\d+$/.test(said.get(key)) ? +said.get(key) : -1;
+  if (!(t >= 0) || location.hash === linked) return false;
+  if (number('value') >= 0) pickValue(number('value'));
+  if (number('node') >= 0 && number('node') < N) pickNode(number('node'));
+  pause(); seek(t * 1e6);
+  linked = location.hash;
+  return true;
+};
+let linkTimer = 0;
 const play = () => { if (state.t >= END) seek(0); state.playing = true; lastFrame = 0; $('play').textContent = 'Pause'; $('event').setAttribute('aria-live', 'off'); request(); };
 const pause = () => { state.playing = false; $('play').textContent = 'Play'; $('event').setAttribute('aria-live', STORY.length ? 'off' : 'polite'); words = 0; dirty = true; request(); };
 let requested = false;
@@ -786,7 +1111,7 @@ const frame = now => {
     // Who asked for little motion gets still pictures, two a second.
     if (!still.matches || held0 >= 500) {
       state.t = Math.min(END, state.t + (still.matches ? held0 : passed) * 1000 * state.speed); held0 = 0; dirty = true;
-      state.cursor = above(evTime, state.t) - 1;
+      state.cursor = above(evTime, state.t) - 1; state.decision = -1;
     }
     if (state.t >= END) pause();
   }
@@ -798,6 +1123,7 @@ const frame = now => {
     drawTree();
     if (lamportSeen || !state.playing) drawLamport();
     charts.forEach(each => each.move());
+    if (!state.playing) { clearTimeout(linkTimer); linkTimer = setTimeout(writeLink, 250); }
     // Words change six times a second at most: they are to be read, and clicked.
     if (!state.playing || now - words > 160) { words = now; tell(); }
   }
@@ -807,28 +1133,56 @@ const tell = () => {
   const t = state.t, k = state.cursor;
   $('scrub').setAttribute('aria-valuetext', sec(t));
   if (STORY.length) tellStory();
-  const said = k >= 0 ? eventText(k) + ' (at ' + sec(evTime[k]) + ')' : 'Nothing has happened yet.';
+  const chosen = decisions[state.decision], text = chosen ? chosen.text || eventText(chosen.k) : k >= 0 ? eventText(k) : '';
+  const said = text ? text + ' (at ' + sec(chosen ? chosen.t : evTime[k]) + ')' : 'Nothing has happened yet.';
   if ($('event').textContent !== said) $('event').textContent = said;
   const now = [];
   for (let f = above(flightStart, t - longest - 1), to = above(flightStart, t); f < to; f++) { const i = flights[f][0]; if (until(flights[f]) > t && (state.value === null || carries(i, state.value))) now.push(f); }
   $('underwayhead').textContent = 'Under way: ' + plural(now.length, 'message') + (state.value === null ? '' : ' with ' + numbered(state.value));
   const focused = document.activeElement && document.activeElement.dataset.message;
-  const rows = now.slice(0, 5).map(f => {
+  const rows = (state.all ? now : now.slice(0, 5)).map(f => {
     const i = flights[f][0], left = until(flights[f]) - t;
     const button = el('button', {type: 'button', className: 'text', textContent: name(M.src[i]) + ' \u2192 ' + name(M.dest[i]) + ', ' + messageText(i)});
     button.dataset.message = i; button.onclick = () => { pause(); pickMessage(i); };
-    const mark = el('span', {className: 'mark', textContent: ['\u25CF', '\u25CB', '\u25C6', '\u25CF'][M.kind[i]]});
+    const mark = el('span', {className: 'mark', textContent: SIGNS[M.kind[i]]});
     mark.style.color = 'var(--' + INKS[M.kind[i]] + ')'; mark.setAttribute('aria-hidden', 'true');
     return el('li', {}, mark, button, el('span', {className: 'soft small num', textContent: left < Infinity ? ms(Math.round(left / 1000) * 1000) : ''}));
   });
-  if (now.length > 5) rows.push(el('li', {className: 'soft small', textContent: 'and ' + (now.length - 5) + ' more'}));
+  const wasMore = document.activeElement && document.activeElement.dataset.more && $('underway').contains(document.activeElement);
+  if (now.length > 5) rows.push(el('li', {}, more(now.length - 5, () => { state.all = !state.all; tell(); }, state.all)));
   $('underway').replaceChildren(...rows);
   if (focused !== undefined) { const again = $('underway').querySelector('[data-message="' + focused + '"]'); if (again) again.focus({preventScroll: true}); }
+  if (wasMore) { const again = $('underway').querySelector('[data-more]'); if (again) again.focus({preventScroll: true}); }
+  listNotes();
   const kind = last || shownKind();
   if (kind === 'node' || (kind === 'value' && !state.playing)) showPicked();
   const cut = cutAt(t);
-  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + '.');
-  lamport.setAttribute('aria-label', 'Space-time diagram of ' + sec(windowTime, 1) + ' around ' + sec(t) + '. The list "Under way" names its messages.');
+  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + (state.doubted ? ', ' + plural(state.doubted, 'link') + ' suspect' : '') + '.');
+  lamport.setAttribute('aria-label', 'Space-time diagram of ' + sec(span, 1) + ' around ' + sec(t) + '. The list "Under way" names its messages.');
+};
+
+// What is marked in the diagram, for those who read: where the mouse shows a hint, the focus does.
+const listNotes = () => {
+  const view = lamport.view;
+  if (!view || D.foreign) return;
+  const inView = [];
+  for (let k = above(noteTimes, view.begin - 1); k < notes.length && noteTimes[k] <= view.begin + span; k++) inView.push(k);
+  $('noteshead').textContent = 'Events in view: ' + fmt(inView.length);
+  const focused = document.activeElement && document.activeElement.dataset.note, wasMore = document.activeElement && document.activeElement.dataset.more && $('notes').contains(document.activeElement);
+  const rows = (state.allNotes ? inView : inView.slice(0, 6)).map(k => {
+    const note = notes[k], button = el('button', {type: 'button', className: 'text', textContent: noteText(note)});
+    button.dataset.note = k;
+    button.onfocus = () => { if (state.note !== k) { state.note = k; dirty = true; request(); } };
+    button.onblur = () => { if (state.note === k) { state.note = -1; dirty = true; request(); } };
+    button.onclick = () => { pause(); seek(note.t); state.decision = decisions.findIndex(each => each.t === note.t && each.text === noteText(note)); };
+    const mark = el('span', {className: 'mark', textContent: SIGN[note.what] || 'i'});
+    mark.setAttribute('aria-hidden', 'true');
+    return el('li', {}, mark, button, el('span', {className: 'soft small num', textContent: sec(note.t)}));
+  });
+  if (inView.length > 6) rows.push(el('li', {}, more(inView.length - 6, () => { state.allNotes = !state.allNotes; listNotes(); }, state.allNotes)));
+  $('notes').replaceChildren(...rows);
+  const again = focused !== undefined ? $('notes').querySelector('[data-note="' + focused + '"]') : wasMore ? $('notes').querySelector('[data-more]') : null;
+  if (again) again.focus({preventScroll: true});
 };
 
 // ---- The verdict, and the wiring.
@@ -882,7 +1236,40 @@ const verdict = () => {
     $('partitions').lastChild.style.margin = '6px 0 0';
   }
   if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));
-  $('foot').textContent = 'Made by hubcast\u2019s testbed from results.json and messages.jsonl beside this file. ' + fmt(evTime.length) + ' events. Links and backlog are worked out from the messages; a client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
+  $('foot').textContent = 'Made by hubcast\u2019s testbed from results.json and messages.jsonl beside this file. ' + fmt(evTime.length) + ' events. Links, batches and backlog are worked out from the messages. ' + (D.foreign ? '' : BELIEFS ? 'Whom a node suspects it says itself: that is from its log (node-logs/).' + (results.virtual ? '' : ' A line of a real node has the time at which the testbed read it.') + ' ' : 'Whom a node suspects is worked out, too: only a suspect is sent a probe. ') + 'A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
+};
+const wireNotes = () => {
+  $('notesbox').hidden = !notes.length;
+  if (D.foreign) return;
+  const has = (...whats) => notes.some(note => whats.includes(note.what));
+  const rows = [...(departures.length ? [['batch', 'a hub\u2019s batch, from its first ' + ITEM + ' to its departure']] : []), ...(ups.some(dir => dir.batches.length) ? [['waits', ITEMS + ' that wait on a leaf']] : []),
+    ...(slotsOf.some(list => list.length) ? [['slot', 'a slot that the hub announced']] : []), ...(doubts.some(list => list.length > 1) ? [['doubt', 'the node suspects somebody']] : [])];
+  const signs = [['suspect', 'suspect', 'suspect'], ['\u2713', 'healthy', 'healthy'], ['!', 'good news: healthy, so other suspects are probed', 'news'], ['\u21BB', 'restart, new incarnation', 'start', 'restarted', 'restored'], ['\u2261', 'digest (sync)', 'sync'], ['P', 'the promise broken, or kept again', 'promise-broken', 'promise-kept']];
+  $('laneslegend').append(...rows.map(([what, text]) => key(what, text)), ...signs.filter(([, , ...whats]) => has(...whats)).map(([sign, text]) => el('li', {}, el('span', {className: 'sign', textContent: sign === 'suspect' ? '?' : sign, ariaHidden: 'true'}), text)));
+  const tip = $('lamporttip');
+  const hide = () => { tip.style.display = 'none'; };
+  lamport.addEventListener('pointerleave', hide);
+  lamport.addEventListener('pointermove', event => {
+    const box = lamport.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const best = event.buttons ? null : markAt(x, y);
+    if (!best) return hide();
+    tip.textContent = best.hint || (best.message >= 0 ? name(M.src[best.message]) + ' \u2192 ' + name(M.dest[best.message]) + ': ' + messageText(best.message) : 'c' + C.client[best.client] + ': ' + FIRST);
+    tip.style.display = 'block';
+    tip.style.left = Math.max(0, Math.min(box.width - tip.offsetWidth, x + 12)) + 'px'; tip.style.top = Math.max(0, y - tip.offsetHeight - 10) + 'px';
+  });
+};
+// What is drawn at a place of the diagram: the nearest, badges and bars before strokes.
+const markAt = (x, y) => {
+  let best = null, least = 9;
+  for (const m of lamportMarks) {
+    const dx = m.x2 - m.x1, dy = m.y2 - m.y1, length = dx * dx + dy * dy;
+    const along = length ? Math.max(0, Math.min(1, ((x - m.x1) * dx + (y - m.y1) * dy) / length)) : 0;
+    const away = Math.hypot(m.x1 + along * dx - x, m.y1 + along * dy - y);
+    if (m.hint && away > m.reach + 1) continue;
+    const d = m.note >= 0 ? away / 8 : m.hint ? 2 + away / 8 : away + (m.back ? 5 : 0);
+    if (d < least) { least = d; best = m; }
+  }
+  return best;
 };
 // A story is no run: there is nothing to judge and nothing to measure.
 const asStory = () => {
@@ -891,6 +1278,9 @@ const asStory = () => {
   $('subtitle').textContent = D.story.command;
   $('h-replay').textContent = 'The story';
   $('replaynote').textContent = 'The arrow keys, or those for pages, go from sentence to sentence; the space bar plays it. The node and the message that a sentence is about are marked. A node fills with its share of all ' + ITEMS + ' there are so far.';
+  $('before').hidden = $('next').hidden = true;
+  $('back').textContent = '\u2190 Back'; $('step').textContent = 'Next \u2192'; $('decides').textContent = 'from sentence to sentence';
+  $('single').hidden = true;
   for (const [id, words] of [['back', 'Sentence before'], ['step', 'Next sentence']]) { $(id).title = words; $(id).setAttribute('aria-label', words); }
   $('foot').textContent = 'Made by hubcast\u2019s testbed: ' + D.story.command + '. A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
 };
@@ -898,9 +1288,12 @@ const wire = () => {
   $('item').textContent = Item;
   if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
   document.querySelectorAll('.items').forEach(each => { each.textContent = ITEMS; });
-  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut']] : []), ['node', 'holds this share']];
+  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut, which no node can see']] : []), ...(doubts.some(list => list.length > 1) ? [['suspect', 'suspect: what the node beside it believes']] : []), ['node', 'holds this share']];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
+  if (M.kind.includes(SYNC)) legend.splice(3, 0, ['sync', 'digest (sync)']);
+  if (M.kind.includes(HOLE)) legend.splice(3, 0, ['hole', 'asks for a resend']);
   $('legend').append(...legend.map(([what, text]) => key(what, text)));
+  wireNotes();
   if (troubles.length) $('legend').append(el('li', {textContent: '\u2715 dead'}), el('li', {textContent: '\u2016 paused'}));
   const speeds = [.01, .02, .05, .1, .25, .5, 1, 2, 5];
   $('speed').append(...speeds.map(speed => el('option', {value: speed, textContent: speed < 1 ? '1/' + Math.round(1 / speed) : speed + '\u00D7', selected: speed === state.speed})));
@@ -919,9 +1312,11 @@ const wire = () => {
   $('play').onclick = () => state.playing ? pause() : play();
   $('back').onclick = () => stepBy(-1);
   $('step').onclick = () => stepBy(1);
+  $('before').onclick = () => decide(-1);
+  $('next').onclick = () => decide(1);
   $('scrub').addEventListener('input', () => seek($('scrub').value / 1000 * END));
-  $('window').append(...[[5e5, '0.5 s'], [1e6, '1 s'], [2e6, '2 s'], [5e6, '5 s']].map(([span, text]) => el('option', {value: span, textContent: text, selected: span === windowTime})));
-  $('window').onchange = () => { windowTime = +$('window').value; dirty = true; request(); };
+  $('span').append(...[[5e5, '0.5 s'], [1e6, '1 s'], [2e6, '2 s'], [5e6, '5 s']].map(([time, text]) => el('option', {value: time, textContent: text, selected: time === span})));
+  $('span').onchange = () => { span = +$('span').value; dirty = true; request(); };
   $('tree').addEventListener('click', event => {
     const box = $('tree').getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
     let best = null, least = 15 ** 2;
@@ -938,22 +1333,20 @@ const wire = () => {
     if (!drag || !(event.buttons & 1)) return;
     const by = event.clientX - drag.x;
     if (Math.abs(by) > 4) { drag.moved = true; lamport.setPointerCapture(event.pointerId); }
-    if (drag.moved) seek(drag.t - by / (lamport.view.right - lamport.view.left) * windowTime);
+    if (drag.moved) seek(drag.t - by / (lamport.view.right - lamport.view.left) * span);
   });
   lamport.addEventListener('pointerup', event => {
     const moved = drag && drag.moved; drag = null;
     if (moved) return;
     const box = lamport.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-    let best = null, least = 9;
-    for (const m of lamportMarks) {
-      const dx = m.x2 - m.x1, dy = m.y2 - m.y1, length = dx * dx + dy * dy;
-      const along = length ? Math.max(0, Math.min(1, ((x - m.x1) * dx + (y - m.y1) * dy) / length)) : 0;
-      const d = Math.hypot(m.x1 + along * dx - x, m.y1 + along * dy - y) + (m.back ? 5 : 0);
-      if (d < least) { least = d; best = m; }
-    }
+    const best = markAt(x, y);
     if (!best) return;
-    pause(); if (best.message >= 0) pickMessage(best.message); else pickClient(best.client); request();
+    pause();
+    if (best.message >= 0) pickMessage(best.message); else if (best.client >= 0) pickClient(best.client); else if (best.note >= 0) { seek(notes[best.note].t); pickNode(notes[best.note].node); }
+    request();
   });
+  for (const what of ['keydown', 'pointerdown']) addEventListener(what, () => { touched = true; }, {capture: true});
+  addEventListener('hashchange', readLink);
   addEventListener('keydown', event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target, typing = target.matches('input[type=number], select'), scrubbing = target === $('scrub');
@@ -965,8 +1358,9 @@ const wire = () => {
     else if (at === 'ArrowRight' || at === 'ArrowLeft') {
       const by = at === 'ArrowRight' ? 1 : -1;
       event.preventDefault();
-      if (event.shiftKey || scrubbing) seek(state.t + by * (event.shiftKey ? 1e6 : 1e5)); else stepBy(by);
-    } else if (at === '[' || at === ']') { const select = $('speed'); select.selectedIndex = Math.max(0, Math.min(speeds.length - 1, select.selectedIndex + (at === ']' ? 1 : -1))); state.speed = +select.value; }
+      if (event.shiftKey || scrubbing) seek(state.t + by * (event.shiftKey ? 1e6 : 1e5)); else decide(by);
+    } else if (at === '.' || at === ',') stepBy(at === '.' ? 1 : -1);
+    else if (at === 'h' || at === 'H') { const ends = [...cuts, ...absences.flat()].map(each => each.end).filter(end => end < Infinity).sort((a, b) => a - b), next = ends.find(end => end - 1e5 > state.t + 1) ?? ends[0]; if (next !== undefined) seek(Math.max(0, next - 1e5)); } else if (at === '[' || at === ']') { const select = $('speed'); select.selectedIndex = Math.max(0, Math.min(speeds.length - 1, select.selectedIndex + (at === ']' ? 1 : -1))); state.speed = +select.value; }
     else if (at === 'p' || at === 'P') { const next = cuts.find(cut => cut.start - 1e5 > state.t + 1) || cuts[0]; if (next) seek(Math.max(0, next.start - 1e5)); }
   });
   const themes = ['system', 'light', 'dark'];
@@ -1000,12 +1394,13 @@ if (STORY.length) stepStory(0); else {
   seek(Math.min(best + D.latency * .45, END));
 }
 wire();
+readLink();
 // For ./run.sh test-page: what is where, without reading pixels.
 window.hubcast = {
   get time() { return state.t; }, get frames() { return state.frames; }, get playing() { return state.playing; }, get end() { return END; },
   get picked() { return {message: state.message, client: state.client, node: state.node, value: state.value}; },
   get cuts() { return cuts.map(cut => [cut.start, cut.end]); },
-  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; },
+  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; }, notes, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, kinds: M.kind,
   nodeAt: node => [treeGeometry.cx + place[2 * node] * treeGeometry.scale, treeGeometry.cy + place[2 * node + 1] * treeGeometry.scale],
 };
 })();

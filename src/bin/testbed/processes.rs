@@ -157,6 +157,7 @@ impl Processes {
         let opened = File::options().append(true).create(true).open(log);
         let log = opened.map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
         let sender = self.sender.clone();
+        let log = (log, self.started);
         Process::start((index, life), &self.program, &self.args, log, sender).map_err(|error| {
             Failure::new(format!(
                 "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
@@ -287,7 +288,7 @@ impl Process {
         (index, life): (usize, u64),
         program: &Path,
         args: &[String],
-        log: File,
+        (log, run_began): (File, std::time::Instant),
         events: SyncSender<Event>,
     ) -> io::Result<Process> {
         // From here on dropping the group ends the process, whatever fails.
@@ -333,7 +334,7 @@ impl Process {
         let last_lines = Arc::clone(&node.last_lines);
         let outputs = Arc::clone(&node.outputs);
         thread().spawn(move || {
-            keep_log(stderr, log, &last_lines);
+            keep_log(stderr, log, run_began, &last_lines);
             outputs.stderr.store(false, Ordering::Relaxed);
         })?;
         Ok(node)
@@ -412,15 +413,30 @@ fn read_lines(mut stdout: impl io::Read, tell: impl Fn(What) -> bool) {
     }
 }
 
-fn keep_log(stderr: impl io::Read, mut log: File, last_lines: &Mutex<VecDeque<String>>) {
+/// Keeps what a node says on stderr, each line with the time when it came.
+fn keep_log(
+    stderr: impl io::Read,
+    mut log: File,
+    run_began: std::time::Instant,
+    last_lines: &Mutex<VecDeque<String>>,
+) {
     let mut stderr = BufReader::new(stderr);
     let mut room = MAX_LOG;
     let mut line = Vec::new();
+    let mut is_new = true;
     // A line without an end is cut into pieces, so that memory stays bounded.
     while let Ok(1..) = io::Read::take(&mut stderr, 64 << 10).read_until(b'\n', &mut line) {
-        let kept = line.len().min(room);
+        let stamp = Recording::stamp(Instant::ZERO + run_began.elapsed());
+        let mut said = if is_new {
+            stamp.into_bytes()
+        } else {
+            Vec::new()
+        };
+        said.extend_from_slice(&line);
+        is_new = line.ends_with(b"\n");
+        let kept = said.len().min(room);
         // A full disk must not stop the node.
-        let _ = log.write_all(&line[..kept]);
+        let _ = log.write_all(&said[..kept]);
         room -= kept;
         if let Ok(mut last) = last_lines.lock() {
             if last.len() == LAST_LINES {

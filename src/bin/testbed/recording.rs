@@ -5,7 +5,7 @@
 //! | `results.json` | the outcome; its fields stand at [`Outcome::to_json`](crate::report::Outcome) |
 //! | `messages.jsonl` | every message and what became of it |
 //! | `history.jsonl` | every operation: begun, answered |
-//! | `node-logs/n0.log` ... | what each node said on stderr |
+//! | `node-logs/n0.log` ... | what each node said on stderr, each line with the time when it was read |
 //!
 //! A line of `messages.jsonl` is one event, with its time in microseconds since
 //! the run began:
@@ -24,11 +24,16 @@
 //!
 //! Messages from and to clients take no time and have one line, `send`; of a long
 //! answer, such as broadcast's `read_ok`, it says how many values it shows. A duplicated message has two `recv`.
+//!
+//! A line of a node's log begins with the time in seconds since the run began, as logfmt,
+//! too: `t=8.496123 level=warn event=suspect peer=n3 unacked=12`. A real node's line says
+//! nothing of time, so that is when the testbed read it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hubcast::event::Event;
 use hubcast::json::{self, Object};
 use hubcast::time::Instant;
 
@@ -101,6 +106,18 @@ impl Recording {
     /// Where a node's log goes.
     pub fn node_log(folder: &Path, node: &str) -> PathBuf {
         folder.join("node-logs").join(format!("{node}.log"))
+    }
+
+    /// What stands before each line of a node's log.
+    pub fn stamp(now: Instant) -> String {
+        format!("t={:.6} ", now.as_micros() as f64 / 1e6)
+    }
+
+    /// A node in memory has noticed something: a line of its log.
+    pub fn log(&self, now: Instant, node: &str, event: &Event) -> io::Result<()> {
+        let path = Self::node_log(&self.folder, node);
+        let mut log = File::options().append(true).create(true).open(path)?;
+        writeln!(log, "{}{event}", Self::stamp(now))
     }
 
     /// A message is sent. `line` is its JSON, without a line break.

@@ -48,9 +48,10 @@ impl<W: Workload> Simulation<W> {
     }
 
     fn log(&mut self, node: usize) -> Result<(), Failure> {
+        let stamp = Recording::stamp(self.cluster.now());
         while let Some(event) = self.cluster.noticed(node) {
             if let Some(log) = self.logs.get_mut(node) {
-                writeln!(log, "{event}")?;
+                writeln!(log, "{stamp}{event}")?;
             }
         }
         Ok(())

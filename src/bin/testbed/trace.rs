@@ -557,7 +557,11 @@ impl Stage {
 
     /// What a node has noticed in its last turn.
     fn drain(&mut self, node: usize) -> Vec<Event> {
-        std::iter::from_fn(|| self.cluster.noticed(node)).collect()
+        let events: Vec<Event> = std::iter::from_fn(|| self.cluster.noticed(node)).collect();
+        for event in &events {
+            self.record(|recording, now| recording.log(now, &cluster::name(node), event));
+        }
+        events
     }
 
     /// How far a copy of a node looks ahead: longer than any of its timers.
