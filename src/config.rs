@@ -36,8 +36,8 @@ pub const MAX_MS: u64 = 3_600_000;
 /// one hub a node; the limit only catches slips of the finger.
 pub const MAX_HUBS: usize = 100_000;
 
-/// A node's settings. All nodes of a cluster must have the same `hubs`; the
-/// rest may differ from node to node.
+/// A node's settings. All nodes of a cluster must have the same `workload`, `hubs` and
+/// `within`; the rest may differ from node to node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// What the node is for.

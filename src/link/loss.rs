@@ -57,6 +57,8 @@ impl<I: Item> Link<I> {
             let named = |(first, last): &Range| *first < flight.end && *last >= start;
             let missing = age >= answered && segment.missing.iter().any(named);
             flight.lost |= overdue || missing;
+            // What is behind a hole cannot be acknowledged, be it there or not.
+            overdue &= !missing;
             if missing || overdue && !guess {
                 self.wary = WARY;
             }

@@ -53,6 +53,8 @@ const OUTLIER: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoundTrip {
     sampled: bool,
+    /// There was one sample, and nothing to compare it with.
+    single: bool,
     smoothed: Duration,
     variance: Duration,
     /// The mean deviation of what followed the first sample.
@@ -66,6 +68,7 @@ impl Default for RoundTrip {
     fn default() -> RoundTrip {
         RoundTrip {
             sampled: false,
+            single: false,
             smoothed: INITIAL,
             variance: INITIAL / UNSURE,
             jitter: Duration::ZERO,
@@ -76,9 +79,12 @@ impl Default for RoundTrip {
 
 impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
-    /// those before counts as twice as long.
+    /// those before counts as twice as long; and if the first one was as much too long, and
+    /// longer than any network is taken for, the second one takes its place.
     pub fn sample(&mut self, time: Duration) {
-        if !self.sampled {
+        let replaces = self.single && self.smoothed > INITIAL.max(time * OUTLIER);
+        self.single = !self.sampled;
+        if self.single || replaces {
             let time = time.min(MOST_FIRST);
             self.sampled = true;
             (self.smoothed, self.variance) = (time, time / UNSURE);
@@ -130,6 +136,21 @@ impl RoundTrip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_sample_that_was_a_sleep_is_forgotten_with_the_second() {
+        let mut trip = RoundTrip::default();
+        trip.sample(Duration::from_secs(7));
+        assert!(trip.longest() > Duration::from_secs(5));
+        trip.sample(Duration::from_millis(200));
+        assert!(trip.longest() < Duration::from_millis(300), "{trip:?}");
+        trip.sample(Duration::from_millis(90));
+        trip.sample(Duration::from_millis(30));
+        assert!(
+            trip.longest() > Duration::from_millis(200),
+            "the quick ones of an uneven network are no correction: {trip:?}"
+        );
+    }
 
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)

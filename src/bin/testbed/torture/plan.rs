@@ -96,7 +96,7 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// When the network heals.
     pub heal: Instant,
-    /// Whether this is the partition of the README: the hub alone, in a network
+    /// Whether this is the plainest partition: the hub alone, in a network
     /// without other faults, with the default settings and a steady load. Then
     /// the design promises more than an end: 1.3 s.
     pub prompt: bool,
