@@ -920,7 +920,7 @@ mod tests {
             "its batch begins: departs at 2.795 s, in 195 ms",
             "ack 0; lost",
             "offset 0 is missing and overdue: asks n0 for it",
-            "sends n4 3 items again, from 0 on: a hole, named as missing",
+            "sends n4 2 items again, from 0 on: a hole, named as missing",
             "dropped by the cut",
             "no ack from n3 for 1.65 s: n3 is suspect",
             "(timeout); no answer: again in 0.25 s",
