@@ -47,11 +47,17 @@ pub const MAX_DEPTH: usize = 128;
 /// integers is about as long as a line may be.
 pub const MAX_VALUES: usize = 2 << 20;
 
-/// How many of a text's first values get room for several members if they are objects.
+/// How many of a text's first values get [`ROOM`] if they are objects or arrays.
 ///
-/// Unit: values. A message has three to six members in each of its two objects, far
-/// below this; beyond it the room would add up (see [`MAX_VALUES`]).
+/// Unit: values. A message has two objects and an array or two, far below this; beyond it
+/// the room would add up (see [`MAX_VALUES`]).
 const FIRST_VALUES: usize = 64;
+
+/// For how many members or elements there is room at once.
+///
+/// Unit: members. A delta has eleven at most; to grow to that by and by would take as much
+/// time as to read two of them.
+const ROOM: usize = 12;
 
 /// A JSON value. Text is borrowed from the input where it has no escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -300,8 +306,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(Json::Array(Vec::new()));
         }
-        // One element, then doubling: an array of arrays of one stays small.
-        let mut elements = Vec::with_capacity(1);
+        let mut elements = Vec::with_capacity(self.room());
         loop {
             elements.push(self.value(depth + 1)?);
             if self.ends(b']', "',' or ']'")? {
@@ -310,16 +315,19 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A million objects or arrays in one line are somebody's mistake, and must not cost
+    /// room for more than one each; from there on they double.
+    fn room(&self) -> usize {
+        if self.values <= FIRST_VALUES { ROOM } else { 1 }
+    }
+
     fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.open(depth)?;
         if self.peek() == Some(b'}') {
             self.at += 1;
             return Ok(Json::Object(Vec::new()));
         }
-        // A message's few objects have several members; a million objects in one
-        // line are somebody's mistake, and must not cost room for more than one.
-        let room = if self.values <= FIRST_VALUES { 4 } else { 1 };
-        let mut members = Vec::with_capacity(room);
+        let mut members = Vec::with_capacity(self.room());
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.error("a name in quotes"));
