@@ -462,8 +462,8 @@ impl<'a, L: Load> Engine<'a, L> {
         while let Some(entry) = self.queue.first_entry()
             && entry.key().0 <= self.host.now()
         {
-            let event = entry.remove();
-            self.handle(event)?;
+            let ((due, _), event) = entry.remove_entry();
+            self.handle(due, event)?;
         }
         Ok(())
     }
@@ -530,7 +530,9 @@ impl<'a, L: Load> Engine<'a, L> {
         Duration::from_secs_f64(self.client_rng.fraction() * 2.0 / self.options.rate)
     }
 
-    fn handle(&mut self, event: Event) -> Result<(), Failure> {
+    /// What was `due` happens. The next operation and the next fault are counted from
+    /// that: a machine that is late would thin the load out else.
+    fn handle(&mut self, due: Instant, event: Event) -> Result<(), Failure> {
         let now = self.host.now();
         match event {
             Event::Deliver(packet) => self.deliver(now, packet)?,
@@ -538,7 +540,7 @@ impl<'a, L: Load> Engine<'a, L> {
             Event::NextOperation => {
                 if self.phase == Phase::Load {
                     let pause = self.operation_pause();
-                    self.at(now + pause, Event::NextOperation);
+                    self.at(due + pause, Event::NextOperation);
                     self.backlog += 1;
                     self.begin_waiting_operations()?;
                 }
@@ -547,7 +549,7 @@ impl<'a, L: Load> Engine<'a, L> {
             Event::Nemesis => {
                 if self.phase == Phase::Load {
                     let pause = self.nemesis.pause();
-                    self.at(now + pause, Event::Nemesis);
+                    self.at(due + pause, Event::Nemesis);
                     self.nemesis(now)?;
                 }
             }
