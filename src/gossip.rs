@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Pace};
 use crate::event::{Event, Events, Towards};
-use crate::link::{ACK_DELAY, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync};
+use crate::link::{self, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync};
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
@@ -149,7 +149,7 @@ impl<I: Item> Gossip<I> {
             is_parent,
             link: Link::new(
                 config.epoch,
-                ACK_DELAY + config.within,
+                link::ack_delay(config.within),
                 ((own as u64) << 32) | position as u64,
             ),
         };
@@ -176,7 +176,7 @@ impl<I: Item> Gossip<I> {
                 .map(|(index, neighbour)| (neighbour.id.clone(), index))
                 .collect(),
             greet_at: (!neighbours.is_empty()).then(|| (now + GREETING_DELAY, true)),
-            second_greeting: (ACK_DELAY + config.within) * 2,
+            second_greeting: link::ack_delay(config.within) * 2,
             unasked: neighbours.len(),
             neighbours,
             nodes: ids.len(),
@@ -221,7 +221,7 @@ impl<I: Item> Gossip<I> {
             Route::First(node) => self.towards(node),
             _ => None,
         };
-        let mut goes_down = false;
+        let mut down = None;
         for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
             let its_way = neighbour.is_on(route);
             if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {
@@ -235,10 +235,13 @@ impl<I: Item> Gossip<I> {
             } else if first == Some(index) {
                 neighbour.link.release();
             } else {
-                goes_down = true;
+                down.get_or_insert(index);
             }
         }
-        if goes_down {
+        if let Some(child) = down {
+            if self.timetable.is_new() && self.parent().is_none() {
+                self.neighbours[child].link.elicit_ack();
+            }
             // What came for one of the children alone was not gathered for the others.
             self.goes_down(now, from_parent && first.is_none());
         }
@@ -350,6 +353,12 @@ impl<I: Item> Gossip<I> {
             self.greet(now, first);
         }
         let up = due(&mut self.up_at);
+        if !self.timetable.is_measured()
+            && self.parent().is_none()
+            && let Some(network) = self.network()
+        {
+            self.timetable.measure(network);
+        }
         let down = self.timetable.due().is_some_and(|at| at <= now);
         if down {
             self.timetable.depart(now, self.network());

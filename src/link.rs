@@ -101,12 +101,18 @@ const MAX_WEIGHT: usize = 1 << 20;
 pub const WINDOW: u64 = 16 * MAX_ITEMS as u64;
 
 /// How long an ack may wait for a delta to ride on, the period of the timetable
-/// excepted.
+/// excepted; another period, if that is longer.
 ///
 /// Unit: time. A leaf of 25 with 100 operations a second sends two values a second,
 /// so most acks find a ride within one. It delays nothing but the sender's notice
 /// that all is well: losses show sooner.
-pub const ACK_DELAY: Duration = Duration::from_secs(1);
+const ACK_DELAY: Duration = Duration::from_secs(1);
+
+/// How long an ack may wait where a value may take so long to be everywhere: for two of
+/// a timetable's departures at least.
+pub fn ack_delay(within: Duration) -> Duration {
+    within + within.max(ACK_DELAY)
+}
 
 /// The longest time between two tries on a suspect link (the backoff's cap).
 ///

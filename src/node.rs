@@ -772,21 +772,45 @@ mod tests {
         assert_eq!(at(&mut node, ms(5)), [said("n0", &delta)]);
     }
 
+    /// A delta that asks for an answer at once.
+    fn probe(now: Instant, body: &str) -> String {
+        stamped(now, body) + r#","probe":true"#
+    }
+
     #[test]
     fn a_hub_gathers_for_all_leaves_in_one_batch() {
         let mut node = node(4, "n0");
         broadcast(&mut node, ms(0), 1);
-        assert_eq!(at(&mut node, ms(0)), []);
+        at(&mut node, ms(0));
         tell(&mut node, ms(50), "n2", &delta(0, &[2], 0));
         assert_eq!(at(&mut node, ms(65)), []);
-        let both = stamped(ms(66), &first(&[1, 2]));
+        let rest = stamped(ms(66), &delta(1, &[2], 0)).replace(r#""peer":1"#, r#""peer":0"#);
         let its_own = delta(0, &[1], 1).replace(r#""held":0"#, r#""held":16"#);
         let its_own = stamped(ms(66), &its_own);
+        let both = stamped(ms(66), &first(&[1, 2]));
         assert_eq!(
             at(&mut node, ms(66)),
-            [said("n1", &both), said("n2", &its_own), said("n3", &both)],
+            [said("n1", &rest), said("n2", &its_own), said("n3", &both)],
             "the first value set the departure; n2 does not hear its own"
         );
+    }
+
+    #[test]
+    fn the_first_item_goes_to_one_child_at_once_to_learn_how_long_an_answer_takes() {
+        let mut node = node(4, "n0");
+        broadcast(&mut node, ms(0), 1);
+        let first = probe(ms(0), &first(&[1]));
+        assert_eq!(at(&mut node, ms(0)), [said("n1", &first)]);
+        let answer = format!(r#"{},"echo":0"#, ack(0, 1));
+        tell(&mut node, ms(20), "n1", &answer);
+        assert_eq!(at(&mut node, ms(374)), [], "the network took 20 ms of 400");
+        let to: Vec<_> = at(&mut node, ms(375))
+            .into_iter()
+            .map(|said| said.0)
+            .collect();
+        assert_eq!(to, ["n2", "n3"]);
+        broadcast(&mut node, ms(900), 2);
+        assert_eq!(at(&mut node, ms(900)), [], "and that was the only one");
     }
 
     #[test]
@@ -834,7 +858,9 @@ mod tests {
         let mut node = node(4, "n0");
         tell(&mut node, ms(0), "n1", &delta(2, &[7], 0));
         assert_eq!(values(&node), [7]);
-        assert_eq!(at(&mut node, ms(0)), [], "it may just be late");
+        let on = probe(ms(0), &first(&[7]));
+        let said_at_once = at(&mut node, ms(0));
+        assert_eq!(said_at_once, [said("n2", &on)], "it may just be late");
         at(&mut node, ms(150));
         let due = node.poll_timeout().expect("the hole has its time");
         let ack = ack(0, 0).replace(r#""held":0"#, r#""held":250"#);

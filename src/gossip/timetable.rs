@@ -15,7 +15,8 @@
 //!   nothing. So each child says one thing a period at most: with y = x/n, it is
 //!   n (1 - e^-y) messages up and n down for x values.
 //!
-//! The hub counts what it passes on and takes the cheaper way.
+//! The hub counts what it passes on and takes the cheaper way. It has to know the network
+//! for that: so its very first item goes on to one child at once, and asks for an answer.
 //!
 //! The clocks of two nodes need not agree, nor the two directions of a link be equal:
 //! a child adds what the hub said to the moment at which it heard it, and takes the
@@ -228,6 +229,25 @@ impl Timetable {
     /// The batch departs at this moment at the latest.
     pub fn by(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Whether nothing has departed or waits yet.
+    pub fn is_new(&self) -> bool {
+        self.averaged == 0 && self.due.is_none()
+    }
+
+    /// Whether the network was measured.
+    pub fn is_measured(&self) -> bool {
+        self.network.is_some()
+    }
+
+    /// The first measure of the `network`. What waits may wait for as much longer as it
+    /// is quicker than was feared.
+    pub fn measure(&mut self, network: Network) {
+        let feared = self.lazy_period();
+        self.network = Some(network);
+        let more = self.lazy_period().saturating_sub(feared);
+        self.due = self.due.map(|due| due + more);
     }
 
     /// Departs at `now`, with what is known of the `network` now. Decides how the next
@@ -475,6 +495,19 @@ mod tests {
         let even = trips(&[200, 200, 200]);
         assert_eq!(timetable(24, &even).lazy_period(), ms(395));
         assert_eq!(timetable(99, &trips(&[200])).lazy_period(), ms(190));
+    }
+
+    #[test]
+    fn a_batch_waits_for_as_much_longer_as_the_network_is_quicker_than_was_feared() {
+        let slow = Network::default().and(&trips(&[550]));
+        let quick = Network::default().and(&trips(&[200]));
+        for (network, due) in [(slow, 107), (quick, 402)] {
+            let mut timetable = Timetable::new(ms(600), Pace::Cheaper, 24, 24);
+            timetable.item(at(7));
+            assert_eq!(timetable.due(), Some(at(107)), "a sixth of the promise");
+            timetable.measure(network);
+            assert_eq!(timetable.due(), Some(at(due)));
+        }
     }
 
     #[test]

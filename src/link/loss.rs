@@ -89,6 +89,12 @@ impl<I: Item> Link<I> {
         }
     }
 
+    /// What waits goes at once, and asks for an answer at once (an *ack-eliciting* packet:
+    /// RFC 9000, 13.2), so that the round trip is known soon.
+    pub fn elicit_ack(&mut self) {
+        self.probe_due = true;
+    }
+
     /// The first unacked items again, whether lost or not, with the wish for an
     /// answer at once. What has not been sent yet rides along.
     pub(super) fn probe_segment(&mut self, now: Instant) -> Segment<I> {

@@ -133,6 +133,8 @@ struct State {
 enum Step {
     /// An item comes from a client.
     Push(usize),
+    /// The first item does not wait for its batch, and asks for an answer.
+    Elicit(usize),
     /// The batch departs.
     Depart(usize),
     /// The ack delay is over.
@@ -336,6 +338,10 @@ impl State {
                 ends[end].push(!bounds.batches);
                 end
             }
+            Step::Elicit(end) => {
+                ends[end].link.elicit_ack();
+                end
+            }
             Step::Depart(end) => {
                 ends[end].link.release();
                 end
@@ -398,6 +404,8 @@ impl State {
         let patient = self.under_way() > 0 && self.early == 0;
         for (end, at) in self.ends.iter().enumerate() {
             steps.extend((at.items > 0).then_some(Step::Push(end)));
+            let is_first = at.link.nxt == 0 && at.link.unacked() == 1;
+            steps.extend(is_first.then_some(Step::Elicit(end)));
             let timers = at.timers(end);
             steps.extend(timers.filter(|step| !(patient && matches!(step, Step::Retry(_)))));
             if at.restarts > 0 {

@@ -1,5 +1,5 @@
 # The tour: some values, one lost message, one partition, one restart.
-0 say Two values. The hub waits for company, and tells each leaf both in one message.
+0 say Two values. The hub tells one leaf at once, which shows how far that is, and waits for company with the others.
 0 broadcast n1 11
 0 lose n0 n4
 60 broadcast n2 12

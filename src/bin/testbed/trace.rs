@@ -18,7 +18,7 @@ use hubcast::config::Config;
 use hubcast::event::{Event, Level, Towards};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::link::{ACK_DELAY, BACKOFF_CAP, Frame, Link, Segment, Sync};
+use hubcast::link::{self, BACKOFF_CAP, Frame, Link, Segment, Sync};
 use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
@@ -203,7 +203,7 @@ pub fn tell(story: &Story, colour: bool, recording: Option<Recording>) -> io::Re
         asked: BTreeMap::new(),
         waits: BTreeMap::new(),
         sent: BTreeMap::new(),
-        ack_delay: ACK_DELAY + story.within,
+        ack_delay: link::ack_delay(story.within),
         messages: 0,
         lines: 0,
         asked_for: BTreeMap::new(),
@@ -778,7 +778,9 @@ impl Stage {
         (packet.id, packet.number) = (id, self.messages);
         self.about = Some(self.messages);
         self.messages += 1;
+        let measures = packet.probe && packet.end.is_some() && !self.is_suspect(src, dest);
         let why = match self.cause {
+            _ if !packet.only_acks && measures => ": how far is it?".into(),
             _ if !packet.only_acks => String::new(),
             Cause::Heard { from, probe, .. } if from == dest => match probe {
                 true => ": was asked to answer at once".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hubcast::config::{Config, Pace};
 use hubcast::event::Level;
-use hubcast::link::{ACK_DELAY, BACKOFF_CAP};
+use hubcast::link::{self, BACKOFF_CAP};
 use hubcast::time::Instant;
 use hubcast::tree;
 use hubcast::workload::Name;
@@ -352,7 +352,9 @@ impl Plan {
     /// one more retransmission if the settings invite one.
     pub fn quiet_by(&self, complete: Instant) -> Instant {
         let last = complete.max(self.heal + MAX_DELAY * 2);
-        last + ACK_DELAY + self.config.within + self.patience() + self.latency.min(MAX_DELAY) * 4
+        last + link::ack_delay(self.config.within)
+            + self.patience()
+            + self.latency.min(MAX_DELAY) * 4
     }
 
     /// The longest that a link waits until it tries again: the backoff's cap, which
