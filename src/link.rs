@@ -244,6 +244,8 @@ pub struct Link<I> {
     /// The neighbour's digest is wanted. Until it comes nothing is queued: it will
     /// tell what the neighbour lacks.
     asking: bool,
+    /// It is wanted for a greeting alone: there is nothing here that the neighbour may lack.
+    greeting: bool,
     /// Where the neighbour's stream begins for this incarnation is yet to come, in a
     /// sync to it: one to a former life may come before.
     unplaced: bool,
@@ -302,6 +304,7 @@ impl<I: Item> Link<I> {
             jitter,
             met: false,
             asking: false,
+            greeting: false,
             unplaced: false,
             sync_due: false,
             wants_level: false,
@@ -338,6 +341,11 @@ impl<I: Item> Link<I> {
     /// [`release`](Link::release). False: the neighbour's digest is awaited, and
     /// will show whether it lacks the item.
     pub fn push(&mut self, item: I) -> bool {
+        if self.asking && self.greeting {
+            // A delta greets as well, and does not wait for an answer.
+            (self.asking, self.unplaced) = (false, false);
+            self.retry_at = self.retry_at.filter(|_| self.is_suspect());
+        }
         if !self.asking {
             self.queue.push_back(item);
         }

@@ -201,6 +201,12 @@ const MUTANTS: &[Mutant] = &[
         wrong: "let restarted = false;",
     },
     Mutant {
+        mistake: "news go ahead of any digest, not of a greeting's alone",
+        file: "src/link.rs",
+        right: "if self.asking && self.greeting {",
+        wrong: "if self.asking {",
+    },
+    Mutant {
         mistake: "a digest has a hole",
         file: "src/workload/broadcast.rs",
         right: "Ranges(self.values.ranges().take(MAX_RANGES).collect())",

@@ -127,7 +127,7 @@ impl<I: Item> Gossip<I> {
             let link = &mut neighbour.link;
             let unmet = !first && !link.is_met() && link.unacked() == 0 && !link.is_asking();
             if link.is_untouched() || unmet {
-                link.ask();
+                link.greet();
             }
         }
         if first && self.neighbours.iter().any(|n| !n.link.is_met()) {

@@ -10,9 +10,16 @@ impl<I: Item> Link<I> {
         self.queue.clear();
         self.flights.clear();
         (self.una, self.base, self.released) = (self.nxt, self.nxt, self.nxt);
-        (self.asking, self.unplaced) = (true, true);
+        (self.asking, self.greeting, self.unplaced) = (true, false, true);
         (self.sync_due, self.level) = (true, None);
         (self.timeouts, self.probe_due, self.retry_at) = (0, false, None);
+    }
+
+    /// Greets a neighbour that never acknowledged anything, and for which nothing waits:
+    /// with a digest, and if news come before that is answered, with those.
+    pub fn greet(&mut self) {
+        self.ask();
+        self.greeting = true;
     }
 
     /// Whether the neighbour's digest is awaited.

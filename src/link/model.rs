@@ -197,7 +197,7 @@ impl End {
             self.greets = false;
         } else if self.link.nxt == self.link.una {
             self.greets = false;
-            self.link.ask();
+            self.link.greet();
         }
         self.caught_up |= !self.link.wants_sync();
     }

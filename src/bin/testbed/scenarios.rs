@@ -650,6 +650,25 @@ fn a_network_of_constant_latency_needs_no_retransmission_however_slow_it_is() {
 }
 
 #[test]
+fn the_first_values_of_an_idle_cluster_keep_the_promise_whatever_is_just_being_greeted() {
+    for (giver, after) in [(HUB, 2000), (LEAF, 2000), (LEAF, 900)] {
+        for first in (700..4500).step_by(50) {
+            let mut scene = Scene::usual();
+            scene.run_for(ms(first));
+            for (node, wait) in [(giver, after), (3, 0)] {
+                let mut values = IntervalSet::new();
+                values.insert(scene.given.len() as i64);
+                scene.give(node);
+                let took = scene.until_they_hold(&scene.everybody(), &values);
+                let within = Config::default().within;
+                assert!(took <= within, "n{node} after {first} ms: {took:?}");
+                scene.run_for(ms(wait));
+            }
+        }
+    }
+}
+
+#[test]
 fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
     for latency in [10, 100, 1000] {
         let mut scene = Scene::new(25, ms(latency), Distribution::Constant);
