@@ -30,6 +30,7 @@
 //! --nocapture --test-threads 1`.
 
 mod catch_up;
+mod departures;
 pub mod timetable;
 
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ use crate::link::{self, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
-use timetable::{Aim, Network, Timetable};
+use timetable::{Aim, Timetable};
 
 /// How often a hub with suspect neighbours probes one of them.
 ///
@@ -103,6 +104,8 @@ struct Neighbour<I> {
     /// Its number in the list of all nodes.
     position: usize,
     is_parent: bool,
+    /// When its first items came.
+    spoke: Option<Instant>,
     link: Link<I>,
 }
 
@@ -147,6 +150,7 @@ impl<I: Item> Gossip<I> {
             id: ids[position].clone(),
             position,
             is_parent,
+            spoke: None,
             link: Link::new(
                 config.epoch,
                 link::ack_delay(config.within),
@@ -239,22 +243,9 @@ impl<I: Item> Gossip<I> {
             }
         }
         if let Some(child) = down {
-            if self.timetable.is_new() && self.parent().is_none() {
-                self.neighbours[child].link.elicit_ack();
-            }
+            self.elicit_first(child);
             // What came for one of the children alone was not gathered for the others.
             self.goes_down(now, from_parent && first.is_none());
-        }
-    }
-
-    /// Something waits for the children, and maybe the parent has gathered it.
-    fn goes_down(&mut self, now: Instant, gathered: bool) {
-        let parent = self.neighbours.iter().find(|n| n.is_parent);
-        let back = parent.and_then(|parent| self.aim.back(now, parent.link.round_trip()));
-        match back {
-            _ if gathered => self.timetable.by(now),
-            Some(back) => self.timetable.by(back),
-            None => self.timetable.item(now),
         }
     }
 
@@ -286,40 +277,29 @@ impl<I: Item> Gossip<I> {
         events: &mut Events,
     ) -> Result<Option<usize>, String> {
         let from = self.neighbour(src)?;
-        let result = self.neighbours[from].link.handle_segment(now, segment);
+        let link = &mut self.neighbours[from].link;
+        let before = link.received();
+        let result = link.handle_segment(now, segment);
         let Some(news) = present(src, result, events)? else {
             return Ok(None);
         };
         self.take_note(now, from, news, events);
         if self.neighbours[from].is_parent {
             self.hear_parent(now, from, segment, news);
+        } else if !segment.items.is_empty() {
+            self.hear_child(now, from, segment, before);
         }
         Ok(Some(from))
-    }
-
-    /// What the parent says of its departures.
-    fn hear_parent(&mut self, now: Instant, parent: usize, segment: &Segment<I>, news: News) {
-        if segment.items.is_empty() {
-            return;
-        }
-        let ms = Duration::from_millis;
-        let announces = segment.next.map(|(next, every)| (ms(next), ms(every)));
-        let trip = self.neighbours[parent].link.round_trip();
-        if let Some((next, _)) = announces.filter(|_| news.acked) {
-            self.aim.held(now, ms(segment.held), next, trip);
-        }
-        self.aim.hear(now, announces, trip);
-        if let Some(up_at) = &mut self.up_at {
-            *up_at = self.aim.due(now).min(*up_at);
-        }
     }
 
     /// What a frame from neighbour `from` means for the others.
     fn take_note(&mut self, now: Instant, from: usize, news: News, events: &mut Events) {
         self.touched = true;
-        let peer = || self.neighbours[from].id.clone();
+        let neighbour = &mut self.neighbours[from];
+        let peer = || neighbour.id.clone();
         if news.restarted {
             events.push(Event::Restarted { peer: peer() });
+            neighbour.spoke = None;
         }
         if news.healthy {
             events.push(Event::Healthy { peer: peer() });
@@ -353,12 +333,7 @@ impl<I: Item> Gossip<I> {
             self.greet(now, first);
         }
         let up = due(&mut self.up_at);
-        if !self.timetable.is_measured()
-            && self.parent().is_none()
-            && let Some(network) = self.network()
-        {
-            self.timetable.measure(network);
-        }
+        self.measure_first();
         let down = self.timetable.due().is_some_and(|at| at <= now);
         if down {
             self.timetable.depart(now, self.network());
@@ -392,40 +367,6 @@ impl<I: Item> Gossip<I> {
             self.probe_at.get_or_insert(now + PROBE_INTERVAL);
         }
         (self.unasked, self.now) = (0, now);
-    }
-
-    /// What was measured of the neighbours; `None`: nothing yet.
-    fn network(&self) -> Option<Network> {
-        let trips = self.neighbours.iter().map(|n| n.link.round_trip());
-        let trips = trips.filter(|trip| trip.is_measured());
-        trips.fold(None, |network, trip| {
-            Some(network.unwrap_or_default().and(trip))
-        })
-    }
-
-    /// Says once that the network takes more than the promise, and once that it does
-    /// not any more.
-    fn say_if_short(&mut self, events: &mut Events) {
-        if self.timetable.is_kept() == self.short {
-            self.short = !self.short;
-            let within = self.timetable.within().as_millis() as u64;
-            let network = self.network().unwrap_or_default().longest.as_millis() as u64;
-            events.push(match self.short {
-                true => Event::PromiseBroken { within, network },
-                false => Event::PromiseKept { within, network },
-            });
-        }
-    }
-
-    /// What a delta to a child tells of the next departure.
-    fn announce(&mut self) -> Option<(u64, u64)> {
-        let announced = match self.parent() {
-            Some(_) => self.aim.announce(self.now),
-            None => self.timetable.announce(self.now),
-        };
-        // Rounded up, or a child would send too early, and a value wait too long.
-        let ms = |time: Duration| time.as_micros().div_ceil(1000) as u64;
-        announced.map(|(next, every)| (ms(next), ms(every)))
     }
 
     /// The next frame to send, and to whom.

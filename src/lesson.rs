@@ -183,7 +183,8 @@
 //! takes off a round trip (the delta's way here and its own way there), which it has
 //! measured (chapter 9), and a margin, and holds back
 //! until then what it has to say: one delta up and one down a period, at most. The two
-//! clocks need not agree.
+//! clocks need not agree. A leaf that misses the departure all the same, on a busy machine, is
+//! not left waiting for the next one: the hub departs again for it.
 //!
 //! With few values that is dearer than sending at once, and the hub can tell: it takes
 //! the cheaper way ([`timetable`](crate::gossip::timetable) has the reckoning). You set

@@ -167,8 +167,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "what comes from the parent does not go down",
         file: "src/gossip.rs",
-        right: "if goes_down {",
-        wrong: "if goes_down && !from_parent {",
+        right: "if let Some(child) = down {",
+        wrong: "if let Some(child) = down.filter(|_| !from_parent) {",
     },
     Mutant {
         mistake: "leaves look for their hub at the wrong place",

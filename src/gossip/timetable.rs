@@ -25,7 +25,9 @@
 //! over a stretch before the slot, and what the round trip strays widens the margin. An
 //! ack tells how long the hub had held what it acknowledges, and beside it stands when
 //! the hub departs next: so the child learns how early it was. Nearly a whole period
-//! means too late, and the margin grows until the child sends at once.
+//! means too late, and the margin grows until the child sends at once. The hub sees it, too:
+//! what comes right after a slot, from a child that knew it, gets a departure of its own, or a
+//! busy moment would cost a whole period.
 //!
 //! **Slots move** when the network becomes slower, and are given up when few values come.
 //! The children hear of it later, and what they have sent is under way. So the hub departs
@@ -98,6 +100,12 @@ const SLACK: Duration = Duration::from_millis(1);
 /// uneven network the little that slots save there is not worth that.
 const UNEVEN: u32 = 8;
 
+/// What part of a period after a slot something is still taken to have missed that.
+///
+/// Unit: a fraction's denominator. Children that are in time come in the last part of
+/// a period, be they as careful as they like.
+const MISSED: u32 = 4;
+
 /// Over how many departures the rate is averaged. Unit: departures. Few, so as to
 /// follow a load that changes.
 const AVERAGED: u32 = 4;
@@ -143,6 +151,8 @@ impl Network {
 struct Slots {
     next: Instant,
     period: Duration,
+    /// Since when they have been announced.
+    since: Instant,
     until: Instant,
 }
 
@@ -177,6 +187,8 @@ pub struct Timetable {
     /// Items passed on since the last departure, and when that was.
     items: u32,
     departed: Instant,
+    /// The next departure is for those that missed the last one.
+    again: bool,
     /// Items a second, averaged over so many departures.
     rate: f64,
     averaged: u32,
@@ -199,6 +211,7 @@ impl Timetable {
             former: None,
             items: 0,
             departed: Instant::ZERO,
+            again: false,
             rate: 0.0,
             averaged: 0,
         }
@@ -231,6 +244,25 @@ impl Timetable {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
+    /// A child is heard at `now` that `spoke` for the first time then. If it knew when to
+    /// be here for the last departure, and has missed that, the next one would be a
+    /// period late: so there is another one, for all that have missed it.
+    pub fn hear(&mut self, now: Instant, spoke: Instant) {
+        let trip = self.network.unwrap_or_default().longest;
+        let missed = |slots: Slots| {
+            // A departure told when the next ones are, and how far it is.
+            let told = match spoke <= slots.since {
+                true => slots.since,
+                false => spoke + slots.period,
+            };
+            told + trip + MARGIN <= self.departed && now < self.departed + slots.period / MISSED
+        };
+        if self.slots.is_some_and(missed) {
+            self.again = true;
+            self.by(now + MARGIN);
+        }
+    }
+
     /// Whether nothing has departed or waits yet.
     pub fn is_new(&self) -> bool {
         self.averaged == 0 && self.due.is_none()
@@ -255,11 +287,15 @@ impl Timetable {
     pub fn depart(&mut self, now: Instant, network: Option<Network>) {
         self.due = None;
         self.network = network;
+        if std::mem::take(&mut self.again) {
+            return;
+        }
         let elapsed = (now - self.departed).as_secs_f64().max(1e-3);
         let rate = f64::from(std::mem::take(&mut self.items)) / elapsed;
         self.averaged = (self.averaged + 1).min(AVERAGED);
         self.rate += (rate - self.rate) / f64::from(self.averaged);
         self.departed = now;
+        let since = self.slots.map_or(now, |slots| slots.since);
         let was = self.slots.take().or(self.former);
         let was = was.filter(|slots| now <= slots.until);
         if !self.prefers_slots() {
@@ -287,6 +323,7 @@ impl Timetable {
         self.slots = Some(Slots {
             next,
             period,
+            since,
             until: now + crossing * self.trips,
         });
     }
@@ -358,8 +395,6 @@ pub struct Aim {
     slots: Option<Slots>,
     /// Those before they were moved, at which a hub's own children may still aim.
     former: Option<Slots>,
-    /// Since when they have been so far apart.
-    since: Instant,
     /// What was added to the margin since something came too late.
     late: Duration,
 }
@@ -373,7 +408,6 @@ impl Aim {
             stretch: STRETCH * u32::try_from(rank).unwrap_or(u32::MAX),
             slots: None,
             former: None,
-            since: Instant::ZERO,
             late: Duration::ZERO,
         }
     }
@@ -401,11 +435,14 @@ impl Aim {
             Some(Slots {
                 next: now + (send - early),
                 period,
+                since: was
+                    .filter(|was| was.period == period)
+                    .map_or(now, |was| was.since),
                 until: now + period * (UNUSED_PERIODS + 2),
             })
         });
         if self.slots.map(|slots| slots.period) != was.map(|slots| slots.period) {
-            (self.since, self.former) = (now, was);
+            self.former = was;
         }
     }
 
@@ -417,16 +454,17 @@ impl Aim {
     /// It is heard at `now` that the hub had held what this child sent last for so long
     /// when it spoke, and would `next` go on after that.
     pub fn held(&mut self, now: Instant, held: Duration, next: Duration, trip: &RoundTrip) {
-        let Some(Slots { period, .. }) = self.slots else {
+        let Some(Slots { period, since, .. }) = self.slots else {
             return;
         };
-        if now - self.since < held + trip.longest() {
+        if now - since < held + trip.longest() {
             // It was sent before the child knew of these slots.
             return;
         }
         // So long before one of the hub's departures it was there.
         let early = (held + next).as_micros() % period.as_micros();
-        if early > period.as_micros() * 3 / 4 {
+        let missed = period - period / MISSED;
+        if early > missed.as_micros() {
             self.late = (self.late * 2).clamp(MARGIN, period);
         } else {
             self.late -= self.late / 8;
@@ -535,6 +573,36 @@ mod tests {
         depart(&mut timetable, 60_000, 1);
         timetable.item(at(60_001));
         assert_eq!(timetable.due(), Some(at(60_396)), "nobody aims at them now");
+    }
+
+    #[test]
+    fn what_misses_a_departure_gets_one_of_its_own_if_it_could_have_known() {
+        let mut timetable = timetable(24, &trips(&[200]));
+        depart(&mut timetable, 400, 200);
+        let again = |timetable: &Timetable, now: u64, spoke: u64| {
+            let mut timetable = timetable.clone();
+            timetable.item(at(now));
+            timetable.hear(at(now), at(spoke));
+            timetable.due()
+        };
+        assert_eq!(again(&timetable, 403, 0), Some(at(786)), "just announced");
+        depart(&mut timetable, 786, 200);
+        assert_eq!(again(&timetable, 789, 0), Some(at(794)), "a margin later");
+        assert_eq!(
+            again(&timetable, 789, 500),
+            Some(at(1172)),
+            "it cannot know"
+        );
+        assert_eq!(
+            again(&timetable, 1100, 0),
+            Some(at(1172)),
+            "for the next one"
+        );
+        timetable.item(at(789));
+        timetable.hear(at(789), at(0));
+        depart(&mut timetable, 794, 0);
+        let next = timetable.announce(at(794)).expect("slots");
+        assert_eq!(next, (ms(378), ms(386)), "the slots stay where they are");
     }
 
     #[test]

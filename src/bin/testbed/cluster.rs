@@ -395,6 +395,7 @@ mod tests {
     #[test]
     fn what_a_paused_node_is_told_waits_and_its_timers_too() {
         let mut cluster = cluster(2);
+        cluster.tell(0, &broadcast(0, 0));
         run_until_quiet(&mut cluster);
         cluster.tell(0, &broadcast(0, 1));
         cluster.pause(0);
