@@ -298,12 +298,7 @@ impl Load for Kafka {
 
     fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
         let count: usize = read_entries(body)?.values().map(Vec::len).sum();
-        (count > MAX_RECORDED).then(|| {
-            Json::Object(vec![
-                ("type".into(), Json::String("poll_ok".into())),
-                ("count".into(), Json::Int(count as i64)),
-            ])
-        })
+        (count > MAX_RECORDED).then(|| super::count("poll_ok", count))
     }
 
     fn accepted(&self) -> Option<Offsets> {

@@ -141,12 +141,7 @@ impl Load for Txn {
 
     fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
         let count = body.get("txn")?.as_array()?.len();
-        (count > MAX_RECORDED).then(|| {
-            Json::Object(vec![
-                ("type".into(), Json::String("txn_ok".into())),
-                ("count".into(), Json::Int(count as i64)),
-            ])
-        })
+        (count > MAX_RECORDED).then(|| super::count("txn_ok", count))
     }
 
     fn verdict(&self) -> Verdict {
