@@ -523,7 +523,8 @@ fn the_board_shows_all_challenges_and_each_has_its_files() {
     let results = std::fs::read_to_string(files.join("3d/results.json")).expect("results");
     assert!(results.contains(r#""limits":{"3d":true}"#), "{results}");
     let page = std::fs::read_to_string(files.join("3c/report.html")).expect("a page");
-    let command = "./run.sh workload broadcast --virtual --node-count 5 --rate 10 --latency 0";
+    let command = "./run.sh workload broadcast --node-count 5 --rate 10 --latency 0 \
+                   --nemesis partition --virtual --seed 1";
     assert!(page.contains(command), "it can be run alone");
 }
 
