@@ -267,6 +267,7 @@ mod tests {
     use crate::checker::Verdict;
     use crate::engine::{Counts, KindCounts};
     use crate::options::Job;
+    use crate::recording::in_scratch_folder;
     use hubcast::json::Json;
     use std::fmt::Write as _;
 
@@ -382,15 +383,14 @@ mod tests {
 
     #[test]
     fn what_the_nodes_noticed_comes_from_their_logs_with_its_time() {
-        let name = format!("hubcast-page-logs-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(folder.join("node-logs")).expect("a folder");
         let log = "t=0.000100 level=info event=init node=n0 nodes=3 hub=- children=2\n\
                    t=1.600000 level=warn event=suspect peer=n2 unacked=12\n\
                    no event\nlevel=info event=healthy peer=n2\n";
-        fs::write(folder.join("node-logs/n0.log"), log).expect("a log");
-        let trace = trace(JOURNAL).read_logs(&folder);
-        let _ = fs::remove_dir_all(&folder);
+        let trace = in_scratch_folder(|folder| {
+            fs::create_dir_all(folder.join("node-logs")).expect("a folder");
+            fs::write(folder.join("node-logs/n0.log"), log).expect("a log");
+            trace(JOURNAL).read_logs(folder)
+        });
         assert!(trace.has_beliefs);
         let suspect = Noticed {
             time: 1_600_000,

@@ -29,7 +29,7 @@ use crate::cluster::{self, Cluster, Step};
 use crate::engine::Finished;
 use crate::network::Network;
 use crate::options::{Distribution, Job, Options};
-use crate::recording::Recording;
+use crate::recording::{Recording, in_scratch_folder};
 use crate::rng::Rng;
 use crate::workloads;
 
@@ -652,11 +652,10 @@ fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
 
 /// A run in virtual time, whose files go where nobody looks.
 fn finished(options: &Options) -> Finished {
-    let name = format!("hubcast-scenarios-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    let recording = Recording::create(&folder).expect("a folder for the run");
-    let (finished, _) = workloads::run_virtual(options, recording, None).expect("a run");
-    let _ = std::fs::remove_dir_all(&folder);
+    let (finished, _) = in_scratch_folder(|folder| {
+        let recording = Recording::create(folder).expect("a folder for the run");
+        workloads::run_virtual(options, recording, None).expect("a run")
+    });
     assert!(finished.verdict.lost.is_empty(), "seed {}", options.seed);
     finished
 }

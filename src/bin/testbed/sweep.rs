@@ -436,6 +436,7 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
 mod tests {
     use super::*;
     use crate::options::Distribution;
+    use crate::recording::in_scratch_folder;
 
     fn bound_of(rate: f64, within: &str) -> Option<f64> {
         let args = ["--within-ms".to_owned(), within.to_owned()];
@@ -488,10 +489,8 @@ mod tests {
 
     /// One run in virtual time: messages per operation, median and maximum.
     fn run(options: &Options) -> (f64, u64, u64) {
-        let name = format!("hubcast-promise-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let measured = measured(options, &run_virtual(options, &folder).expect("a run"));
-        let _ = std::fs::remove_dir_all(&folder);
+        let finished = in_scratch_folder(|folder| run_virtual(options, folder).expect("a run"));
+        let measured = measured(options, &finished);
         assert!(measured.valid, "{options:?}");
         let (median, max) = latencies(&measured);
         (measured.messages_per_op, median, max)
