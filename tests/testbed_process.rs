@@ -539,8 +539,8 @@ fn with_maelstrom_the_board_has_its_figures_and_the_series_options_are_passed_on
 
 #[test]
 fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
-    let program = script("crash", "echo 'No such workload'; exit 255");
-    let output = testbed("crash", "efficient")
+    let program = script("no-results", "echo 'No such workload'; exit 255");
+    let output = testbed("no-results", "efficient")
         .env("MAELSTROM", program)
         .output()
         .unwrap();
@@ -551,7 +551,7 @@ fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
             && stderr.contains("No such workload"),
         "{stderr}"
     );
-    let output = testbed("crash", "efficient --maelstrom")
+    let output = testbed("no-results", "efficient --maelstrom")
         .env("PATH", "/nowhere")
         .output()
         .unwrap();
