@@ -1,10 +1,13 @@
-//! "Say it back": the series' first lesson, and the smallest workload.
+//! "Say it back": the series' first lesson, and the smallest workload: none.
+//!
+//! A node answers `echo` whatever it is for ([`Node`](crate::node::Node)), and this one is
+//! for nothing else.
 
 use crate::json::Json;
 use crate::message::{Message, Refusal};
 use crate::workload::{self, Effects, Item, Workload};
 
-/// Answers `echo`. Holds nothing and spreads nothing.
+/// Answers nothing, holds nothing and spreads nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Echo;
 
@@ -29,18 +32,15 @@ impl Workload for Echo {
     type Piece = Nothing;
     type Digest = ();
 
-    const REQUESTS: &'static [&'static str] = &["echo"];
+    const REQUESTS: &'static [&'static str] = &[];
 
     fn request(
         &mut self,
         kind: &str,
-        request: &Message<'_>,
-        effects: &mut Effects<'_, Nothing>,
+        _request: &Message<'_>,
+        _effects: &mut Effects<'_, Nothing>,
     ) -> Result<(), Refusal> {
-        match kind {
-            "echo" => echo(request, effects),
-            _ => Err(workload::unknown(kind, Self::REQUESTS)),
-        }
+        Err(workload::unknown(kind, Self::REQUESTS))
     }
 
     fn merge(&mut self, item: &Nothing) -> bool {
@@ -64,15 +64,4 @@ impl Workload for Echo {
     fn len(&self) -> u64 {
         0
     }
-}
-
-/// Gives back what came, whatever JSON that is.
-///
-/// # Errors
-///
-/// [`Refusal`] if nothing came.
-pub fn echo<I>(request: &Message<'_>, effects: &mut Effects<'_, I>) -> Result<(), Refusal> {
-    let echo = request.body.any("echo")?;
-    effects.reply(request, "echo_ok", |body| body.value("echo", echo));
-    Ok(())
 }

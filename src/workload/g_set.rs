@@ -5,14 +5,13 @@
 //! |---|---|
 //! | `add`, `element`: an integer | `add_ok` |
 //! | `read` | `read_ok`, `value`: all elements, ascending, each once |
-//! | `echo` | `echo_ok` |
 //!
 //! *G* is for grow-only. Nothing can be taken out of it: a union would bring it back
 //! from whoever has not heard of that yet.
 
 use crate::message::{Message, Refusal};
 use crate::workload::broadcast::Broadcast;
-use crate::workload::{self, Effects, Ranges, Run, Workload, echo};
+use crate::workload::{self, Effects, Ranges, Run, Workload};
 
 /// Every element heard of.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +22,7 @@ impl Workload for GSet {
     type Piece = Run;
     type Digest = Ranges;
 
-    const REQUESTS: &'static [&'static str] = &["add", "read", "echo"];
+    const REQUESTS: &'static [&'static str] = &["add", "read"];
 
     fn request(
         &mut self,
@@ -42,7 +41,6 @@ impl Workload for GSet {
             "read" => effects.reply(request, "read_ok", |body| {
                 self.0.values().encode(body.field("value"));
             }),
-            "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),
         }
         Ok(())

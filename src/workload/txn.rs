@@ -4,7 +4,6 @@
 //! | request | answer |
 //! |---|---|
 //! | `txn`, `txn`: `[["r", key, null], ["w", key, value], ...]` | `txn_ok`, `txn`: the same, with what the reads saw |
-//! | `echo` | `echo_ok` |
 //!
 //! A key is any JSON, and so is a value; what was never written is `null`.
 //!
@@ -32,7 +31,7 @@ use super::verbatim::Verbatim;
 use crate::json::{self, Json};
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Workload, echo};
+use crate::workload::{self, Effects, Item, Place, Workload};
 
 /// How much the writes of one transaction may hold. Unit: bytes of keys and values. They
 /// travel in one item, and a line may have 16 MiB.
@@ -196,7 +195,7 @@ impl Workload for Txn {
     type Piece = Committed;
     type Digest = ();
 
-    const REQUESTS: &'static [&'static str] = &["txn", "echo"];
+    const REQUESTS: &'static [&'static str] = &["txn"];
 
     fn begin(&mut self, place: Place, _now: Instant) {
         self.own = (place.index as u64, place.epoch);
@@ -210,7 +209,6 @@ impl Workload for Txn {
     ) -> Result<(), Refusal> {
         match kind {
             "txn" => self.run(request, effects),
-            "echo" => echo::echo(request, effects),
             _ => Err(workload::unknown(kind, Self::REQUESTS)),
         }
     }
