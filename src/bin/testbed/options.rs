@@ -7,7 +7,7 @@ use hubcast::config::{self, Config, UsageError};
 use hubcast::tree;
 
 use crate::arguments::Takes::{Checked, Nothing, Number, Seconds, Text, Whole, Word, Words};
-use crate::arguments::{self, Parsed, Row};
+use crate::arguments::{self, Parsed, Row, Takes};
 use crate::flooding;
 use crate::nemesis::Tool;
 use crate::workloads;
@@ -78,13 +78,27 @@ pub fn help() -> String {
 
 /// The options of `efficient`, `partition`, `crash` and `workload`.
 fn run_rows() -> Vec<Row<Options>> {
-    let row = |name, takes, help, value| Row {
+    let rows = load_rows().into_iter().chain(network_rows());
+    rows.chain(fault_rows()).chain(place_rows()).collect()
+}
+
+fn row(
+    name: &'static str,
+    takes: Takes<Options>,
+    help: &'static str,
+    value: fn(&Options) -> String,
+) -> Row<Options> {
+    Row {
         name,
         takes,
         help,
         value,
-    };
-    vec![
+    }
+}
+
+/// What is asked of how many.
+fn load_rows() -> [Row<Options>; 5] {
+    [
         row(
             "-w",
             Word(
@@ -122,6 +136,12 @@ fn run_rows() -> Vec<Row<Options>> {
             "clients, each of which does one thing after the other: 2n is two a node ({})",
             |o| o.concurrency.name(),
         ),
+    ]
+}
+
+/// What carries their messages.
+fn network_rows() -> [Row<Options>; 6] {
+    [
         row(
             "--latency",
             Whole("MS", [0, 60_000], |o, ms| {
@@ -171,6 +191,12 @@ fn run_rows() -> Vec<Row<Options>> {
             "({}): the advice given to nodes, which hubcast does not take",
             |o| o.topology.name(),
         ),
+    ]
+}
+
+/// What goes wrong, and what must not.
+fn fault_rows() -> [Row<Options>; 6] {
+    [
         row(
             "--nemesis",
             Words(
@@ -217,6 +243,12 @@ fn run_rows() -> Vec<Row<Options>> {
             "seconds of quiet before the final reads ({})",
             |o| o.quiet.as_secs_f64().to_string(),
         ),
+    ]
+}
+
+/// Where it runs.
+fn place_rows() -> [Row<Options>; 4] {
+    [
         row(
             "--virtual",
             Nothing(|o| o.virtual_time = true),
