@@ -5,7 +5,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `report.html` | verdict, replay, space-time diagram and charts in one file that needs no network |
-//! | `messages.svg` | a space-time diagram of a short window: the first heal, or the first load |
+//! | `messages.svg` | a space-time diagram of a second and a half: the first heal, or the first load |
 //!
 //! The page is a template, `page.html`, into which go its style (`page.css`), its
 //! script (`page.js`) and, between them, the run's data: this module reads

@@ -509,7 +509,7 @@ mod tests {
     /// What this node needed before the promise (7e1d2e7), when leaves sent at once and
     /// the hub waited 150 ms whatever the network did: messages per operation, median and
     /// maximum, means of the seeds 1 to 3 at the default of everything else.
-    const TWO_WINDOWS: [(Distribution, f64, f64, u64, u64); 6] = [
+    const TWO_WAITS: [(Distribution, f64, f64, u64, u64); 6] = [
         (Distribution::Constant, 0.0, 1.96, 261, 349),
         (Distribution::Constant, 0.05, 2.16, 326, 3013),
         (Distribution::Uniform, 0.0, 2.16, 294, 520),
@@ -608,12 +608,12 @@ mod tests {
 
     #[test]
     #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
-    fn the_promise_of_an_uneven_network_costs_no_more_than_two_fixed_windows() {
+    fn the_promise_of_an_uneven_network_costs_no_more_than_two_fixed_waits() {
         let mut wrong = Vec::new();
         println!(
-            "distribution  loss  two windows: messages  median   max   now: messages  median   max"
+            "distribution  loss    two waits: messages  median   max   now: messages  median   max"
         );
-        for (latency_dist, loss, before, its_median, its_max) in TWO_WINDOWS {
+        for (latency_dist, loss, before, its_median, its_max) in TWO_WAITS {
             let runs = [1, 2, 3].map(|seed| {
                 run(&Options {
                     seed,
