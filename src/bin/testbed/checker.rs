@@ -136,6 +136,14 @@ impl Problems {
         let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
         self.named.iter().cloned().chain(more).collect()
     }
+
+    /// The verdict where nothing but problems tells.
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            problems: self.list(),
+            ..Verdict::default()
+        }
+    }
 }
 
 /// What the checker found.

@@ -142,8 +142,6 @@ pub trait Load: Debug {
 
 #[cfg(test)]
 mod tests {
-    use hubcast::time::Instant;
-
     use super::*;
     use crate::options::Job;
 
@@ -169,8 +167,7 @@ mod tests {
         let mut marks = 0;
         let mut mark = || {
             marks += 1;
-            let time = Instant::from_millis(marks);
-            Mark { index: marks, time }
+            Mark::at(marks)
         };
         let mut ask = |load: &mut L, client, begun, operation, is_last| {
             let request = spell(L::KINDS[L::kind(&operation)], |body| {

@@ -131,10 +131,7 @@ impl Counter {
             problems.note("no node answered its final read".into());
         }
         problems.append(&self.problems);
-        Verdict {
-            problems: problems.list(),
-            ..Verdict::default()
-        }
+        problems.verdict()
     }
 }
 

@@ -60,10 +60,7 @@ impl Load for Echo {
     }
 
     fn verdict(&self) -> Verdict {
-        Verdict {
-            problems: self.problems.list(),
-            ..Verdict::default()
-        }
+        self.problems.verdict()
     }
 }
 
@@ -72,15 +69,11 @@ mod tests {
     use super::*;
     use crate::checker::Mark;
     use crate::options::Job;
-    use hubcast::time::Instant;
 
     #[test]
     fn what_comes_back_must_be_what_was_said() {
         let mut load = Echo::new(&Options::new(Job::Workload));
-        let mark = Mark {
-            index: 0,
-            time: Instant::ZERO,
-        };
+        let mark = Mark::at(0);
         let call = Call {
             client: 0,
             node: "n0",

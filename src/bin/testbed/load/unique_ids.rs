@@ -64,10 +64,7 @@ impl Load for UniqueIds {
     }
 
     fn verdict(&self) -> Verdict {
-        Verdict {
-            problems: self.problems.list(),
-            ..Verdict::default()
-        }
+        self.problems.verdict()
     }
 }
 
@@ -76,16 +73,12 @@ mod tests {
     use super::*;
     use crate::checker::Mark;
     use crate::options::Job;
-    use hubcast::time::Instant;
 
     /// What is said of these answers, each by a node.
     fn problems(answers: &[(&str, &str)]) -> Vec<String> {
         let mut load = UniqueIds::new(&Options::new(Job::Workload));
         for (index, (node, body)) in answers.iter().enumerate() {
-            let mark = Mark {
-                index: index as u64,
-                time: Instant::ZERO,
-            };
+            let mark = Mark::at(index as u64);
             let call = Call {
                 client: 0,
                 node,
