@@ -183,7 +183,6 @@ impl<W: Workload> Node<W> {
             "delta" | "ack" => return self.handle_segment(now, kind, message),
             "sync" => return self.handle_sync(now, message),
             "stats" => self.stats(message),
-            "echo" => return self.echo(message),
             _ => {
                 let mut effects = Effects::new(now, id, &mut self.replies);
                 self.workload.request(kind, message, &mut effects)?;
@@ -294,7 +293,7 @@ impl<W: Workload> Node<W> {
         if kind == "init" {
             return self.init(now, message);
         }
-        let known = ["delta", "ack", "sync", "stats", "echo"];
+        let known = ["delta", "ack", "sync", "stats"];
         if !known.contains(&kind) && !W::REQUESTS.contains(&kind) {
             return Err(workload::unknown(kind, W::REQUESTS));
         }
@@ -364,13 +363,6 @@ impl<W: Workload> Node<W> {
             });
             body.object("totals", |object| counts(object, &totals));
         });
-    }
-
-    /// Gives back what came, whatever JSON that is.
-    fn echo(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
-        let echo = message.body.any("echo")?;
-        self.reply(message, "echo_ok", |body| body.value("echo", echo));
-        Ok(())
     }
 
     /// Answers a request. A node speaks under its own name, and before `init`

@@ -5,6 +5,7 @@
 //! | `broadcast`, `message`: an integer | `broadcast_ok`: "I have it, and will not forget it" |
 //! | `read` | `read_ok`, `messages`: all integers heard of, ascending, each once |
 //! | `topology` | `topology_ok`: thanks for the advice, which hubcast does not take |
+//! | `echo` | `echo_ok` |
 //!
 //! The set's merge is its union: a join if there ever was one.
 //!
@@ -13,7 +14,7 @@
 
 use crate::interval_set::IntervalSet;
 use crate::message::{Message, Refusal};
-use crate::workload::{self, Effects, Ranges, Run, Workload};
+use crate::workload::{self, Effects, Ranges, Run, Workload, echo};
 
 /// The most ranges of a digest.
 ///
@@ -40,7 +41,7 @@ impl Workload for Broadcast {
     type Piece = Run;
     type Digest = Ranges;
 
-    const REQUESTS: &'static [&'static str] = &["broadcast", "read", "topology"];
+    const REQUESTS: &'static [&'static str] = &["broadcast", "read", "topology", "echo"];
 
     fn request(
         &mut self,
@@ -60,6 +61,7 @@ impl Workload for Broadcast {
                 self.values.encode(body.field("messages"));
             }),
             "topology" => effects.reply(request, "topology_ok", |_| ()),
+            "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `add`, `delta`: an integer, for `g-counter` at least 0 | `add_ok` |
 //! | `read` | `read_ok`, `value`: the sum of all that was heard of |
+//! | `echo` | `echo_ok` |
 //!
 //! To add twice what arrives twice would be wrong, and to add once what two nodes
 //! merged, too: `+` is no join. So a node does not spread what was added. It spreads its
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use crate::json::{self, Json};
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Workload};
+use crate::workload::{self, Effects, Item, Place, Workload, echo};
 
 /// The largest sum of one incarnation.
 ///
@@ -108,7 +109,7 @@ impl<const DOWN: bool> Workload for Counter<DOWN> {
     type Piece = Sums;
     type Digest = ();
 
-    const REQUESTS: &'static [&'static str] = &["add", "read"];
+    const REQUESTS: &'static [&'static str] = &["add", "read", "echo"];
 
     fn begin(&mut self, place: Place, _now: Instant) {
         self.own = (place.index as u64, place.epoch);
@@ -132,6 +133,7 @@ impl<const DOWN: bool> Workload for Counter<DOWN> {
                 let value = self.value().to_string();
                 body.field("value").extend_from_slice(value.as_bytes());
             }),
+            "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),
         }
         Ok(())

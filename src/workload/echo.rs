@@ -1,13 +1,10 @@
-//! "Say it back": the series' first lesson, and the smallest workload: none.
-//!
-//! A node answers `echo` whatever it is for ([`Node`](crate::node::Node)), and this one is
-//! for nothing else.
+//! "Say it back": the series' first lesson, and the smallest workload.
 
 use crate::json::Json;
 use crate::message::{Message, Refusal};
 use crate::workload::{self, Effects, Item, Workload};
 
-/// Answers nothing, holds nothing and spreads nothing.
+/// Answers `echo`. Holds nothing and spreads nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Echo;
 
@@ -32,15 +29,18 @@ impl Workload for Echo {
     type Piece = Nothing;
     type Digest = ();
 
-    const REQUESTS: &'static [&'static str] = &[];
+    const REQUESTS: &'static [&'static str] = &["echo"];
 
     fn request(
         &mut self,
         kind: &str,
-        _request: &Message<'_>,
-        _effects: &mut Effects<'_, Nothing>,
+        request: &Message<'_>,
+        effects: &mut Effects<'_, Nothing>,
     ) -> Result<(), Refusal> {
-        Err(workload::unknown(kind, Self::REQUESTS))
+        match kind {
+            "echo" => echo(request, effects),
+            _ => Err(workload::unknown(kind, Self::REQUESTS)),
+        }
     }
 
     fn merge(&mut self, item: &Nothing) -> bool {
@@ -64,4 +64,15 @@ impl Workload for Echo {
     fn len(&self) -> u64 {
         0
     }
+}
+
+/// Gives back what came, whatever JSON that is.
+///
+/// # Errors
+///
+/// [`Refusal`] if nothing came.
+pub fn echo<I>(request: &Message<'_>, effects: &mut Effects<'_, I>) -> Result<(), Refusal> {
+    let echo = request.body.any("echo")?;
+    effects.reply(request, "echo_ok", |body| body.value("echo", echo));
+    Ok(())
 }

@@ -5,13 +5,14 @@
 //! |---|---|
 //! | `add`, `element`: an integer | `add_ok` |
 //! | `read` | `read_ok`, `value`: all elements, ascending, each once |
+//! | `echo` | `echo_ok` |
 //!
 //! *G* is for grow-only. Nothing can be taken out of it: a union would bring it back
 //! from whoever has not heard of that yet.
 
 use crate::message::{Message, Refusal};
 use crate::workload::broadcast::Broadcast;
-use crate::workload::{self, Effects, Ranges, Run, Workload};
+use crate::workload::{self, Effects, Ranges, Run, Workload, echo};
 
 /// Every element heard of.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ impl Workload for GSet {
     type Piece = Run;
     type Digest = Ranges;
 
-    const REQUESTS: &'static [&'static str] = &["add", "read"];
+    const REQUESTS: &'static [&'static str] = &["add", "read", "echo"];
 
     fn request(
         &mut self,
@@ -41,6 +42,7 @@ impl Workload for GSet {
             "read" => effects.reply(request, "read_ok", |body| {
                 self.0.values().encode(body.field("value"));
             }),
+            "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),
         }
         Ok(())

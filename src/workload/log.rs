@@ -6,6 +6,7 @@
 //! | `poll`, `offsets`: key -> from where | `poll_ok`, `msgs`: key -> `[[offset, msg], ...]`, without a gap |
 //! | `commit_offsets`, `offsets`: key -> how far | `commit_offsets_ok` |
 //! | `list_committed_offsets`, `keys` | `list_committed_offsets_ok`, `offsets`: key -> how far |
+//! | `echo` | `echo_ok` |
 //!
 //! Two nodes that both give the next place to a message give it to two messages, and no
 //! merge can mend that: an order is no join. So one decides, the root of the tree (*total
@@ -37,7 +38,7 @@ use crate::interval_set::IntervalSet;
 use crate::json::{self, Json};
 use crate::message::{ErrorCode, Fields, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Asked, Digest, Effects, Item, Place, Route, Workload};
+use crate::workload::{self, Asked, Digest, Effects, Item, Place, Route, Workload, echo};
 
 /// How long a key may be. Unit: bytes. Each item names it.
 const MAX_KEY: usize = 4096;
@@ -357,8 +358,13 @@ impl Workload for Log {
     type Piece = LogItem;
     type Digest = Lengths;
 
-    const REQUESTS: &'static [&'static str] =
-        &["send", "poll", "commit_offsets", "list_committed_offsets"];
+    const REQUESTS: &'static [&'static str] = &[
+        "send",
+        "poll",
+        "commit_offsets",
+        "list_committed_offsets",
+        "echo",
+    ];
     const ROOT_DECIDES: bool = true;
 
     fn begin(&mut self, place: Place, _now: Instant) {
@@ -376,6 +382,7 @@ impl Workload for Log {
             "poll" => self.poll(request, effects),
             "commit_offsets" => self.commit(request, effects),
             "list_committed_offsets" => self.committed(request, effects),
+            "echo" => echo::echo(request, effects),
             _ => Err(workload::unknown(kind, Self::REQUESTS)),
         }
     }

@@ -58,8 +58,7 @@ pub trait Workload: Default {
     /// A short summary of what a node holds, for anti-entropy.
     type Digest: Digest;
 
-    /// The names of its requests, for whoever asks for another one. `init`, `stats` and
-    /// `echo` every node answers, whatever its workload.
+    /// The names of its requests, for whoever asks for another one.
     const REQUESTS: &'static [&'static str];
 
     /// Whether the root decides for all, and so must hold what all others hold before
@@ -381,9 +380,9 @@ pub(crate) fn unknown(kind: &str, requests: &[&str]) -> Refusal {
     Refusal {
         code: ErrorCode::NotSupported,
         text: format!(
-            "no request is called {}; there are {}",
+            "no request is called {}; there are init, stats, {}",
             Json::String(crate::event::clip(kind).into()),
-            [&["init", "stats", "echo"], requests].concat().join(", ")
+            requests.join(", ")
         ),
     }
 }

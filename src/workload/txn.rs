@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `txn`, `txn`: `[["r", key, null], ["w", key, value], ...]` | `txn_ok`, `txn`: the same, with what the reads saw |
+//! | `echo` | `echo_ok` |
 //!
 //! A key is any JSON, and so is a value; what was never written is `null`.
 //!
@@ -31,7 +32,7 @@ use super::verbatim::Verbatim;
 use crate::json::{self, Json};
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Workload};
+use crate::workload::{self, Effects, Item, Place, Workload, echo};
 
 /// How much the writes of one transaction may hold. Unit: bytes of keys and values. They
 /// travel in one item, and a line may have 16 MiB.
@@ -195,7 +196,7 @@ impl Workload for Txn {
     type Piece = Committed;
     type Digest = ();
 
-    const REQUESTS: &'static [&'static str] = &["txn"];
+    const REQUESTS: &'static [&'static str] = &["txn", "echo"];
 
     fn begin(&mut self, place: Place, _now: Instant) {
         self.own = (place.index as u64, place.epoch);
@@ -209,6 +210,7 @@ impl Workload for Txn {
     ) -> Result<(), Refusal> {
         match kind {
             "txn" => self.run(request, effects),
+            "echo" => echo::echo(request, effects),
             _ => Err(workload::unknown(kind, Self::REQUESTS)),
         }
     }

@@ -3,6 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `generate` | `generate_ok`, `id`: an integer that was never given and never will be |
+//! | `echo` | `echo_ok` |
 //!
 //! An id is made of three numbers, as Twitter's Snowflake did (2010):
 //!
@@ -30,7 +31,7 @@
 use crate::json::{self, Json};
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Route, Workload};
+use crate::workload::{self, Effects, Item, Place, Route, Workload, echo};
 
 /// Where the milliseconds begin: 2020-01-01, UTC, as a wall clock. Unit: ms. With 41 bits
 /// they last until 2089.
@@ -103,7 +104,7 @@ impl Workload for UniqueIds {
     type Piece = Mark;
     type Digest = ();
 
-    const REQUESTS: &'static [&'static str] = &["generate"];
+    const REQUESTS: &'static [&'static str] = &["generate", "echo"];
 
     fn begin(&mut self, place: Place, now: Instant) {
         let node_bits = usize::BITS - place.nodes.saturating_sub(1).leading_zeros();
@@ -125,6 +126,7 @@ impl Workload for UniqueIds {
                 let id = self.generate(effects);
                 effects.reply(request, "generate_ok", |body| body.int("id", id));
             }
+            "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),
         }
         Ok(())
