@@ -3,56 +3,13 @@
 use std::collections::BTreeSet;
 
 use hubcast::config::Config;
-use hubcast::journal::{Disk, Journal, LEAST_LONG};
+use hubcast::journal::{Journal, LEAST_LONG};
 use hubcast::node::Node;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
 
-/// A file in memory that never fails.
-#[derive(Clone, Default)]
-struct Memory {
-    bytes: Vec<u8>,
-    read: usize,
-}
-
-impl Disk for Memory {
-    type Error = ();
-
-    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, ()> {
-        let rest = &self.bytes[self.read..];
-        let end = rest.iter().position(|&byte| byte == b'\n');
-        let end = end.map_or(rest.len(), |end| end + 1);
-        line.extend_from_slice(&rest[..end]);
-        self.read += end;
-        Ok(end > 0)
-    }
-
-    fn truncate(&mut self, length: u64) -> Result<(), ()> {
-        self.bytes.truncate(length as usize);
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), ()> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), ()> {
-        Ok(())
-    }
-
-    fn create(&mut self) -> Result<(), ()> {
-        Err(())
-    }
-
-    fn rename(&mut self) -> Result<(), ()> {
-        Err(())
-    }
-
-    fn sync_folder(&mut self) -> Result<(), ()> {
-        Ok(())
-    }
-}
+mod memory;
+use memory::Memory;
 
 fn config(data_dir: bool) -> Config {
     Config {

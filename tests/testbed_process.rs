@@ -1,8 +1,8 @@
 //! The testbed as a user calls it: good runs, bad nodes, wrong options.
 
 use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[path = "../src/bin/testbed/signals.rs"]
@@ -28,10 +28,6 @@ fn testbed(name: &str, args: &str) -> Command {
     command
 }
 
-fn run(name: &str, args: &str) -> Output {
-    testbed(name, args).output().expect("the testbed starts")
-}
-
 /// A program that a test makes up.
 fn script(name: &str, text: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
@@ -45,6 +41,24 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// What a run says on stdout and on stderr that must end with this status.
+fn ends(status: i32, name: &str, args: &str) -> (String, String) {
+    let output = testbed(name, args).output().expect("the testbed starts");
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "{args}: {stdout}{stderr}"
+    );
+    (stdout, stderr)
+}
+
+/// A file of a test's folder.
+fn read(path: impl AsRef<Path>) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// A small run, fast enough for a test.
 const SMALL: &str = "--node-count 5 --time-limit 1 --latency 1 --quiet 0.5";
 
@@ -54,22 +68,14 @@ const LOSSY: &str = "--node-count 5 --time-limit 1 --latency 1 --quiet 5 --loss 
 
 #[test]
 fn a_small_run_passes_and_leaves_its_files() {
-    let output = run("small", &format!("efficient {LOSSY}"));
-    let stdout = text(&output.stdout);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{stdout}{}",
-        text(&output.stderr)
-    );
+    let (stdout, _) = ends(0, "small", &format!("efficient {LOSSY}"));
     assert!(stdout.contains("PASS: valid"), "{stdout}");
     let last = stdout.lines().next_back();
     assert_eq!(
         last,
         Some("to watch it, open target/runs/efficient/report.html")
     );
-    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("small/target/runs/efficient");
-    let read = |name: &str| std::fs::read_to_string(files.join(name)).expect(name);
+    let read = |name: &str| read(format!("small/target/runs/efficient/{name}"));
     assert!(read("results.json").starts_with(r#"{"valid":true,"command":"efficient","seed":1,"#));
     assert!(read("messages.jsonl").contains(r#""type":"delta""#));
     assert!(read("history.jsonl").contains(r#""event":"invoke","op":"broadcast","value":0"#));
@@ -80,16 +86,10 @@ fn a_small_run_passes_and_leaves_its_files() {
 fn the_lessons_first_node_floods_the_same_as_a_process_and_in_memory() {
     let flood = env!("CARGO_BIN_EXE_flood");
     for time in ["", "--virtual"] {
-        let output = run(
-            "flood",
-            &format!("efficient {SMALL} {time} --bin {flood} --topology line"),
-        );
-        let stdout = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{stdout}");
+        let args = format!("efficient {SMALL} {time} --bin {flood} --topology line");
+        let (stdout, _) = ends(0, "flood", &args);
         assert!(stdout.contains("PASS: valid"), "{stdout}");
-        let results = "flood/target/runs/efficient/results.json";
-        let results = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(results);
-        let results = std::fs::read_to_string(results).expect("results");
+        let results = read("flood/target/runs/efficient/results.json");
         let number = |name: &str| -> u64 {
             let (_, behind) = results.split_once(&format!("\"{name}\":")).expect(name);
             let end = behind.find(|c: char| !c.is_ascii_digit()).expect("an end");
@@ -112,9 +112,7 @@ fn a_promise_is_shown_and_kept_also_where_the_timetable_comes_and_goes() {
             " 400 ms  not to be had: the network takes 402 ms\n",
         ),
     ] {
-        let output = run("promise", &format!("efficient --virtual {args}"));
-        let stdout = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{args}: {stdout}");
+        let (stdout, _) = ends(0, "promise", &format!("efficient --virtual {args}"));
         let (_, shown) = stdout.split_once("\npromised within").expect("a row");
         assert!(shown.trim_start().starts_with(row.trim_start()), "{stdout}");
     }
@@ -124,10 +122,8 @@ fn a_promise_is_shown_and_kept_also_where_the_timetable_comes_and_goes() {
 fn the_same_seed_gives_the_same_bytes_in_virtual_time_and_another_seed_does_not() {
     let messages = |name: &str, seed: u64| {
         let args = format!("partition --virtual --loss 0.05 --latency-dist uniform --seed {seed}");
-        let output = run(name, &args);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::read(files.join("target/runs/partition/messages.jsonl")).expect("messages")
+        ends(0, name, &args);
+        read(format!("{name}/target/runs/partition/messages.jsonl"))
     };
     let first = messages("virtual-1", 5);
     assert!(first.len() > 100_000);
@@ -137,9 +133,7 @@ fn the_same_seed_gives_the_same_bytes_in_virtual_time_and_another_seed_does_not(
 
 #[test]
 fn partition_shows_several_kinds_with_their_recoveries_and_the_median() {
-    let output = run("several", "partition --virtual");
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let (stdout, _) = ends(0, "several", "partition --virtual");
     let rows = stdout
         .lines()
         .skip_while(|line| !line.starts_with("partition  "));
@@ -161,20 +155,15 @@ fn partition_shows_several_kinds_with_their_recoveries_and_the_median() {
 
 #[test]
 fn crash_loses_nothing_with_journals_and_counts_what_is_gone_without() {
-    let output = run("crash", "crash --virtual");
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let (stdout, _) = ends(0, "crash", "crash --virtual");
     assert!(stdout.contains("\n0 values lost"), "{stdout}");
     for tool in ["\nkill ", "\npause ", "\npartition "] {
         assert!(stdout.matches(tool).count() > 1, "{tool}: {stdout}");
     }
-    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("crash/target/runs/crash");
-    let results = std::fs::read_to_string(files.join("results.json")).expect("results");
+    let results = read("crash/target/runs/crash/results.json");
     let row = r#"{"fault":"kill","nodes":["#;
     assert!(results.contains(row), "{results}");
-    let output = run("volatile", "crash --virtual --volatile");
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    let (stdout, _) = ends(1, "volatile", "crash --virtual --volatile");
     assert!(stdout.contains("values were lost: "), "{stdout}");
 }
 
@@ -182,19 +171,13 @@ fn crash_loses_nothing_with_journals_and_counts_what_is_gone_without() {
 fn a_real_node_that_is_killed_comes_back_with_its_journal_and_a_paused_one_goes_on() {
     let args = "crash --node-count 3 --time-limit 4 --latency 10 --quiet 2 --nemesis kill,pause \
                 --nemesis-interval 0.4";
-    let output = run("killed", args);
-    let stdout = text(&output.stdout);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
-    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed/target/runs/crash");
-    assert!(files.join("data/n2.journal").exists());
-    let logs = (0..3).map(|node| {
-        let log = files.join(format!("node-logs/n{node}.log"));
-        std::fs::read_to_string(log).expect("a log")
-    });
+    ends(0, "killed", args);
+    let read = |name: &str| read(format!("killed/target/runs/crash/{name}"));
+    read("data/n2.journal");
+    let logs = (0..3).map(|node| read(&format!("node-logs/n{node}.log")));
     let starts: usize = logs.map(|log| log.matches("event=restored").count()).sum();
     assert!(starts > 3, "the log is appended to: {starts}");
-    let messages = std::fs::read_to_string(files.join("messages.jsonl")).expect("messages");
+    let messages = read("messages.jsonl");
     for event in ["kill", "start", "pause", "resume"] {
         let event = format!(r#""event":"{event}""#);
         assert!(messages.contains(&event), "{event}");
@@ -305,9 +288,7 @@ fn once_a_leader_is_reaped_nothing_is_sent_to_its_group() {
 #[test]
 fn a_node_that_dies_ends_the_run_with_its_status_and_last_words() {
     let node = script("dies", "read line; echo 'something broke' >&2; exit 7");
-    let output = run("dies", &format!("efficient {SMALL} --bin {node}"));
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
+    let (_, stderr) = ends(1, "dies", &format!("efficient {SMALL} --bin {node}"));
     assert!(
         stderr.contains(" died; exit status: 7; its last lines on stderr:\n  something broke"),
         "{stderr}"
@@ -317,9 +298,7 @@ fn a_node_that_dies_ends_the_run_with_its_status_and_last_words() {
 #[test]
 fn a_node_that_writes_no_message_ends_the_run_with_the_line() {
     let node = script("garbage", "read line; echo 'I am ready'; cat >/dev/null");
-    let output = run("garbage", &format!("efficient {SMALL} --bin {node}"));
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
+    let (_, stderr) = ends(1, "garbage", &format!("efficient {SMALL} --bin {node}"));
     assert!(
         stderr.contains("wrote a malformed line: not JSON at byte 0"),
         "{stderr}"
@@ -329,9 +308,8 @@ fn a_node_that_writes_no_message_ends_the_run_with_the_line() {
 
 #[test]
 fn a_program_that_is_not_there_is_named() {
-    let output = run("missing", "efficient --bin /nowhere/node");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("no node program at /nowhere/node"));
+    let (_, stderr) = ends(1, "missing", "efficient --bin /nowhere/node");
+    assert!(stderr.contains("no node program at /nowhere/node"));
 }
 
 #[test]
@@ -348,17 +326,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             "takes one of these names first, not 'fly': broadcast, echo",
         ),
     ] {
-        let output = run("usage", args);
-        assert_eq!(output.status.code(), Some(2), "{args}");
-        assert!(
-            text(&output.stderr).contains(part),
-            "{args}: {}",
-            text(&output.stderr)
-        );
+        let (_, stderr) = ends(2, "usage", args);
+        assert!(stderr.contains(part), "{args}: {stderr}");
     }
-    let bare = run("usage", "");
-    assert_eq!(bare.status.code(), Some(0));
-    assert!(text(&bare.stdout).starts_with("usage: ./run.sh COMMAND"));
+    let (stdout, _) = ends(0, "usage", "");
+    assert!(stdout.starts_with("usage: ./run.sh COMMAND"));
 }
 
 #[test]
@@ -412,15 +384,11 @@ fn a_signal_ends_the_run_and_no_node_is_left() {
 #[test]
 fn another_workload_has_its_own_folder_and_its_clients_are_spread_over_the_nodes() {
     let args = "workload echo --node-count 3 --concurrency 2n --time-limit 1 --quiet 0";
-    let output = run("echo", args);
-    let stdout = text(&output.stdout);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    let (stdout, _) = ends(0, "echo", args);
     assert!(stdout.starts_with("workload echo: 3 nodes, "), "{stdout}");
     assert!(stdout.contains("PASS: valid\n"), "no limits: {stdout}");
     assert!(stdout.contains("\nechos "), "{stdout}");
-    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("echo/target/runs/workload-echo");
-    let read = |name: &str| std::fs::read_to_string(files.join(name)).expect(name);
+    let read = |name: &str| read(format!("echo/target/runs/workload-echo/{name}"));
     assert!(read("results.json").contains(r#""workload":"echo""#));
     let messages = read("messages.jsonl");
     for asks in [r#""src":"c0","dest":"n0""#, r#""src":"c5","dest":"n2""#] {
@@ -448,14 +416,10 @@ done"#;
 fn another_programs_ids_are_judged_whatever_it_is() {
     let args = "workload unique-ids --node-count 1 --time-limit 1 --rate 20 --quiet 0 --bin";
     let honest = generator("ids", "[$id]");
-    let output = run("ids", &format!("{args} {honest}"));
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let (stdout, _) = ends(0, "ids", &format!("{args} {honest}"));
     assert!(stdout.contains("\ngenerates "), "{stdout}");
     let lazy = generator("same-id", "7");
-    let output = run("same-id", &format!("{args} {lazy}"));
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    let (stdout, _) = ends(1, "same-id", &format!("{args} {lazy}"));
     assert!(stdout.contains("n0 gave the id 7 twice"), "{stdout}");
     assert!(stdout.contains("FAIL: not valid\n"), "{stdout}");
 }
@@ -475,12 +439,9 @@ fn every_workload_gets_over_partitions_kills_and_pauses() {
             "workload {workload} --virtual --node-count 5 --nemesis partition,kill,pause \
              --nemesis-interval 1.5 --seed 2"
         );
-        let output = run("every", &args);
-        let stdout = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{workload}: {stdout}");
-        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("every/target/runs");
-        let results = files.join(format!("workload-{workload}/results.json"));
-        let results = std::fs::read_to_string(results).expect("results");
+        ends(0, "every", &args);
+        let folder = format!("every/target/runs/workload-{workload}");
+        let results = read(folder + "/results.json");
         assert!(results.contains(r#"{"fault":"kill","#), "{results}");
     }
 }
@@ -489,28 +450,21 @@ fn every_workload_gets_over_partitions_kills_and_pauses() {
 fn real_nodes_of_another_workload_come_back_with_their_journals() {
     let args = "workload g-set --node-count 3 --time-limit 3 --latency 10 --quiet 2 \
                 --nemesis kill --nemesis-interval 0.4";
-    let output = run("killed-set", args);
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let (stdout, _) = ends(0, "killed-set", args);
     assert!(stdout.contains("\n0 values lost, "), "{stdout}");
-    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed-set/target/runs");
-    assert!(files.join("workload-g-set/data/n2.journal").exists());
+    read("killed-set/target/runs/workload-g-set/data/n2.journal");
 }
 
 #[test]
 fn where_no_answer_could_show_a_recovery_the_table_says_so() {
     let args = "workload echo --virtual --nemesis partition --nemesis-interval 2";
-    let output = run("unjudged", args);
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let (stdout, _) = ends(0, "unjudged", args);
     assert!(stdout.contains("  not judged\n"), "{stdout}");
 }
 
 #[test]
 fn the_board_shows_all_challenges_and_each_has_its_files() {
-    let output = run("board", "challenges --virtual");
-    let stdout = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let (stdout, _) = ends(0, "board", "challenges --virtual");
     assert!(stdout.ends_with("\nPASS: 14 of 14 passed\n"), "{stdout}");
     for id in [
         "1", "2", "3a", "3b", "3c", "3d", "3e", "4", "5a", "5b", "5c", "6a", "6b", "6c",
@@ -519,11 +473,12 @@ fn the_board_shows_all_challenges_and_each_has_its_files() {
     }
     let efficient = "\n3e        broadcast           25   100  PASS ";
     assert!(stdout.contains(efficient), "{stdout}");
-    let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("board/target/runs/challenges");
-    let results = std::fs::read_to_string(files.join("3d/results.json")).expect("results");
+    let read = |name: &str| read(format!("board/target/runs/challenges/{name}"));
+    let results = read("3d/results.json");
     assert!(results.contains(r#""limits":{"3d":true}"#), "{results}");
-    let page = std::fs::read_to_string(files.join("3c/report.html")).expect("a page");
-    let command = "./run.sh workload broadcast --virtual --node-count 5 --rate 10 --latency 0";
+    let page = read("3c/report.html");
+    let command = "./run.sh workload broadcast --node-count 5 --rate 10 --latency 0 \
+                   --nemesis partition --virtual --seed 1";
     assert!(page.contains(command), "it can be run alone");
 }
 
@@ -560,8 +515,7 @@ fn with_maelstrom_its_verdict_stands_in_the_same_table() {
         stdout.contains("1.72") && stdout.contains("268 ms") && stdout.contains("371 ms"),
         "{stdout}"
     );
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("maelstrom/target/runs/maelstrom");
-    let arguments = std::fs::read_to_string(folder.join("arguments")).unwrap();
+    let arguments = read("maelstrom/target/runs/maelstrom/arguments");
     assert!(arguments.contains("test -w broadcast") && arguments.contains("--latency 100"));
 }
 
@@ -573,9 +527,7 @@ fn with_maelstrom_the_board_has_its_figures_and_the_series_options_are_passed_on
     let stdout = text(&output.stdout);
     let row = "3c        broadcast            5    10  PASS            1.72    268 ms    371 ms\n";
     assert!(stdout.contains(row), "{stdout}");
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("maelstrom-board");
-    let arguments = folder.join("target/runs/challenges/3c/arguments");
-    let arguments = std::fs::read_to_string(arguments).unwrap();
+    let arguments = read("maelstrom-board/target/runs/challenges/3c/arguments");
     for part in [
         "test -w broadcast --bin",
         "--node-count 5 --time-limit 20 --rate 10 --latency 0",
@@ -587,8 +539,8 @@ fn with_maelstrom_the_board_has_its_figures_and_the_series_options_are_passed_on
 
 #[test]
 fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
-    let program = script("crash", "echo 'No such workload'; exit 255");
-    let output = testbed("crash", "efficient")
+    let program = script("no-results", "echo 'No such workload'; exit 255");
+    let output = testbed("no-results", "efficient")
         .env("MAELSTROM", program)
         .output()
         .unwrap();
@@ -599,7 +551,7 @@ fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
             && stderr.contains("No such workload"),
         "{stderr}"
     );
-    let output = testbed("crash", "efficient --maelstrom")
+    let output = testbed("no-results", "efficient --maelstrom")
         .env("PATH", "/nowhere")
         .output()
         .unwrap();

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use hubcast::config::Config;
-use hubcast::journal::{Disk, Journal, LEAST_LONG};
+use hubcast::journal::{Journal, LEAST_LONG};
 use hubcast::json::Json;
 use hubcast::message::Message;
 use hubcast::node::Node;
@@ -15,6 +15,9 @@ use hubcast::workload::g_set::GSet;
 use hubcast::workload::log::Log;
 use hubcast::workload::txn::Txn;
 use hubcast::workload::unique_ids::UniqueIds;
+
+mod memory;
+use memory::Memory;
 
 /// Some nodes, with a clock that goes when it is told to.
 struct Nodes<W: Workload> {
@@ -30,6 +33,10 @@ struct Nodes<W: Workload> {
 
 impl<W: Workload> Nodes<W> {
     fn new(count: usize) -> Nodes<W> {
+        Nodes::with(count, &Config::default())
+    }
+
+    fn with(count: usize, config: &Config) -> Nodes<W> {
         let mut nodes = Nodes {
             nodes: Vec::new(),
             now: Instant::ZERO,
@@ -38,7 +45,7 @@ impl<W: Workload> Nodes<W> {
             under_way: VecDeque::new(),
         };
         for index in 0..count {
-            nodes.nodes.push(Node::new(Config::default()));
+            nodes.nodes.push(Node::new(config.clone()));
             nodes.init(index, count);
         }
         nodes
@@ -133,53 +140,6 @@ fn ids_differ_between_nodes_and_within_a_moment_however_many_are_asked_for() {
     assert_eq!(ids.len(), count);
 }
 
-/// A disk that is a piece of memory.
-#[derive(Clone, Default)]
-struct Memory {
-    bytes: Vec<u8>,
-    read: usize,
-}
-
-impl Disk for Memory {
-    type Error = String;
-
-    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, String> {
-        let rest = &self.bytes[self.read..];
-        let end = rest.iter().position(|&byte| byte == b'\n');
-        let length = end.map_or(rest.len(), |end| end + 1);
-        line.extend_from_slice(&rest[..length]);
-        self.read += length;
-        Ok(length > 0)
-    }
-
-    fn truncate(&mut self, length: u64) -> Result<(), String> {
-        self.bytes.truncate(length as usize);
-        Ok(())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn create(&mut self) -> Result<(), String> {
-        self.bytes.clear();
-        Ok(())
-    }
-
-    fn rename(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn sync_folder(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 #[test]
 fn ids_never_come_again_after_a_restart_with_a_clock_that_was_set_back() {
     let mut memory = Memory::default();
@@ -190,14 +150,7 @@ fn ids_never_come_again_after_a_restart_with_a_clock_that_was_set_back() {
             data_dir: Some("memory".into()),
             ..Config::default()
         };
-        let mut nodes = Nodes::<UniqueIds> {
-            nodes: vec![Node::new(config)],
-            now: Instant::ZERO,
-            cut: Vec::new(),
-            answers: Vec::new(),
-            under_way: VecDeque::new(),
-        };
-        nodes.init(0, 1);
+        let mut nodes = Nodes::<UniqueIds>::with(1, &config);
         let Ok((_, found)) = Journal::open(memory.clone(), "n0", LEAST_LONG) else {
             panic!("a journal");
         };

@@ -13,8 +13,8 @@ pub struct Row<T> {
     pub takes: Takes<T>,
     /// For the usage page; `{}` is where the default stands.
     pub help: &'static str,
-    /// The default, shown.
-    pub default: fn(&T) -> String,
+    /// What is set, as it stands behind the option.
+    pub value: fn(&T) -> String,
 }
 
 /// What stands behind an option: its name on the usage page, its limits (both
@@ -136,7 +136,7 @@ impl<T> Row<T> {
             Takes::Words(_, words, _) => either(&words()) + ", several with commas: ",
             _ => String::new(),
         };
-        let help = words + &self.help.replace("{}", &(self.default)(defaults));
+        let help = words + &self.help.replace("{}", &(self.value)(defaults));
         let head = format!("  {} {argument}", self.name);
         let lines = wrap(&help, 80 - HELP_COLUMN);
         let mut text = String::new();
@@ -157,6 +157,21 @@ fn place(option: &str, words: &[String], value: &str) -> Result<usize, UsageErro
 /// The usage page's lines about all of these.
 pub fn usage<T>(rows: &[Row<T>], defaults: &T) -> String {
     rows.iter().map(|row| row.usage(defaults)).collect()
+}
+
+/// The arguments that make `given` of `plain`, each with a space before it.
+pub fn spell<T>(rows: &[Row<T>], given: &T, plain: &T) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let value = (row.value)(given);
+        if value != (row.value)(plain) {
+            text = text + " " + row.name;
+            if !matches!(row.takes, Takes::Nothing(_)) {
+                text = text + " " + &value;
+            }
+        }
+    }
+    text
 }
 
 /// "one, another or a third".

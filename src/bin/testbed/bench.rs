@@ -192,20 +192,18 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Measures five rounds times, each with a new node, how many of `count` requests
-/// it answers in a second.
+/// How many of `count` requests a new node answers in a second, after so many `first`
+/// ones.
 fn rate(
     (program, journal): (&Path, Option<&Path>),
-    first: &[u8],
-    first_replies: usize,
-    input: &[u8],
-    (count, replies): (usize, usize),
+    (first, first_count): (&[u8], usize),
+    (requests, count): (&[u8], usize),
 ) -> Result<f64, Failure> {
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
         let mut node = Node::start_with(program, journal)?;
-        node.exchange(first, first_replies)?;
-        let (time, _) = node.exchange(input, replies)?;
+        node.exchange(first, first_count)?;
+        let (time, _) = node.exchange(requests, count)?;
         rates.push(count as f64 / time.as_secs_f64());
     }
     Ok(median(rates))
@@ -272,7 +270,7 @@ fn requests_a_second(program: &Path) -> Result<String, Failure> {
         ("the same with a journal", Some(folder)),
     ] {
         let node = (program, journal);
-        let broadcast_rate = rate(node, &alone, 1, &requests, (REQUESTS, REQUESTS))?;
+        let broadcast_rate = rate(node, (&alone, 1), (&requests, REQUESTS))?;
         text += &row(name, per_second(broadcast_rate));
     }
 
@@ -280,8 +278,8 @@ fn requests_a_second(program: &Path) -> Result<String, Failure> {
     first.extend(broadcasts(0..READ_VALUES));
     for (name, journal) in [("", None), (", with a journal", Some(folder))] {
         let node = (program, journal);
-        let replies = 1 + READ_VALUES as usize;
-        let read_rate = rate(node, &first, replies, &reads(READS), (READS, READS))?;
+        let first = (&first[..], 1 + READ_VALUES as usize);
+        let read_rate = rate(node, first, (&reads(READS), READS))?;
         text += &row(
             &format!("reads of {READ_VALUES} values{name}"),
             format!("{:.0} k/s", read_rate / 1e3),
@@ -394,28 +392,20 @@ fn memory(program: &Path) -> Result<String, Failure> {
     let alone = init(&["n1"]);
     let million: Vec<u8> = [alone.clone(), broadcasts(0..1_000_000)].concat();
     let sparse: Vec<u8> = [alone, broadcasts((0..1_000_000).map(|value| value * 1000))].concat();
+    let shown = |kib: Option<u64>| kib.map_or("-".into(), |kib| format!("{kib} KiB"));
     for (name, input) in [("dense", million), ("sparse", sparse)] {
         let mut node = Node::start(program)?;
         node.exchange(&input, 1_000_001)?;
-        let memory = |node: &Node| {
-            node.peak_memory()
-                .map_or("-".into(), |kib| format!("{kib} KiB"))
-        };
         text += &row(
             &format!("peak memory, a million {name} values"),
-            memory(&node),
+            shown(node.peak_memory()),
         );
         let (_, reply) = node.exchange(&reads(1), 1)?;
-        let without = node
-            .peak_memory()
-            .map(|kib| kib.saturating_sub(reply as u64 / 1024));
-        let without = without.map_or("-".into(), |kib| format!("{kib} KiB"));
+        let reply = reply as u64 / 1024;
+        let without = node.peak_memory().map(|kib| kib.saturating_sub(reply));
         text += &row(
-            &format!(
-                "with one read of them, without the {} KiB reply",
-                reply / 1024
-            ),
-            without,
+            &format!("with one read of them, without the {reply} KiB reply"),
+            shown(without),
         );
     }
     Ok(text)

@@ -136,6 +136,14 @@ impl Problems {
         let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
         self.named.iter().cloned().chain(more).collect()
     }
+
+    /// The verdict where nothing but problems tells.
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            problems: self.list(),
+            ..Verdict::default()
+        }
+    }
 }
 
 /// What the checker found.
@@ -159,6 +167,36 @@ pub struct Verdict {
     pub problems: Vec<String>,
     /// What is worth knowing and no fault, a sentence each.
     pub notes: Vec<String>,
+}
+
+impl Verdict {
+    /// A value is stable that was `known` then, and of which the last read that missed
+    /// it, if one did, began then.
+    fn stable(&mut self, value: i64, known: Mark, last_absent: Option<Mark>) {
+        let latency = last_absent.map_or(Duration::ZERO, |absent| absent.time - known.time);
+        self.stable_latencies.push(latency.as_millis() as u64);
+        self.stale += usize::from(latency.as_millis() > 0);
+        self.by_value.push((value, known.time, latency));
+    }
+}
+
+/// Which of the `known` values a node does not show in the end; they are a problem.
+fn lacks(
+    (node, shown): &(String, IntervalSet),
+    item: &str,
+    known: impl Iterator<Item = i64>,
+    problems: &mut Problems,
+) -> Vec<i64> {
+    let lacks: Vec<i64> = known.filter(|&value| !shown.contains(value)).collect();
+    if !lacks.is_empty() {
+        problems.note(format!(
+            "{node} lacks {} that {} known: {}",
+            plural(lacks.len(), item),
+            if lacks.len() == 1 { "was" } else { "were" },
+            name_some(&lacks)
+        ));
+    }
+    lacks
 }
 
 impl Checker {
@@ -228,22 +266,10 @@ impl Checker {
         };
         let mut problems = self.problems.clone();
         let mut lost = BTreeSet::new();
-        for (node, shown) in &self.final_reads {
+        for read in &self.final_reads {
             let known = (self.elements.iter()).filter(|(_, element)| element.is_demanded());
-            let lacks: Vec<i64> = known
-                .map(|(&value, _)| value)
-                .filter(|&value| !shown.contains(value))
-                .collect();
-            if !lacks.is_empty() {
-                let text = format!(
-                    "{node} lacks {} that {} known: {}",
-                    plural(lacks.len(), "value"),
-                    if lacks.len() == 1 { "was" } else { "were" },
-                    name_some(&lacks)
-                );
-                problems.note(text);
-            }
-            lost.extend(lacks);
+            let known = known.map(|(&value, _)| value);
+            lost.extend(lacks(read, verdict.item, known, &mut problems));
         }
         for (&value, element) in &self.elements {
             if let (Some(code), Some(_)) = (element.refused, element.last_present) {
@@ -276,11 +302,7 @@ impl Element {
             let Some(known) = self.known else {
                 return false;
             };
-            let latency =
-                (self.last_absent).map_or(Duration::ZERO, |absent| absent.time - known.time);
-            verdict.stable_latencies.push(latency.as_millis() as u64);
-            verdict.stale += usize::from(latency.as_millis() > 0);
-            verdict.by_value.push((value, known.time, latency));
+            verdict.stable(value, known, self.last_absent);
             return false;
         }
         let lost =

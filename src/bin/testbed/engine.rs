@@ -569,7 +569,7 @@ impl<'a, L: Load> Engine<'a, L> {
                     self.phase = Phase::Final;
                     self.observer.stop();
                     for client in 0..self.clients.len() {
-                        self.ask_last(now, client)?;
+                        self.ask_last(client)?;
                     }
                 } else {
                     self.at(now + Duration::from_millis(100), Event::FinalReads);
@@ -605,13 +605,13 @@ impl<'a, L: Load> Engine<'a, L> {
     }
 
     /// A client asks one more last question, if the load has one.
-    fn ask_last(&mut self, now: Instant, client: usize) -> Result<(), Failure> {
-        let (asked, mark) = (self.clients[client].last_questions, self.mark(now));
-        let Some(operation) = self.load.last(mark, client, asked) else {
+    fn ask_last(&mut self, client: usize) -> Result<(), Failure> {
+        let asked = self.clients[client].last_questions;
+        let Some(operation) = self.load.last(client, asked) else {
             return Ok(());
         };
         self.clients[client].last_questions += 1;
-        self.begin_at(mark, client, Operation::Load(operation))
+        self.begin(client, Operation::Load(operation))
     }
 
     /// Starts operations as long as there are some to start and free clients.
@@ -625,28 +625,16 @@ impl<'a, L: Load> Engine<'a, L> {
             }
             self.backlog -= 1;
             let client = free[self.client_rng.below(free.len() as u64) as usize];
-            let now = self.host.now();
-            self.counts.last_op = Some(now);
-            let mark = self.mark(now);
-            let operation = self.load.next(mark, client, &mut self.client_rng);
-            self.begin_at(mark, client, Operation::Load(operation))?;
+            self.counts.last_op = Some(self.host.now());
+            let operation = self.load.next(client, &mut self.client_rng);
+            self.begin(client, Operation::Load(operation))?;
         }
         Ok(())
     }
 
     fn begin(&mut self, client: usize, operation: Operation<L::Operation>) -> Result<(), Failure> {
-        let now = self.host.now();
+        let (now, node) = (self.host.now(), self.node_of(client));
         let mark = self.mark(now);
-        self.begin_at(mark, client, operation)
-    }
-
-    fn begin_at(
-        &mut self,
-        mark: Mark,
-        client: usize,
-        operation: Operation<L::Operation>,
-    ) -> Result<(), Failure> {
-        let (now, node) = (mark.time, self.node_of(client));
         let name = format!("c{client}");
         let timeout = match &operation {
             Operation::Init | Operation::Topology => INIT_TIMEOUT,
@@ -697,7 +685,7 @@ impl<'a, L: Load> Engine<'a, L> {
     fn client_timeout(&mut self, now: Instant, client: usize, msg_id: i64) -> Result<(), Failure> {
         let node = self.node_of(client);
         let waiting = &mut self.clients[client].waiting;
-        let Some((_, operation, begun)) = waiting.take_if(|(id, ..)| *id == msg_id) else {
+        let Some((_, operation, _)) = waiting.take_if(|(id, ..)| *id == msg_id) else {
             return Ok(());
         };
         let kind = operation.kind::<L>();
@@ -715,9 +703,6 @@ impl<'a, L: Load> Engine<'a, L> {
             true => outcomes.failed += 1,
             false => outcomes.indeterminate += 1,
         }
-        self.ended(now, client, begun, |load, call| {
-            load.unknown(call, &asked);
-        });
         if self.phase == Phase::Final {
             let (node, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
             self.problem(format!(
@@ -727,25 +712,6 @@ impl<'a, L: Load> Engine<'a, L> {
         self.recording
             .operation(now, &format!("c{client}"), "timeout", |_| ())?;
         self.begin_waiting_operations()
-    }
-
-    /// An operation of a client has ended; tells the load.
-    fn ended<T>(
-        &mut self,
-        now: Instant,
-        client: usize,
-        begun: Mark,
-        tell: impl FnOnce(&mut L, &Call<'_>) -> T,
-    ) -> T {
-        let ended = self.mark(now);
-        let call = Call {
-            client,
-            node: &self.node_ids[self.node_of(client)],
-            begun,
-            ended,
-            is_last: self.phase == Phase::Final,
-        };
-        tell(&mut self.load, &call)
     }
 
     /// What node `src` says to a client.
@@ -828,10 +794,10 @@ impl<'a, L: Load> Engine<'a, L> {
             Operation::Load(asked) if is_ok => {
                 self.succeeded(now, client, &asked, begun, body)?;
                 if self.phase == Phase::Final {
-                    self.ask_last(now, client)?;
+                    self.ask_last(client)?;
                 }
             }
-            Operation::Load(asked) => self.not_done(now, client, &asked, begun, body)?,
+            Operation::Load(asked) => self.not_done(now, client, &asked, body)?,
             _ if is_ok => {}
             _ => {
                 let text = unexpected(body, operation.kind::<L>());
@@ -849,8 +815,15 @@ impl<'a, L: Load> Engine<'a, L> {
         begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        self.ended(now, client, begun, |load, call| load.ok(call, asked, body))
-            .map_err(|text| Failure::of(self.node_of(client), text))?;
+        let (ended, node) = (self.mark(now), self.node_of(client));
+        let call = Call {
+            client,
+            node: &self.node_ids[node],
+            begun,
+            ended,
+            is_last: self.phase == Phase::Final,
+        };
+        (self.load.ok(&call, asked, body)).map_err(|text| Failure::of(node, text))?;
         let counts = &mut self.counts.kinds[L::kind(asked)];
         counts.outcomes.ok += 1;
         counts.latency.push(now - begun.time);
@@ -869,7 +842,6 @@ impl<'a, L: Load> Engine<'a, L> {
         now: Instant,
         client: usize,
         asked: &L::Operation,
-        begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
         let name = self.node_ids[self.node_of(client)].clone();
@@ -879,13 +851,12 @@ impl<'a, L: Load> Engine<'a, L> {
         let definite = code.filter(|code| is_error && DEFINITE_ERRORS.contains(code));
         let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
         match definite {
-            Some(_) => outcomes.failed += 1,
+            Some(code) => {
+                outcomes.failed += 1;
+                self.load.failed(asked, code);
+            }
             None => outcomes.indeterminate += 1,
         }
-        self.ended(now, client, begun, |load, call| match definite {
-            Some(code) => load.failed(call, asked, code),
-            None => load.unknown(call, asked),
-        });
         if !is_error {
             self.problem(format!("{name} {}", unexpected(body, kind)));
         } else if code.is_none() {

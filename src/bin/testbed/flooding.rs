@@ -113,6 +113,7 @@ impl Host for Flooding {
 mod tests {
     use super::*;
     use crate::options::{Job, Topology};
+    use crate::recording::in_scratch_folder;
 
     fn played(job: Job, topology: Topology) -> (Finished, Options) {
         let options = Options {
@@ -121,11 +122,10 @@ mod tests {
             bin: Some(PROGRAM.into()),
             ..Options::new(job)
         };
-        let name = format!("hubcast-flood-{}-{}", std::process::id(), job.name());
-        let folder = std::env::temp_dir().join(name);
-        let recording = Recording::create(&folder).expect("a folder for the run");
-        let (finished, _) = run(&options, recording).expect("a run");
-        let _ = std::fs::remove_dir_all(&folder);
+        let (finished, _) = in_scratch_folder(|folder| {
+            let recording = Recording::create(folder).expect("a folder for the run");
+            run(&options, recording).expect("a run")
+        });
         (finished, options)
     }
 

@@ -36,6 +36,14 @@ pub struct Call<'a> {
     pub is_last: bool,
 }
 
+/// A body as it is recorded if it shows too much: its type, and how many things.
+fn count(kind: &'static str, count: usize) -> Json<'static> {
+    Json::Object(vec![
+        ("type".into(), Json::String(kind.into())),
+        ("count".into(), Json::Int(count as i64)),
+    ])
+}
+
 /// One workload's clients and their judge.
 pub trait Load: Debug {
     /// An operation, as it is remembered until its answer comes.
@@ -55,16 +63,20 @@ pub trait Load: Debug {
     /// What a client does, before anybody has done anything.
     fn new(options: &Options) -> Self;
 
-    /// A client's next operation, which begins now.
-    fn next(&mut self, begun: Mark, client: usize, rng: &mut Rng) -> Self::Operation;
+    /// A client's next operation.
+    fn next(&mut self, client: usize, rng: &mut Rng) -> Self::Operation;
 
     /// What a client asks in the end, after the quiet, when it was `asked` so many
     /// last questions before that; `None`: nothing, or nothing more. A client whose
     /// question was not answered as asked is asked no more.
-    fn last(&mut self, begun: Mark, client: usize, asked: usize) -> Option<Self::Operation>;
+    fn last(&mut self, _client: usize, _asked: usize) -> Option<Self::Operation> {
+        None
+    }
 
     /// Which of the [kinds](Load::KINDS) it is.
-    fn kind(operation: &Self::Operation) -> usize;
+    fn kind(_operation: &Self::Operation) -> usize {
+        0
+    }
 
     /// Whether it only asks. What has no effect has failed if nobody answers, and
     /// is not indeterminate; Maelstrom's rule.
@@ -89,12 +101,8 @@ pub trait Load: Debug {
     ) -> Result<(), String>;
 
     /// It was answered with the definite error `code`: it has not happened, and
-    /// never will.
-    fn failed(&mut self, call: &Call<'_>, operation: &Self::Operation, code: i64);
-
-    /// Nobody answered in time, or with an indefinite error, or with what is no answer:
-    /// it may have happened, or happen yet.
-    fn unknown(&mut self, _call: &Call<'_>, _operation: &Self::Operation) {}
+    /// never will. After any other end it may have happened, or happen yet.
+    fn failed(&mut self, _operation: &Self::Operation, _code: i64) {}
 
     /// What the history says of an answer besides its type.
     fn answer(body: &Json<'_>, line: &mut Object<'_>);
@@ -134,8 +142,6 @@ pub trait Load: Debug {
 
 #[cfg(test)]
 mod tests {
-    use hubcast::time::Instant;
-
     use super::*;
     use crate::options::Job;
 
@@ -161,8 +167,7 @@ mod tests {
         let mut marks = 0;
         let mut mark = || {
             marks += 1;
-            let time = Instant::from_millis(marks);
-            Mark { index: marks, time }
+            Mark::at(marks)
         };
         let mut ask = |load: &mut L, client, begun, operation, is_last| {
             let request = spell(L::KINDS[L::kind(&operation)], |body| {
@@ -181,18 +186,14 @@ mod tests {
             load.ok(&call, &operation, &answer).expect("an answer");
         };
         for index in 0..OPERATIONS {
-            let (client, begun) = (index % CLIENTS, mark());
-            let operation = load.next(begun, client, &mut rng);
-            ask(&mut load, client, begun, operation, false);
+            let client = index % CLIENTS;
+            let operation = load.next(client, &mut rng);
+            ask(&mut load, client, mark(), operation, false);
         }
         for client in 0..CLIENTS {
             let mut asked = 0;
-            loop {
-                let begun = mark();
-                let Some(operation) = load.last(begun, client, asked) else {
-                    break;
-                };
-                ask(&mut load, client, begun, operation, true);
+            while let Some(operation) = load.last(client, asked) {
+                ask(&mut load, client, mark(), operation, true);
                 asked += 1;
             }
         }

@@ -64,8 +64,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
         option("--consistency-models", options.consistency.name().into());
     }
     if !options.nemesis.is_empty() {
-        let names: Vec<&str> = options.nemesis.iter().map(|tool| tool.name()).collect();
-        option("--nemesis", names.join(","));
+        option("--nemesis", options.tools(","));
         option(
             "--nemesis-interval",
             options.nemesis_interval.as_secs_f64().to_string(),

@@ -240,7 +240,7 @@ fn lock(command: &str) -> Result<File, Failure> {
 /// Runs a job and prints its report; says whether it passed.
 fn run(options: &Options) -> Result<bool, Failure> {
     let options = &with_maelstrom(options.clone());
-    say(&headline(options, options.maelstrom));
+    say(&headline(options));
     let folder = match options.maelstrom {
         true => "maelstrom".to_owned(),
         false => options.folder(),
@@ -357,8 +357,8 @@ fn program(options: &Options) -> Result<PathBuf, Failure> {
     found.map_err(|error| Failure::new(format!("no node program at {}: {error}", path.display())))
 }
 
-fn headline(options: &Options, maelstrom: bool) -> String {
-    let last = match maelstrom {
+fn headline(options: &Options) -> String {
+    let last = match options.maelstrom {
         // Maelstrom draws without a seed: no two runs are the same.
         true => "on Maelstrom".into(),
         false => format!("seed {}", options.seed),

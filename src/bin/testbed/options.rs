@@ -7,7 +7,7 @@ use hubcast::config::{self, Config, UsageError};
 use hubcast::tree;
 
 use crate::arguments::Takes::{Checked, Nothing, Number, Seconds, Text, Whole, Word, Words};
-use crate::arguments::{self, Parsed, Row};
+use crate::arguments::{self, Parsed, Row, Takes};
 use crate::flooding;
 use crate::nemesis::Tool;
 use crate::workloads;
@@ -78,13 +78,27 @@ pub fn help() -> String {
 
 /// The options of `efficient`, `partition`, `crash` and `workload`.
 fn run_rows() -> Vec<Row<Options>> {
-    let row = |name, takes, help, default| Row {
+    let rows = load_rows().into_iter().chain(network_rows());
+    rows.chain(fault_rows()).chain(place_rows()).collect()
+}
+
+fn row(
+    name: &'static str,
+    takes: Takes<Options>,
+    help: &'static str,
+    value: fn(&Options) -> String,
+) -> Row<Options> {
+    Row {
         name,
         takes,
         help,
-        default,
-    };
-    vec![
+        value,
+    }
+}
+
+/// What is asked of how many.
+fn load_rows() -> [Row<Options>; 5] {
+    [
         row(
             "-w",
             Word(
@@ -122,6 +136,12 @@ fn run_rows() -> Vec<Row<Options>> {
             "clients, each of which does one thing after the other: 2n is two a node ({})",
             |o| o.concurrency.name(),
         ),
+    ]
+}
+
+/// What carries their messages.
+fn network_rows() -> [Row<Options>; 6] {
+    [
         row(
             "--latency",
             Whole("MS", [0, 60_000], |o, ms| {
@@ -171,6 +191,12 @@ fn run_rows() -> Vec<Row<Options>> {
             "({}): the advice given to nodes, which hubcast does not take",
             |o| o.topology.name(),
         ),
+    ]
+}
+
+/// What goes wrong, and what must not.
+fn fault_rows() -> [Row<Options>; 6] {
+    [
         row(
             "--nemesis",
             Words(
@@ -180,7 +206,7 @@ fn run_rows() -> Vec<Row<Options>> {
             ),
             "cut the network, kill and restart nodes, pause them (partition in `partition`, all \
              three in `crash`). hubcast keeps journals where it is killed",
-            |_| String::new(),
+            |o| o.tools(","),
         ),
         row(
             "--nemesis-interval",
@@ -193,13 +219,13 @@ fn run_rows() -> Vec<Row<Options>> {
             "--volatile",
             Nothing(|o| o.volatile = true),
             "without journals also where nodes are killed: counts what is gone",
-            |_| String::new(),
+            |o| o.volatile.to_string(),
         ),
         row(
             "--availability",
             Word("total", || vec!["total".into()], |o, _| o.is_total = true),
             "every operation must succeed, as in `efficient`",
-            |_| String::new(),
+            |o| if o.is_total { "total" } else { "" }.into(),
         ),
         row(
             "--consistency-models",
@@ -217,12 +243,18 @@ fn run_rows() -> Vec<Row<Options>> {
             "seconds of quiet before the final reads ({})",
             |o| o.quiet.as_secs_f64().to_string(),
         ),
+    ]
+}
+
+/// Where it runs.
+fn place_rows() -> [Row<Options>; 4] {
+    [
         row(
             "--virtual",
             Nothing(|o| o.virtual_time = true),
             "nodes in memory on a virtual clock: the same run without the waiting, the same \
              bytes for the same seed",
-            |_| String::new(),
+            |o| o.virtual_time.to_string(),
         ),
         row(
             "--seed",
@@ -235,16 +267,21 @@ fn run_rows() -> Vec<Row<Options>> {
             Text("PATH", |o, path| o.bin = Some(PathBuf::from(path))),
             "the node to test (hubcast); target/release/flood is the lesson's first, and the only \
              other one that --virtual takes",
-            |_| String::new(),
+            |o| path(&o.bin),
         ),
         row(
             "--maelstrom",
             Nothing(|o| o.maelstrom = true),
             "run the real Maelstrom instead, found in MAELSTROM or on the PATH; \
              MAELSTROM=/path/to/maelstrom does it too",
-            |_| String::new(),
+            |o| o.maelstrom.to_string(),
         ),
     ]
+}
+
+fn path(path: &Option<PathBuf>) -> String {
+    let path = path.as_ref().map(|path| path.display().to_string());
+    path.unwrap_or_default()
 }
 
 /// What the torture depends on.
@@ -275,19 +312,19 @@ fn torture_rows() -> [Row<Torture>; 3] {
             name: "--runs",
             takes: Whole("N", [1, 1_000_000_000], |t, runs| t.runs = runs),
             help: "how many (default {})",
-            default: |t| t.runs.to_string(),
+            value: |t| t.runs.to_string(),
         },
         Row {
             name: "--seed",
             takes: Whole("S", [0, u64::MAX], |t, seed| t.seed = seed),
             help: "the first one's seed ({})",
-            default: |t| t.seed.to_string(),
+            value: |t| t.seed.to_string(),
         },
         Row {
             name: "--shrink",
             takes: Nothing(|t| t.shrink = true),
             help: "look for a smaller life that fails, too",
-            default: |_| String::new(),
+            value: |t| t.shrink.to_string(),
         },
     ]
 }
@@ -323,26 +360,26 @@ fn challenge_rows() -> [Row<Challenges>; 4] {
             name: "--virtual",
             takes: Nothing(|c| c.virtual_time = true),
             help: "on a virtual clock: seconds instead of minutes",
-            default: |_| String::new(),
+            value: |c| c.virtual_time.to_string(),
         },
         Row {
             name: "--maelstrom",
             takes: Nothing(|c| c.maelstrom = true),
             help: "all of them on the real Maelstrom",
-            default: |_| String::new(),
+            value: |c| c.maelstrom.to_string(),
         },
         Row {
             name: "--seed",
             takes: Whole("N", [0, u64::MAX], |c, seed| c.seed = seed),
             help: "each one's seed ({})",
-            default: |c| c.seed.to_string(),
+            value: |c| c.seed.to_string(),
         },
         Row {
             name: "--bin",
             takes: Text("PATH", |c, path| c.bin = Some(PathBuf::from(path))),
             help: "a node that needs no key-value service of Maelstrom's: 4, 5b and 5c are left \
                    out",
-            default: |_| String::new(),
+            value: |c| path(&c.bin),
         },
     ]
 }
@@ -692,6 +729,33 @@ impl Options {
             job if self.is_broadcast() => job.name().into(),
             job => format!("{} -w {}", job.name(), self.workload),
         }
+    }
+
+    /// The command that repeats the run: what differs from the defaults, and the seed.
+    pub fn command_line(&self) -> String {
+        let job = match self.job {
+            // One challenge alone is a workload with its parameters.
+            Job::Challenge(_) => Job::Workload,
+            job => job,
+        };
+        let mut plain = Options::new(job);
+        plain.seed = !self.seed;
+        let mut line = format!("./run.sh {}", job.name());
+        if job == Job::Workload {
+            line = line + " " + self.workload;
+            plain.workload = self.workload;
+        }
+        line += &arguments::spell(&run_rows(), self, &plain);
+        if !self.node_args.is_empty() {
+            line += &format!(" -- {}", self.node_args.join(" "));
+        }
+        line
+    }
+
+    /// What the nemesis does.
+    pub fn tools(&self, between: &str) -> String {
+        let names: Vec<&str> = self.nemesis.iter().map(|tool| tool.name()).collect();
+        names.join(between)
     }
 
     /// The run's folder below `target/runs`.
@@ -1124,6 +1188,25 @@ mod tests {
         assert!(options("workload echo --bin x").program_args().is_empty());
         let args = options("partition -w echo -- --hubs 2").program_args();
         assert_eq!(args.join(" "), "--workload echo --hubs 2");
+    }
+
+    #[test]
+    fn the_command_that_repeats_a_run_names_the_seed_and_what_differs_from_the_defaults() {
+        for line in [
+            "efficient --seed 1",
+            "workload g-set --node-count 3 --seed 2",
+            "crash -w txn-rw-register --node-count 50 --time-limit 7.5 --rate 20 \
+             --concurrency 2n --latency 30 --latency-dist uniform --loss 0.05 --duplicate 0.01 \
+             --service-ms 0.5 --topology tree3 --nemesis partition,kill --nemesis-interval 3 \
+             --volatile --availability total --consistency-models read-uncommitted --quiet 0 \
+             --virtual --seed 7 -- --within-ms 585",
+            "partition --seed 3 --bin target/release/flood --maelstrom",
+        ] {
+            assert_eq!(options(line).command_line(), format!("./run.sh {line}"));
+        }
+        let usual = "efficient --rate 100 --availability total";
+        let usual = options(usual).command_line();
+        assert_eq!(usual, "./run.sh efficient --seed 1");
     }
 
     #[test]

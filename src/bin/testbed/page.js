@@ -1284,7 +1284,8 @@ const asStory = () => {
   for (const [id, words] of [['back', 'Sentence before'], ['step', 'Next sentence']]) { $(id).title = words; $(id).setAttribute('aria-label', words); }
   $('foot').textContent = 'Made by hubcast\u2019s testbed: ' + D.story.command + '. A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
 };
-const wire = () => {
+// What stands in the page's words and legends.
+const wireWords = () => {
   $('item').textContent = Item;
   if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
   document.querySelectorAll('.items').forEach(each => { each.textContent = ITEMS; });
@@ -1293,8 +1294,11 @@ const wire = () => {
   if (M.kind.includes(SYNC)) legend.splice(3, 0, ['sync', 'digest (sync)']);
   if (M.kind.includes(HOLE)) legend.splice(3, 0, ['hole', 'asks for a resend']);
   $('legend').append(...legend.map(([what, text]) => key(what, text)));
-  wireNotes();
   if (troubles.length) $('legend').append(el('li', {textContent: '\u2715 dead'}), el('li', {textContent: '\u2016 paused'}));
+  if (lanes.length > LANES) { $('lanenote').hidden = false; $('lanenote').textContent = 'It shows the first ' + LANES + ' of ' + lanes.length + ' nodes.'; }
+};
+// Buttons, lists and the timeline.
+const wireControls = () => {
   const speeds = [.01, .02, .05, .1, .25, .5, 1, 2, 5];
   $('speed').append(...speeds.map(speed => el('option', {value: speed, textContent: speed < 1 ? '1/' + Math.round(1 / speed) : speed + '\u00D7', selected: speed === state.speed})));
   $('speed').onchange = () => { state.speed = +$('speed').value; };
@@ -1317,6 +1321,9 @@ const wire = () => {
   $('scrub').addEventListener('input', () => seek($('scrub').value / 1000 * END));
   $('span').append(...[[5e5, '0.5 s'], [1e6, '1 s'], [2e6, '2 s'], [5e6, '5 s']].map(([time, text]) => el('option', {value: time, textContent: text, selected: time === span})));
   $('span').onchange = () => { span = +$('span').value; dirty = true; request(); };
+};
+// A click in the tree picks.
+const wireTree = () => {
   $('tree').addEventListener('click', event => {
     const box = $('tree').getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
     let best = null, least = 15 ** 2;
@@ -1326,7 +1333,9 @@ const wire = () => {
     for (let node = 0; node < N; node++) { const d = (g.cx + place[2 * node] * g.scale - x) ** 2 + (g.cy + place[2 * node + 1] * g.scale - y) ** 2; if (d < Math.max(g.radius * 1.4, 10) ** 2) { pickNode(node); return request(); } }
     clear(); request();
   });
-  // In the diagram a drag moves time, a click picks.
+};
+// In the diagram a drag moves time, a click picks.
+const wireDiagram = () => {
   let drag = null;
   lamport.addEventListener('pointerdown', event => { drag = {x: event.clientX, t: state.t, moved: false}; });
   lamport.addEventListener('pointermove', event => {
@@ -1345,6 +1354,8 @@ const wire = () => {
     if (best.message >= 0) pickMessage(best.message); else if (best.client >= 0) pickClient(best.client); else if (best.note >= 0) { seek(notes[best.note].t); pickNode(notes[best.note].node); }
     request();
   });
+};
+const wireKeys = () => {
   for (const what of ['keydown', 'pointerdown']) addEventListener(what, () => { touched = true; }, {capture: true});
   addEventListener('hashchange', readLink);
   addEventListener('keydown', event => {
@@ -1363,6 +1374,9 @@ const wire = () => {
     else if (at === 'h' || at === 'H') { const ends = [...cuts, ...absences.flat()].map(each => each.end).filter(end => end < Infinity).sort((a, b) => a - b), next = ends.find(end => end - 1e5 > state.t + 1) ?? ends[0]; if (next !== undefined) seek(Math.max(0, next - 1e5)); } else if (at === '[' || at === ']') { const select = $('speed'); select.selectedIndex = Math.max(0, Math.min(speeds.length - 1, select.selectedIndex + (at === ']' ? 1 : -1))); state.speed = +select.value; }
     else if (at === 'p' || at === 'P') { const next = cuts.find(cut => cut.start - 1e5 > state.t + 1) || cuts[0]; if (next) seek(Math.max(0, next.start - 1e5)); }
   });
+};
+// Light or dark; and drawing anew when the page's size changes or the diagram comes into view.
+const wireLook = () => {
   const themes = ['system', 'light', 'dark'];
   let theme = 'system';
   try { theme = localStorage.getItem('hubcast-colours') || 'system'; } catch { /* A browser may forbid it. */ }
@@ -1375,7 +1389,6 @@ const wire = () => {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => redraw());
   new ResizeObserver(() => redraw()).observe(document.documentElement);
   new IntersectionObserver(entries => { lamportSeen = entries[entries.length - 1].isIntersecting; if (lamportSeen) { dirty = true; request(); } }, {rootMargin: '80px'}).observe(lamport);
-  if (lanes.length > LANES) { $('lanenote').hidden = false; $('lanenote').textContent = 'It shows the first ' + LANES + ' of ' + lanes.length + ' nodes.'; }
   if (!themes.includes(theme)) theme = 'system';
   setTheme();
 };
@@ -1393,7 +1406,13 @@ if (STORY.length) stepStory(0); else {
   }
   seek(Math.min(best + D.latency * .45, END));
 }
-wire();
+wireWords();
+wireNotes();
+wireControls();
+wireTree();
+wireDiagram();
+wireKeys();
+wireLook();
 readLink();
 // For ./run.sh test-page: what is where, without reading pixels.
 window.hubcast = {

@@ -5,7 +5,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `report.html` | verdict, replay, space-time diagram and charts in one file that needs no network |
-//! | `messages.svg` | a space-time diagram of a short window: the first heal, or the first load |
+//! | `messages.svg` | a space-time diagram of a second and a half: the first heal, or the first load |
 //!
 //! The page is a template, `page.html`, into which go its style (`page.css`), its
 //! script (`page.js`) and, between them, the run's data: this module reads
@@ -200,117 +200,6 @@ fn in_html(text: &str) -> String {
     text.replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The command that repeats the run: what differs from the defaults.
-fn command_line(options: &Options) -> String {
-    let job = match options.job {
-        // One challenge alone is a workload with its parameters.
-        Job::Challenge(_) => Job::Workload,
-        job => job,
-    };
-    let plain = Options::new(job);
-    let mut line = format!("./run.sh {}", job.name());
-    match job {
-        Job::Workload => line += &format!(" {}", options.workload),
-        _ if options.is_broadcast() => {}
-        _ => line += &format!(" -w {}", options.workload),
-    }
-    let load = load_arguments(options, &plain);
-    for argument in load.into_iter().chain(network_arguments(options, &plain)) {
-        line = line + " " + &argument;
-    }
-    line += &format!(" --seed {}", options.seed);
-    if let Some(bin) = &options.bin {
-        line += &format!(" --bin {}", bin.display());
-    }
-    if !options.node_args.is_empty() {
-        line += &format!(" -- {}", options.node_args.join(" "));
-    }
-    line
-}
-
-/// What differs in the nodes and in what is asked of them.
-fn load_arguments(options: &Options, plain: &Options) -> Vec<String> {
-    let mut arguments = Vec::new();
-    let mut add = |differs: bool, text: String| arguments.extend(differs.then_some(text));
-    add(options.virtual_time, "--virtual".into());
-    add(
-        options.nodes != plain.nodes,
-        format!("--node-count {}", options.nodes),
-    );
-    add(
-        options.time_limit != plain.time_limit,
-        format!("--time-limit {}", options.time_limit.as_secs_f64()),
-    );
-    add(
-        options.rate != plain.rate,
-        format!("--rate {}", options.rate),
-    );
-    add(
-        options.concurrency != plain.concurrency,
-        format!("--concurrency {}", options.concurrency.name()),
-    );
-    add(
-        options.is_total && !plain.is_total,
-        "--availability total".into(),
-    );
-    add(
-        options.consistency != plain.consistency,
-        format!("--consistency-models {}", options.consistency.name()),
-    );
-    arguments
-}
-
-/// What differs in the network, in the faults and around the run.
-fn network_arguments(options: &Options, plain: &Options) -> Vec<String> {
-    let mut arguments = Vec::new();
-    let mut add = |differs: bool, text: String| arguments.extend(differs.then_some(text));
-    add(
-        options.latency != plain.latency,
-        format!("--latency {}", options.latency.as_millis()),
-    );
-    add(
-        options.latency_dist != plain.latency_dist,
-        format!("--latency-dist {}", options.latency_dist.name()),
-    );
-    add(
-        options.loss != plain.loss,
-        format!("--loss {}", options.loss),
-    );
-    add(
-        options.duplicate != plain.duplicate,
-        format!("--duplicate {}", options.duplicate),
-    );
-    add(
-        options.service != plain.service,
-        format!("--service-ms {}", options.service.as_secs_f64() * 1e3),
-    );
-    add(
-        options.topology != plain.topology,
-        format!("--topology {}", options.topology.name()),
-    );
-    add(
-        options.nemesis != plain.nemesis,
-        format!("--nemesis {}", tools(options, ",")),
-    );
-    let interval = options.nemesis_interval.as_secs_f64();
-    add(
-        options.nemesis_interval != plain.nemesis_interval,
-        format!("--nemesis-interval {interval}"),
-    );
-    add(
-        options.quiet != plain.quiet,
-        format!("--quiet {}", options.quiet.as_secs_f64()),
-    );
-    add(options.volatile, "--volatile".into());
-    arguments
-}
-
-/// What the nemesis does.
-fn tools(options: &Options, between: &str) -> String {
-    let names: Vec<&str> = options.nemesis.iter().map(|tool| tool.name()).collect();
-    names.join(between)
-}
-
 /// Names and values of the run's settings, as an array of pairs.
 fn settings(options: &Options) -> String {
     let seconds = |time: std::time::Duration| format!("{} s", time.as_secs_f64());
@@ -336,7 +225,7 @@ fn settings(options: &Options) -> String {
             "faults",
             format!(
                 "{}, every {} or so",
-                tools(options, " "),
+                options.tools(" "),
                 seconds(options.nemesis_interval)
             ),
         ));
@@ -378,6 +267,7 @@ mod tests {
     use crate::checker::Verdict;
     use crate::engine::{Counts, KindCounts};
     use crate::options::Job;
+    use crate::recording::in_scratch_folder;
     use hubcast::json::Json;
     use std::fmt::Write as _;
 
@@ -493,15 +383,14 @@ mod tests {
 
     #[test]
     fn what_the_nodes_noticed_comes_from_their_logs_with_its_time() {
-        let name = format!("hubcast-page-logs-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(folder.join("node-logs")).expect("a folder");
         let log = "t=0.000100 level=info event=init node=n0 nodes=3 hub=- children=2\n\
                    t=1.600000 level=warn event=suspect peer=n2 unacked=12\n\
                    no event\nlevel=info event=healthy peer=n2\n";
-        fs::write(folder.join("node-logs/n0.log"), log).expect("a log");
-        let trace = trace(JOURNAL).read_logs(&folder);
-        let _ = fs::remove_dir_all(&folder);
+        let trace = in_scratch_folder(|folder| {
+            fs::create_dir_all(folder.join("node-logs")).expect("a folder");
+            fs::write(folder.join("node-logs/n0.log"), log).expect("a log");
+            trace(JOURNAL).read_logs(folder)
+        });
         assert!(trace.has_beliefs);
         let suspect = Noticed {
             time: 1_600_000,
@@ -609,23 +498,6 @@ mod tests {
             assert!(page(outcome, &empty, &STAR).contains("\"events\":{\"t\":[]"));
             assert!(is_balanced(&svg(&empty, outcome, &STAR)));
         });
-    }
-
-    #[test]
-    fn the_command_names_what_differs_from_the_defaults() {
-        let plain = Options::new(Job::Efficient);
-        assert_eq!(command_line(&plain), "./run.sh efficient --seed 1");
-        let other = Options {
-            virtual_time: true,
-            nodes: 50,
-            loss: 0.05,
-            node_args: vec!["--within-ms".into(), "585".into()],
-            ..plain
-        };
-        assert_eq!(
-            command_line(&other),
-            "./run.sh efficient --virtual --node-count 50 --loss 0.05 --seed 1 -- --within-ms 585"
-        );
     }
 
     #[test]

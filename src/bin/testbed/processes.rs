@@ -62,9 +62,6 @@ const EXITING_TIME: Duration = Duration::from_millis(20);
 /// How often a testbed that waits for a node's end looks whether it has come.
 const END_INTERVAL: Duration = Duration::from_millis(2);
 
-/// SIGKILL, the same on every Unix.
-const KILL: i32 = 9;
-
 /// How often a waiting testbed looks whether a signal came.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -357,7 +354,7 @@ impl Process {
             .was_running
             .get_or_insert(self.outputs.stderr.load(Ordering::Relaxed));
         match self.group.end() {
-            Ok(status) if *ran && status.signal() == Some(KILL) => End::Killed,
+            Ok(status) if *ran && status.signal() == Some(signals::KILL) => End::Killed,
             Ok(status) => End::Itself(status.to_string()),
             Err(error) => End::Itself(format!("its end is not known: {error}")),
         }

@@ -73,6 +73,19 @@ impl LineFile {
     }
 }
 
+/// Runs a test with the name of a folder that is its own, and is gone afterwards.
+#[cfg(test)]
+pub fn in_scratch_folder<T>(run: impl FnOnce(&Path) -> T) -> T {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    // Tests run side by side in one process.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let folder = std::env::temp_dir().join(format!("hubcast-testbed-{process}-{count}"));
+    let result = run(&folder);
+    let _ = fs::remove_dir_all(&folder);
+    result
+}
+
 /// The run's folder and its open files.
 #[derive(Debug)]
 pub struct Recording {

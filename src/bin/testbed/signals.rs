@@ -14,6 +14,9 @@ unsafe extern "C" {
     fn kill(process: c_int, number: c_int) -> c_int;
 }
 
+/// SIGKILL, the same on every Unix.
+pub const KILL: c_int = 9;
+
 /// The signal that came, or 0.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
@@ -109,8 +112,6 @@ impl Group {
     ///
     /// If the system does not say how it ended.
     pub fn end(&mut self) -> io::Result<ExitStatus> {
-        /// SIGKILL, the same on every Unix.
-        const KILL: c_int = 9;
         if let Some(status) = self.status {
             return Ok(status);
         }

@@ -122,6 +122,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::load;
     use crate::options::Job;
+    use crate::recording::in_scratch_folder;
     use crate::report::Outcome;
     use hubcast::workload::broadcast::Broadcast;
     use std::time::Duration;
@@ -181,16 +182,15 @@ mod tests {
             virtual_time: true,
             ..Options::new(job)
         };
-        let name = format!("hubcast-lying-{}-{}-{at}", std::process::id(), job.name());
-        let folder = std::env::temp_dir().join(name);
-        let recording = Recording::create(&folder).expect("a folder for the run");
         let nodes = Simulation::new(&options, None).expect("nodes");
         let liar = Liar::new("loses");
         let mut nodes = Lying { nodes, at, liar };
-        let engine =
-            Engine::<load::broadcast::Broadcast>::new(&options, &mut nodes, recording, false);
-        let (finished, ..) = engine.run().expect("a run");
-        let _ = std::fs::remove_dir_all(&folder);
+        let (finished, _) = in_scratch_folder(|folder| {
+            let recording = Recording::create(folder).expect("a folder for the run");
+            let engine =
+                Engine::<load::broadcast::Broadcast>::new(&options, &mut nodes, recording, false);
+            engine.run().expect("a run")
+        });
         let outcome = Outcome {
             options: &options,
             counts: &finished.counts,

@@ -436,6 +436,7 @@ pub fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failur
 mod tests {
     use super::*;
     use crate::options::Distribution;
+    use crate::recording::in_scratch_folder;
 
     fn bound_of(rate: f64, within: &str) -> Option<f64> {
         let args = ["--within-ms".to_owned(), within.to_owned()];
@@ -488,10 +489,8 @@ mod tests {
 
     /// One run in virtual time: messages per operation, median and maximum.
     fn run(options: &Options) -> (f64, u64, u64) {
-        let name = format!("hubcast-promise-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let measured = measured(options, &run_virtual(options, &folder).expect("a run"));
-        let _ = std::fs::remove_dir_all(&folder);
+        let finished = in_scratch_folder(|folder| run_virtual(options, folder).expect("a run"));
+        let measured = measured(options, &finished);
         assert!(measured.valid, "{options:?}");
         let (median, max) = latencies(&measured);
         (measured.messages_per_op, median, max)
@@ -510,7 +509,7 @@ mod tests {
     /// What this node needed before the promise (7e1d2e7), when leaves sent at once and
     /// the hub waited 150 ms whatever the network did: messages per operation, median and
     /// maximum, means of the seeds 1 to 3 at the default of everything else.
-    const TWO_WINDOWS: [(Distribution, f64, f64, u64, u64); 6] = [
+    const TWO_WAITS: [(Distribution, f64, f64, u64, u64); 6] = [
         (Distribution::Constant, 0.0, 1.96, 261, 349),
         (Distribution::Constant, 0.05, 2.16, 326, 3013),
         (Distribution::Uniform, 0.0, 2.16, 294, 520),
@@ -609,12 +608,12 @@ mod tests {
 
     #[test]
     #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
-    fn the_promise_of_an_uneven_network_costs_no_more_than_two_fixed_windows() {
+    fn the_promise_of_an_uneven_network_costs_no_more_than_two_fixed_waits() {
         let mut wrong = Vec::new();
         println!(
-            "distribution  loss  two windows: messages  median   max   now: messages  median   max"
+            "distribution  loss    two waits: messages  median   max   now: messages  median   max"
         );
-        for (latency_dist, loss, before, its_median, its_max) in TWO_WINDOWS {
+        for (latency_dist, loss, before, its_median, its_max) in TWO_WAITS {
             let runs = [1, 2, 3].map(|seed| {
                 run(&Options {
                     seed,

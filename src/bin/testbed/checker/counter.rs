@@ -118,23 +118,20 @@ impl Counter {
                 ));
             }
         }
-        let differs = |pair: &[(String, i64)]| pair[0].1 != pair[1].1;
-        for pair in self.final_reads.windows(2).filter(|pair| differs(pair)) {
-            let [(one, shows), (other, instead)] = pair else {
-                continue;
-            };
-            problems.note(format!(
-                "final reads differ: {one} shows {shows}, {other} shows {instead}"
-            ));
+        for pair in self.final_reads.windows(2) {
+            if let [(one, shows), (other, instead)] = pair
+                && shows != instead
+            {
+                problems.note(format!(
+                    "final reads differ: {one} shows {shows}, {other} shows {instead}"
+                ));
+            }
         }
         if self.final_reads.is_empty() {
             problems.note("no node answered its final read".into());
         }
         problems.append(&self.problems);
-        Verdict {
-            problems: problems.list(),
-            ..Verdict::default()
-        }
+        problems.verdict()
     }
 }
 

@@ -36,11 +36,10 @@
 //! as long as the longest one yet prove nothing here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use hubcast::interval_set::IntervalSet;
 
-use super::{Mark, Peak, Problems, Verdict, name_some, plural};
+use super::{Mark, Peak, Problems, Verdict, lacks, plural};
 
 /// Offsets by key: where to poll from, or what to commit.
 pub type Offsets = BTreeMap<i64, i64>;
@@ -346,20 +345,10 @@ impl Log {
                 lost.insert(message);
             }
         }
-        for (node, shown) in &self.final_polls {
+        for polls in &self.final_polls {
             let known = self.messages.iter().filter(|(_, sent)| demanded(sent));
-            let lacks: Vec<i64> = (known.map(|(&message, _)| message))
-                .filter(|&message| !shown.contains(message))
-                .collect();
-            if !lacks.is_empty() {
-                problems.note(format!(
-                    "{node} lacks {} that {} known: {}",
-                    plural(lacks.len(), "message"),
-                    if lacks.len() == 1 { "was" } else { "were" },
-                    name_some(&lacks)
-                ));
-            }
-            lost.extend(lacks);
+            let known = known.map(|(&message, _)| message);
+            lost.extend(lacks(polls, "message", known, problems));
         }
     }
 
@@ -379,11 +368,7 @@ impl Log {
                 let Some(known) = sent.and_then(|sent| sent.known) else {
                     continue;
                 };
-                let missed = last_absent.filter(|absent| *absent > known);
-                let latency = missed.map_or(Duration::ZERO, |absent| absent.time - known.time);
-                verdict.stable_latencies.push(latency.as_millis() as u64);
-                verdict.stale += usize::from(latency.as_millis() > 0);
-                verdict.by_value.push((*message, known.time, latency));
+                verdict.stable(*message, known, last_absent);
             }
         }
         verdict.stable_latencies.sort_unstable();

@@ -61,7 +61,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use super::{Mark, Problems, Verdict, graph};
 use crate::options::Consistency;
@@ -624,13 +623,8 @@ impl<'a> Case<'a> {
             let last_absent = (writes.iter())
                 .filter(|&(&key, &value)| shown.contains_key(&(key, Some(value))))
                 .filter_map(|(&key, &value)| self.last_absent(&shown, key, value));
-            let missed = last_absent.max().filter(|absent| *absent > known);
-            let latency = missed.map_or(Duration::ZERO, |absent| absent.time - known.time);
-            self.verdict
-                .stable_latencies
-                .push(latency.as_millis() as u64);
-            self.verdict.stale += usize::from(latency.as_millis() > 0);
-            (self.verdict.by_value).push((number as i64, known.time, latency));
+            let last_absent = last_absent.max();
+            self.verdict.stable(number as i64, known, last_absent);
         }
         self.verdict.stable_latencies.sort_unstable();
     }

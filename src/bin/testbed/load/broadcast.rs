@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load};
-use crate::checker::{Checker, Mark, Verdict};
+use crate::checker::{Checker, Verdict};
 use crate::options::Options;
 use crate::rng::Rng;
 
@@ -92,7 +92,7 @@ impl<N: Names> Load for Growing<N> {
         }
     }
 
-    fn next(&mut self, _begun: Mark, _client: usize, rng: &mut Rng) -> Operation {
+    fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         if !rng.chance(0.5) {
             return Operation::Read;
         }
@@ -102,7 +102,7 @@ impl<N: Names> Load for Growing<N> {
         Operation::Add(value)
     }
 
-    fn last(&mut self, _begun: Mark, _client: usize, asked: usize) -> Option<Operation> {
+    fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
         (asked == 0).then_some(Operation::Read)
     }
 
@@ -156,7 +156,7 @@ impl<N: Names> Load for Growing<N> {
         Ok(())
     }
 
-    fn failed(&mut self, _call: &Call<'_>, operation: &Operation, code: i64) {
+    fn failed(&mut self, operation: &Operation, code: i64) {
         if let Operation::Add(value) = operation {
             self.checker.broadcast_refused(*value, code);
         }
@@ -173,10 +173,7 @@ impl<N: Names> Load for Growing<N> {
     fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
         // A read shows everything each time; the history has it as ranges.
         let count = body.get(N::VALUES)?.as_array()?.len();
-        Some(Json::Object(vec![
-            ("type".into(), Json::String("read_ok".into())),
-            ("count".into(), Json::Int(count as i64)),
-        ]))
+        Some(super::count("read_ok", count))
     }
 
     fn accepted(&self) -> Option<Vec<i64>> {

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load};
+use crate::checker::Verdict;
 use crate::checker::counter::Counter;
-use crate::checker::{Mark, Verdict};
 use crate::options::Options;
 use crate::rng::Rng;
 
@@ -71,7 +71,7 @@ impl<D: Deltas> Load for Sum<D> {
         }
     }
 
-    fn next(&mut self, _begun: Mark, _client: usize, rng: &mut Rng) -> Operation {
+    fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         if !rng.chance(0.5) {
             return Operation::Read;
         }
@@ -80,7 +80,7 @@ impl<D: Deltas> Load for Sum<D> {
         Operation::Add(delta)
     }
 
-    fn last(&mut self, _begun: Mark, _client: usize, asked: usize) -> Option<Operation> {
+    fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
         (asked == 0).then_some(Operation::Read)
     }
 
@@ -128,7 +128,7 @@ impl<D: Deltas> Load for Sum<D> {
         Ok(())
     }
 
-    fn failed(&mut self, _call: &Call<'_>, operation: &Operation, _code: i64) {
+    fn failed(&mut self, operation: &Operation, _code: i64) {
         if let Operation::Add(delta) = operation {
             self.checker.add_refused(*delta);
         }

@@ -3,7 +3,7 @@
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load};
-use crate::checker::{Mark, Problems, Verdict};
+use crate::checker::{Problems, Verdict};
 use crate::options::Options;
 use crate::rng::Rng;
 
@@ -26,16 +26,8 @@ impl Load for Echo {
         }
     }
 
-    fn next(&mut self, _begun: Mark, _client: usize, rng: &mut Rng) -> String {
+    fn next(&mut self, _client: usize, rng: &mut Rng) -> String {
         format!("Please echo {}", rng.below(128))
-    }
-
-    fn last(&mut self, _begun: Mark, _client: usize, _asked: usize) -> Option<String> {
-        None
-    }
-
-    fn kind(_said: &String) -> usize {
-        0
     }
 
     fn only_asks(_said: &String) -> bool {
@@ -61,8 +53,6 @@ impl Load for Echo {
         Ok(())
     }
 
-    fn failed(&mut self, _call: &Call<'_>, _said: &String, _code: i64) {}
-
     fn answer(body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(echo) = body.get("echo") {
             line.value("echo", echo);
@@ -70,26 +60,20 @@ impl Load for Echo {
     }
 
     fn verdict(&self) -> Verdict {
-        Verdict {
-            problems: self.problems.list(),
-            ..Verdict::default()
-        }
+        self.problems.verdict()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checker::Mark;
     use crate::options::Job;
-    use hubcast::time::Instant;
 
     #[test]
     fn what_comes_back_must_be_what_was_said() {
         let mut load = Echo::new(&Options::new(Job::Workload));
-        let mark = Mark {
-            index: 0,
-            time: Instant::ZERO,
-        };
+        let mark = Mark::at(0);
         let call = Call {
             client: 0,
             node: "n0",

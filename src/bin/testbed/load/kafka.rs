@@ -16,8 +16,8 @@ use hubcast::json::{Json, Object};
 
 use super::pool::{KEYS, Pool};
 use super::{Call, Load};
+use crate::checker::Verdict;
 use crate::checker::log::{Entries, Log, Offsets};
-use crate::checker::{Mark, Verdict};
 use crate::options::Options;
 use crate::rng::Rng;
 
@@ -164,7 +164,7 @@ impl Load for Kafka {
         Kafka::default()
     }
 
-    fn next(&mut self, _begun: Mark, client: usize, rng: &mut Rng) -> Operation {
+    fn next(&mut self, client: usize, rng: &mut Rng) -> Operation {
         let recent = self.recent();
         let client = self.clients.entry(client).or_default();
         if !client.polled.is_empty() {
@@ -187,7 +187,7 @@ impl Load for Kafka {
         Operation::Poll(recent.into_iter().map(|key| (key, from(key))).collect())
     }
 
-    fn last(&mut self, _begun: Mark, client: usize, asked: usize) -> Option<Operation> {
+    fn last(&mut self, client: usize, asked: usize) -> Option<Operation> {
         let keys = 0..self.pool.keys();
         let client = self.clients.entry(client).or_default();
         if asked == 0 {
@@ -278,7 +278,7 @@ impl Load for Kafka {
         Ok(())
     }
 
-    fn failed(&mut self, _call: &Call<'_>, operation: &Operation, code: i64) {
+    fn failed(&mut self, operation: &Operation, code: i64) {
         if let Operation::Send { message, .. } = operation {
             self.checker.send_refused(*message, code);
         }
@@ -298,12 +298,7 @@ impl Load for Kafka {
 
     fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
         let count: usize = read_entries(body)?.values().map(Vec::len).sum();
-        (count > MAX_RECORDED).then(|| {
-            Json::Object(vec![
-                ("type".into(), Json::String("poll_ok".into())),
-                ("count".into(), Json::Int(count as i64)),
-            ])
-        })
+        (count > MAX_RECORDED).then(|| super::count("poll_ok", count))
     }
 
     fn accepted(&self) -> Option<Offsets> {

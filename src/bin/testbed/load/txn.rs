@@ -5,8 +5,8 @@ use hubcast::json::{self, Json, Object, encode_int};
 
 use super::pool::Pool;
 use super::{Call, Load};
+use crate::checker::Verdict;
 use crate::checker::txn::{Registers, Step};
-use crate::checker::{Mark, Verdict};
 use crate::options::Options;
 use crate::rng::Rng;
 
@@ -81,7 +81,7 @@ impl Load for Txn {
         }
     }
 
-    fn next(&mut self, _begun: Mark, _client: usize, rng: &mut Rng) -> Operation {
+    fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         let steps = (0..=rng.below(MAX_STEPS)).map(|_| {
             if rng.chance(0.5) {
                 return Step::Read(self.pool.read(rng), None);
@@ -93,16 +93,12 @@ impl Load for Txn {
         self.begin(steps)
     }
 
-    fn last(&mut self, _begun: Mark, _client: usize, asked: usize) -> Option<Operation> {
+    fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
         if asked > 0 {
             return None;
         }
         let keys = 0..self.pool.keys();
         Some(self.begin(keys.map(|key| Step::Read(key, None)).collect()))
-    }
-
-    fn kind(_operation: &Operation) -> usize {
-        0
     }
 
     fn only_asks(operation: &Operation) -> bool {
@@ -133,7 +129,7 @@ impl Load for Txn {
         Ok(())
     }
 
-    fn failed(&mut self, _call: &Call<'_>, operation: &Operation, code: i64) {
+    fn failed(&mut self, operation: &Operation, code: i64) {
         self.checker.refused(operation.number, code);
     }
 
@@ -145,12 +141,7 @@ impl Load for Txn {
 
     fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
         let count = body.get("txn")?.as_array()?.len();
-        (count > MAX_RECORDED).then(|| {
-            Json::Object(vec![
-                ("type".into(), Json::String("txn_ok".into())),
-                ("count".into(), Json::Int(count as i64)),
-            ])
-        })
+        (count > MAX_RECORDED).then(|| super::count("txn_ok", count))
     }
 
     fn verdict(&self) -> Verdict {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load};
-use crate::checker::{Mark, Problems, Verdict};
+use crate::checker::{Problems, Verdict};
 use crate::options::Options;
 use crate::rng::Rng;
 
@@ -31,15 +31,7 @@ impl Load for UniqueIds {
         }
     }
 
-    fn next(&mut self, _begun: Mark, _client: usize, _rng: &mut Rng) {}
-
-    fn last(&mut self, _begun: Mark, _client: usize, _asked: usize) -> Option<()> {
-        None
-    }
-
-    fn kind((): &()) -> usize {
-        0
-    }
+    fn next(&mut self, _client: usize, _rng: &mut Rng) {}
 
     fn only_asks((): &()) -> bool {
         // An id that was made and not heard of is used up.
@@ -65,8 +57,6 @@ impl Load for UniqueIds {
         Ok(())
     }
 
-    fn failed(&mut self, _call: &Call<'_>, (): &(), _code: i64) {}
-
     fn answer(body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(id) = body.get("id") {
             line.value("id", id);
@@ -74,27 +64,21 @@ impl Load for UniqueIds {
     }
 
     fn verdict(&self) -> Verdict {
-        Verdict {
-            problems: self.problems.list(),
-            ..Verdict::default()
-        }
+        self.problems.verdict()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checker::Mark;
     use crate::options::Job;
-    use hubcast::time::Instant;
 
     /// What is said of these answers, each by a node.
     fn problems(answers: &[(&str, &str)]) -> Vec<String> {
         let mut load = UniqueIds::new(&Options::new(Job::Workload));
         for (index, (node, body)) in answers.iter().enumerate() {
-            let mark = Mark {
-                index: index as u64,
-                time: Instant::ZERO,
-            };
+            let mark = Mark::at(index as u64);
             let call = Call {
                 client: 0,
                 node,

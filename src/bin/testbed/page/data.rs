@@ -7,7 +7,7 @@ use super::recorded::{
     Cut, MAX_MESSAGES, MAX_REQUESTS, MAX_STABLE, MAX_VALUES, NOTICED, Noticed, Request, Sent,
     Trace, What, item, safe,
 };
-use super::{command_line, settings};
+use super::settings;
 use crate::report::{Outcome, compared, limits, verdict_text};
 use hubcast::json;
 use hubcast::time::Instant;
@@ -55,7 +55,7 @@ fn about(outcome: &Outcome<'_>) -> Vec<(&'static str, String)> {
         ("results", outcome.to_json().to_string()),
         ("passes", measured.passes(options).to_string()),
         ("verdict", string(verdict.trim_end())),
-        ("command", string(&command_line(options))),
+        ("command", string(&options.command_line())),
         ("settings", settings(options)),
         ("limits", list(bounds)),
         ("limits_apply", (!limits(options).is_empty()).to_string()),
