@@ -898,6 +898,37 @@ fn who_acknowledges_less_than_where_the_stream_begins_is_told_again() {
 }
 
 #[test]
+fn news_do_not_wait_for_the_answer_to_a_greeting_but_for_that_of_who_lacks_something() {
+    let mut link = link();
+    link.greet();
+    assert!(matches!(frames(&mut link, ms(0))[..], [Frame::Sync(_)]));
+    let news = send(&mut link, ms(50), 7..8);
+    assert_eq!(gist(&news), [(0, &[7][..], 0)], "a delta greets as well");
+    let timeout = INITIAL + link.trip.spread() + ACK_DELAY;
+    assert_eq!(link.poll_timeout(), Some(ms(50) + timeout), "and is timed");
+    link.ask();
+    assert!(!link.push(8), "the digest will show whether it is there");
+}
+
+#[test]
+fn an_ack_can_be_elicited_before_the_batch_departs() {
+    let mut link = link();
+    assert!(link.push(7));
+    link.elicit_ack();
+    let first = drain(&mut link, ms(0));
+    assert_eq!(
+        (gist(&first), first[0].probe),
+        (vec![(0, &[7][..], 0)], true)
+    );
+    assert!(link.push(8));
+    assert_eq!(drain(&mut link, ms(10)), [], "its batch has not departed");
+    assert!(!link.is_suspect());
+    link.handle_segment(ms(20), &echoing(ms(0), ack(0, 1)))
+        .unwrap();
+    assert_eq!(link.trip.smoothed(), Duration::from_millis(20));
+}
+
+#[test]
 fn a_sync_that_is_lost_is_asked_again() {
     let mut link = link();
     link.ask();
