@@ -244,7 +244,8 @@ pub struct Link<I> {
     /// The neighbour's digest is wanted. Until it comes nothing is queued: it will
     /// tell what the neighbour lacks.
     asking: bool,
-    /// It is wanted for a greeting alone: there is nothing here that the neighbour may lack.
+    /// It is wanted for a greeting alone: there is nothing here that the neighbour may lack,
+    /// and news need not wait for it.
     greeting: bool,
     /// Where the neighbour's stream begins for this incarnation is yet to come, in a
     /// sync to it: one to a former life may come before.
@@ -341,9 +342,9 @@ impl<I: Item> Link<I> {
     /// [`release`](Link::release). False: the neighbour's digest is awaited, and
     /// will show whether it lacks the item.
     pub fn push(&mut self, item: I) -> bool {
-        if self.asking && self.greeting {
+        if self.greeting {
             // A delta greets as well, and does not wait for an answer.
-            (self.asking, self.unplaced) = (false, false);
+            (self.asking, self.greeting, self.unplaced) = (false, false, false);
             self.retry_at = self.retry_at.filter(|_| self.is_suspect());
         }
         if !self.asking {

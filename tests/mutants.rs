@@ -233,8 +233,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "news go ahead of any digest, not of a greeting's alone",
         file: "src/link.rs",
-        right: "if self.asking && self.greeting {",
-        wrong: "if self.asking {",
+        right: "if self.greeting {\n            // A delta greets",
+        wrong: "if self.asking {\n            // A delta greets",
     },
     Mutant {
         mistake: "a digest has a hole",

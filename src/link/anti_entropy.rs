@@ -86,12 +86,17 @@ impl<I: Item> Link<I> {
             // It holds more: so did this node, in another life.
             news.former_life |= !self.is_level();
         }
+        if self.greeting {
+            // It was greeted, and there is nothing here that it may lack.
+            news.healthy = self.is_suspect();
+            self.fill([]);
+        }
         Ok((news, self.asking))
     }
 
     /// Queues what the neighbour lacks by the digest that it sent. It may go at once.
     pub fn fill(&mut self, items: impl IntoIterator<Item = I>) {
-        self.asking = false;
+        (self.asking, self.greeting) = (false, false);
         self.retry_at = None;
         self.timeouts = 0;
         self.queue.extend(items);
