@@ -80,14 +80,14 @@ const COSTLY_MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "what has missed a departure waits for the next one",
         file: "src/gossip/timetable.rs",
-        right: "self.by(now + MARGIN);",
+        right: "self.by(now + margin(self.within, network.strays));",
         wrong: "",
     },
     Mutant {
         mistake: "who cannot know the slots yet counts as too late",
         file: "src/gossip/timetable.rs",
-        right: "told + trip + MARGIN <= self.departed &&",
-        wrong: "",
+        right: "told + network.longest + MARGIN <= self.departed",
+        wrong: "told <= self.departed",
     },
 ];
 

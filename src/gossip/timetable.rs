@@ -96,9 +96,9 @@ const SLACK: Duration = Duration::from_millis(1);
 
 /// What part of a period round trips may stray for a timetable.
 ///
-/// Unit: a fraction's denominator. Who misses a slot is a whole period late, and on an
-/// uneven network the little that slots save there is not worth that.
-const UNEVEN: u32 = 8;
+/// Unit: a fraction's denominator. On an uneven network some miss each slot, and what slots
+/// save there is not worth their departure, or a period of waiting.
+const UNEVEN: u32 = 12;
 
 /// What part of a period after a slot something is still taken to have missed that.
 ///
@@ -166,6 +166,15 @@ impl Slots {
     }
 }
 
+/// A departure for those that missed a slot: one for each slot at most, since on an uneven
+/// network there are always some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    No,
+    Due,
+    Over,
+}
+
 /// When a hub departs, and what it tells its children of that.
 #[derive(Clone, Debug)]
 pub struct Timetable {
@@ -187,8 +196,10 @@ pub struct Timetable {
     /// Items passed on since the last departure, and when that was.
     items: u32,
     departed: Instant,
-    /// The next departure is for those that missed the last one.
-    again: bool,
+    /// The slots at which it departed last.
+    kept: Option<Slots>,
+    /// Whether some have missed that, and have a departure of their own.
+    again: Again,
     /// Items a second, averaged over so many departures.
     rate: f64,
     averaged: u32,
@@ -211,7 +222,8 @@ impl Timetable {
             former: None,
             items: 0,
             departed: Instant::ZERO,
-            again: false,
+            kept: None,
+            again: Again::No,
             rate: 0.0,
             averaged: 0,
         }
@@ -246,20 +258,22 @@ impl Timetable {
 
     /// A child is heard at `now` that `spoke` for the first time then. If it knew when to
     /// be here for the last departure, and has missed that, the next one would be a
-    /// period late: so there is another one, for all that have missed it.
+    /// period late: so there is another one, a margin later, for all that have missed it.
     pub fn hear(&mut self, now: Instant, spoke: Instant) {
-        let trip = self.network.unwrap_or_default().longest;
+        let network = self.network.unwrap_or_default();
         let missed = |slots: Slots| {
             // A departure told when the next ones are, and how far it is.
             let told = match spoke <= slots.since {
                 true => slots.since,
                 false => spoke + slots.period,
             };
-            told + trip + MARGIN <= self.departed && now < self.departed + slots.period / MISSED
+            told + network.longest + MARGIN <= self.departed
+                && now < self.departed + slots.period / MISSED
+                && !self.is_uneven(slots.period)
         };
-        if self.slots.is_some_and(missed) {
-            self.again = true;
-            self.by(now + MARGIN);
+        if self.again == Again::No && self.kept.is_some_and(missed) {
+            self.again = Again::Due;
+            self.by(now + margin(self.within, network.strays));
         }
     }
 
@@ -287,9 +301,11 @@ impl Timetable {
     pub fn depart(&mut self, now: Instant, network: Option<Network>) {
         self.due = None;
         self.network = network;
-        if std::mem::take(&mut self.again) {
+        if self.again == Again::Due {
+            self.again = Again::Over;
             return;
         }
+        (self.again, self.kept) = (Again::No, self.slots);
         let elapsed = (now - self.departed).as_secs_f64().max(1e-3);
         let rate = f64::from(std::mem::take(&mut self.items)) / elapsed;
         self.averaged = (self.averaged + 1).min(AVERAGED);
@@ -365,6 +381,11 @@ impl Timetable {
         Duration::from_millis(left.as_millis() as u64)
     }
 
+    /// Whether round trips stray too far for slots so far apart.
+    fn is_uneven(&self, period: Duration) -> bool {
+        self.network.unwrap_or_default().strays * UNEVEN > period
+    }
+
     /// Which of the two ways costs fewer messages a value.
     fn prefers_slots(&self) -> bool {
         match self.pace {
@@ -372,8 +393,7 @@ impl Timetable {
             Pace::Timetable => return !self.slot_period().is_zero() && self.network.is_some(),
             Pace::Cheaper => {}
         }
-        let strays = self.network.unwrap_or_default().strays;
-        if strays * UNEVEN > self.slot_period() {
+        if self.is_uneven(self.slot_period()) {
             return false;
         }
         let n = f64::from(self.below);
@@ -587,7 +607,8 @@ mod tests {
         };
         assert_eq!(again(&timetable, 403, 0), Some(at(786)), "just announced");
         depart(&mut timetable, 786, 200);
-        assert_eq!(again(&timetable, 789, 0), Some(at(794)), "a margin later");
+        let later = at(789) + margin(ms(600), Duration::ZERO);
+        assert_eq!(again(&timetable, 789, 0), Some(later), "a margin later");
         assert_eq!(
             again(&timetable, 789, 500),
             Some(at(1172)),
@@ -600,9 +621,10 @@ mod tests {
         );
         timetable.item(at(789));
         timetable.hear(at(789), at(0));
-        depart(&mut timetable, 794, 0);
-        let next = timetable.announce(at(794)).expect("slots");
-        assert_eq!(next, (ms(378), ms(386)), "the slots stay where they are");
+        depart(&mut timetable, 796, 0);
+        let next = timetable.announce(at(796)).expect("slots");
+        assert_eq!(next, (ms(376), ms(386)), "the slots stay where they are");
+        assert_eq!(again(&timetable, 799, 0), Some(at(1172)), "once a slot");
     }
 
     #[test]
