@@ -345,7 +345,7 @@ impl<I: Item> Link<I> {
         if self.greeting {
             // A delta greets as well, and does not wait for an answer.
             (self.asking, self.greeting, self.unplaced) = (false, false, false);
-            self.retry_at = self.retry_at.filter(|_| self.is_suspect());
+            (self.timeouts, self.retry_at) = (0, None);
         }
         if !self.asking {
             self.queue.push_back(item);

@@ -72,9 +72,9 @@ const COSTLY_MUTANTS: &[Mutant] = &[
         wrong: "",
     },
     Mutant {
-        mistake: "a batch gets no more time when the network turns out quick",
+        mistake: "a batch departs as if nothing had been measured meanwhile",
         file: "src/gossip/timetable.rs",
-        right: "self.due = self.due.map(|due| due + more);",
+        right: "self.due = began.map(|began| began + self.lazy_period());",
         wrong: "",
     },
     Mutant {

@@ -12,7 +12,7 @@ impl<I: Item> Gossip<I> {
         }
     }
 
-    /// And when it does, what waits may wait for longer.
+    /// And when it does, what waits departs when it should.
     pub(super) fn measure_first(&mut self) {
         if !self.timetable.is_measured()
             && self.parent().is_none()

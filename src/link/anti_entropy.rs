@@ -80,26 +80,28 @@ impl<I: Item> Link<I> {
             // What had come before we knew where it begins can be acknowledged now.
             self.ack_due = true;
         }
-        self.sync_due |= sync.probe;
+        if sync.probe {
+            // It cannot help others before it has what waits for it here.
+            self.sync_due = true;
+            self.release();
+        }
         if sync.peer == self.epoch && sync.end.is_some() {
             (self.level, self.wants_level) = (sync.end, false);
             // It holds more: so did this node, in another life.
             news.former_life |= !self.is_level();
-        }
-        if self.greeting {
-            // It was greeted, and there is nothing here that it may lack.
-            news.healthy = self.is_suspect();
-            self.fill([]);
         }
         Ok((news, self.asking))
     }
 
     /// Queues what the neighbour lacks by the digest that it sent. It may go at once.
     pub fn fill(&mut self, items: impl IntoIterator<Item = I>) {
-        (self.asking, self.greeting) = (false, false);
+        // For whom it greeted there was nothing here.
+        if !std::mem::take(&mut self.greeting) {
+            self.queue.extend(items);
+        }
+        self.asking = false;
         self.retry_at = None;
         self.timeouts = 0;
-        self.queue.extend(items);
         self.release();
     }
 

@@ -669,6 +669,29 @@ fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
     assert_eq!(scene.all_sent().syncs, 0);
 }
 
+#[test]
+fn a_promise_above_a_second_is_kept_from_the_start_whatever_the_latency_and_the_hubs() {
+    for (latency, hubs, within) in [
+        (100, 5, 2663),
+        (450, 5, 5000),
+        (700, 1, 5000),
+        (1000, 1, 6005),
+    ] {
+        for seed in [1, 2, 3] {
+            let mut options = Options::new(Job::Efficient);
+            (options.latency, options.seed, options.rate) = (ms(latency), seed, 5.0);
+            let args = format!("--within-ms {within} --hubs {hubs}");
+            options.node_args = args.split(' ').map(String::from).collect();
+            let finished = finished(&options);
+            let slowest = quantile(&finished.verdict.stable_latencies, 1.0).expect("some");
+            assert!(
+                slowest <= within,
+                "{latency} ms, {args}, seed {seed}: {slowest} ms"
+            );
+        }
+    }
+}
+
 /// A run in virtual time, whose files go where nobody looks.
 fn finished(options: &Options) -> Finished {
     let (finished, _) = in_scratch_folder(|folder| {
