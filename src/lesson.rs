@@ -349,8 +349,8 @@
 //!
 //! ```text
 //! $ ./run.sh trace tests/stories/good-news.story
+//!   5.433 s  !    |    |    |     probes n1 from 2 on (a hub's turn); no answer: again in 0.75 s
 //!   5.500 s  #    |    |    |     HEAL: the network is whole again; nobody is told
-//!   5.566 s  !    |    |    |     probes n2 from 2 on (a hub's turn); no answer: again in 0.75 s
 //!   5.633 s  !    |    |    |     n1 has answered: it is healthy again, what waited goes
 //!   5.633 s  !    |    |    |     probes n2 from 2 on (good news); no answer: again in 0.24 s
 //! ```
