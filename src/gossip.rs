@@ -186,7 +186,7 @@ impl<I: Item> Gossip<I> {
             nodes: ids.len(),
             hubs,
             up_at: None,
-            aim: Aim::new(config.within, rank),
+            aim: Aim::new(config.within, rank, !place.children.is_empty()),
             timetable,
             short: false,
             touched: false,

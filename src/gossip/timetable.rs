@@ -409,6 +409,8 @@ impl Timetable {
 #[derive(Clone, Debug)]
 pub struct Aim {
     within: Duration,
+    /// Whether there are children that aim by what this node tells them.
+    gathers: bool,
     /// How much earlier than the last one among its siblings.
     stretch: Duration,
     /// The moments at which to send; `None`: at once.
@@ -421,10 +423,11 @@ pub struct Aim {
 
 impl Aim {
     /// The aim of the child that is number `rank` of its siblings, from 0 on, and has
-    /// the same promise to keep as its hub.
-    pub fn new(within: Duration, rank: usize) -> Aim {
+    /// the same promise to keep as its hub, and `gathers` for children of its own or not.
+    pub fn new(within: Duration, rank: usize, gathers: bool) -> Aim {
         Aim {
             within,
+            gathers,
             stretch: STRETCH * u32::try_from(rank).unwrap_or(u32::MAX),
             slots: None,
             former: None,
@@ -464,7 +467,7 @@ impl Aim {
             })
         });
         if self.slots.map(|slots| slots.period) != was.map(|slots| slots.period) {
-            self.former = was;
+            self.former = was.filter(|_| self.gathers);
         }
     }
 
@@ -629,20 +632,23 @@ mod tests {
 
     #[test]
     fn a_child_sends_so_as_to_arrive_just_before_a_slot() {
-        let mut aim = Aim::new(ms(400), 4);
+        let mut aim = Aim::new(ms(400), 4, false);
         assert_eq!(aim.due(at(7)), at(7), "nothing was heard");
         aim.hear(at(1000), Some((ms(300), ms(300))), &trips(&[200]));
         // 1300 is when an answer to that departure would be too late by 200 ms of trip,
         // 5 ms of margin and 1 ms of its rank.
         assert_eq!(aim.due(at(1001)), at(1094));
         assert_eq!(aim.due(at(1095)), at(1394));
+        // Moved to 10 ms sooner: 1384 is over, and 1394 would be too late.
+        aim.hear(at(1300), Some((ms(290), ms(290))), &trips(&[200]));
+        assert_eq!(aim.due(at(1385)), at(1674));
         assert_eq!(aim.due(at(9000)), at(9000), "nothing was heard for long");
     }
 
     #[test]
     fn who_comes_too_late_is_earlier_from_then_on() {
         let trip = trips(&[200]);
-        let mut aim = Aim::new(ms(400), 0);
+        let mut aim = Aim::new(ms(400), 0, false);
         let departure = Some((ms(300), ms(300)));
         aim.hear(at(1000), departure, &trip);
         aim.held(at(1600), ms(5), ms(300), &trip);
