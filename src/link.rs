@@ -100,8 +100,8 @@ const MAX_WEIGHT: usize = 1 << 20;
 /// further ahead than this cannot have been sent.
 pub const WINDOW: u64 = 16 * MAX_ITEMS as u64;
 
-/// How long an ack may wait for a delta to ride on, the period of the timetable
-/// excepted; another period, if that is longer.
+/// How long an ack may wait for a delta to ride on beyond one period of the timetable,
+/// where a second period is not longer.
 ///
 /// Unit: time. A leaf of 25 with 100 operations a second sends two values a second,
 /// so most acks find a ride within one. It delays nothing but the sender's notice

@@ -166,15 +166,6 @@ impl Slots {
     }
 }
 
-/// A departure for those that missed a slot: one for each slot at most, since on an uneven
-/// network there are always some.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Again {
-    No,
-    Due,
-    Over,
-}
-
 /// When a hub departs, and what it tells its children of that.
 #[derive(Clone, Debug)]
 pub struct Timetable {
@@ -196,10 +187,10 @@ pub struct Timetable {
     /// Items passed on since the last departure, and when that was.
     items: u32,
     departed: Instant,
-    /// The slots at which it departed last.
+    /// The slots at which it departed last, until somebody is heard to have missed that.
     kept: Option<Slots>,
-    /// Whether some have missed that, and have a departure of their own.
-    again: Again,
+    /// The next departure is for those.
+    again: bool,
     /// Items a second, averaged over so many departures.
     rate: f64,
     averaged: u32,
@@ -223,7 +214,7 @@ impl Timetable {
             items: 0,
             departed: Instant::ZERO,
             kept: None,
-            again: Again::No,
+            again: false,
             rate: 0.0,
             averaged: 0,
         }
@@ -259,6 +250,7 @@ impl Timetable {
     /// A child is heard at `now` that `spoke` for the first time then. If it knew when to
     /// be here for the last departure, and has missed that, the next one would be a
     /// period late: so there is another one, a margin later, for all that have missed it.
+    /// One for each slot at most, since on an uneven network there are always some.
     pub fn hear(&mut self, now: Instant, spoke: Instant) {
         let network = self.network.unwrap_or_default();
         let missed = |slots: Slots| {
@@ -271,8 +263,8 @@ impl Timetable {
                 && now < self.departed + slots.period / MISSED
                 && !self.is_uneven(slots.period)
         };
-        if self.again == Again::No && self.kept.is_some_and(missed) {
-            self.again = Again::Due;
+        if self.kept.is_some_and(missed) {
+            (self.kept, self.again) = (None, true);
             self.by(now + margin(self.within, network.strays));
         }
     }
@@ -301,11 +293,10 @@ impl Timetable {
     pub fn depart(&mut self, now: Instant, network: Option<Network>) {
         self.due = None;
         self.network = network;
-        if self.again == Again::Due {
-            self.again = Again::Over;
+        if std::mem::take(&mut self.again) {
             return;
         }
-        (self.again, self.kept) = (Again::No, self.slots);
+        self.kept = self.slots;
         let elapsed = (now - self.departed).as_secs_f64().max(1e-3);
         let rate = f64::from(std::mem::take(&mut self.items)) / elapsed;
         self.averaged = (self.averaged + 1).min(AVERAGED);
