@@ -458,10 +458,10 @@ fn beliefs(page: &mut Page) {
 }
 
 fn restarts(page: &mut Page) {
-    page.holds(
+    let marks = ["start", "restarted", "restored", "sync"];
+    page.marks(
         "nodes that start again and what they tell are marked",
-        "['start', 'restarted', 'restored', 'sync'].filter(what =>
-           !hubcast.notes.some(note => note.what === what))",
+        &marks,
     );
     page.holds(
         "digests are messages of a kind of their own",
@@ -640,10 +640,10 @@ fn dark_and_still(page: &mut Page) {
 }
 
 fn a_story(page: &mut Page) {
-    page.holds(
+    let marks = ["suspect", "healthy", "restarted", "sync"];
+    page.marks(
         "what the nodes of a story notice is marked, too, by their own logs",
-        "['suspect', 'healthy', 'restarted', 'sync'].filter(what =>
-           !hubcast.notes.some(note => note.what === what))",
+        &marks,
     );
     page.holds(
         "a story begins with its first sentence",
@@ -778,6 +778,12 @@ impl Page {
             value.to_string()
         };
         self.check(what, passed, &detail);
+    }
+
+    /// Checks that the run has notes of all these kinds.
+    fn marks(&mut self, what: &str, kinds: &[&str]) {
+        let noted = "!hubcast.notes.some(note => note.what === what)";
+        self.holds(what, &format!("{kinds:?}.filter(what => {noted})"));
     }
 
     fn within(&mut self, what: &str, figure: f64, range: Range<f64>, unit: &str) {
