@@ -88,8 +88,6 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 impl Disk for Files {
-    type Error = io::Error;
-
     fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
         // A file without line breaks is none of ours, and must not fill the memory.
         let mut some = self.file.by_ref().take(MAX_LINE as u64);

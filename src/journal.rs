@@ -54,6 +54,7 @@
 //! between any two steps.
 
 use std::fmt;
+use std::io;
 
 use crate::json::{self, Json, Object};
 use crate::workload::{Item, Workload};
@@ -89,39 +90,36 @@ const SUM: usize = 9;
 
 /// What stores a journal's bytes. Written is not stored: only what was synced before
 /// a crash is sure to be there after it. Of the rest there is some beginning.
-pub trait Disk {
-    /// Why something could not be done.
-    type Error;
-
+pub trait Disk: fmt::Debug {
     /// Reads the next line, with its line break, if it has one, behind what is in
     /// `line`; false: there is none. Only before anything is written.
-    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, Self::Error>;
+    fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool>;
 
     /// Cuts the file to so many bytes.
-    fn truncate(&mut self, length: u64) -> Result<(), Self::Error>;
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
 
     /// Writes `bytes` at the end of the file.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
     /// Returns when all that was written to the file is stored.
-    fn sync(&mut self) -> Result<(), Self::Error>;
+    fn sync(&mut self) -> io::Result<()>;
 
     /// Makes another, empty file. From here on [`append`](Disk::append) and
     /// [`sync`](Disk::sync) mean this one.
-    fn create(&mut self) -> Result<(), Self::Error>;
+    fn create(&mut self) -> io::Result<()>;
 
     /// Gives the other file the first one's name, in one step: whatever happens,
     /// under that name there is the one or the other.
-    fn rename(&mut self) -> Result<(), Self::Error>;
+    fn rename(&mut self) -> io::Result<()>;
 
     /// Returns when it is stored which file has the name.
-    fn sync_folder(&mut self) -> Result<(), Self::Error>;
+    fn sync_folder(&mut self) -> io::Result<()>;
 }
 
 /// A journal that is open.
 #[derive(Debug)]
-pub struct Journal<D> {
-    disk: D,
+pub struct Journal {
+    disk: Box<dyn Disk>,
     /// How long it is, and how long its short form was. Unit: bytes.
     length: u64,
     short: u64,
@@ -130,24 +128,24 @@ pub struct Journal<D> {
 }
 
 /// A journal that was opened, and what was found in it.
-pub type Opened<D, W> = (Journal<D>, Found<W>);
+pub type Opened<W> = (Journal, Found<W>);
 
 /// Why a journal could not be opened.
 #[derive(Debug)]
-pub enum OpenError<E> {
+pub enum OpenError {
     /// It cannot be believed.
     Damage(Damage),
     /// The disk failed.
-    Disk(E),
+    Disk(io::Error),
 }
 
-impl<E> From<E> for OpenError<E> {
-    fn from(error: E) -> OpenError<E> {
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
         OpenError::Disk(error)
     }
 }
 
-impl<D: Disk> Journal<D> {
+impl Journal {
     /// Reads what node `node` has stored on `disk`, and cuts a torn end off. It will not
     /// be rewritten before it has `least` bytes: [`LEAST_LONG`], unless one wants to
     /// see it often.
@@ -156,10 +154,10 @@ impl<D: Disk> Journal<D> {
     ///
     /// [`OpenError`]; nothing has been changed then, unless the disk failed.
     pub fn open<W: Workload>(
-        mut disk: D,
+        mut disk: Box<dyn Disk>,
         node: &str,
         least: u64,
-    ) -> Result<Opened<D, W>, OpenError<D::Error>> {
+    ) -> Result<Opened<W>, OpenError> {
         let mut reader = Reader::new(node);
         let mut line = Vec::new();
         while disk.read_line(&mut line)? {
@@ -196,7 +194,7 @@ impl<D: Disk> Journal<D> {
         &mut self,
         records: &[u8],
         short: impl FnOnce() -> I,
-    ) -> Result<(), D::Error> {
+    ) -> io::Result<()> {
         self.disk.append(records)?;
         self.disk.sync()?;
         self.length += records.len() as u64;
@@ -206,7 +204,7 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    fn rewrite(&mut self, records: impl Iterator<Item = Vec<u8>>) -> Result<(), D::Error> {
+    fn rewrite(&mut self, records: impl Iterator<Item = Vec<u8>>) -> io::Result<()> {
         self.disk.create()?;
         self.length = 0;
         for record in records {

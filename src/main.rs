@@ -15,17 +15,9 @@ use hubcast::config::{self, Command, Config};
 use hubcast::event::Level;
 use hubcast::journal::{Journal, LEAST_LONG, OpenError};
 use hubcast::json::Json;
-use hubcast::node::Node;
+use hubcast::node::{AnyNode, node};
 use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
 use hubcast::time::Instant;
-use hubcast::workload::broadcast::Broadcast;
-use hubcast::workload::counter::{GCounter, PnCounter};
-use hubcast::workload::echo::Echo;
-use hubcast::workload::g_set::GSet;
-use hubcast::workload::log::Log;
-use hubcast::workload::txn::Txn;
-use hubcast::workload::unique_ids::UniqueIds;
-use hubcast::workload::{self, Workload};
 
 /// Output is written when there is this much of it, and at the end of a turn.
 ///
@@ -55,17 +47,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => print(concat!("hubcast ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Run(mut config)) => {
             config.epoch = wall_clock();
-            let result = match config.workload {
-                workload::Name::Broadcast => run::<Broadcast>(config),
-                workload::Name::Echo => run::<Echo>(config),
-                workload::Name::UniqueIds => run::<UniqueIds>(config),
-                workload::Name::GSet => run::<GSet>(config),
-                workload::Name::GCounter => run::<GCounter>(config),
-                workload::Name::PnCounter => run::<PnCounter>(config),
-                workload::Name::Kafka => run::<Log>(config),
-                workload::Name::Txn => run::<Txn>(config),
-            };
-            match result {
+            match run(config) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     // What waited before this has had its time.
@@ -107,15 +89,15 @@ fn say(text: &str) {
     }
 }
 
-/// Drives one [`Node`] with stdin, stdout and the clock, until the input ends.
-fn run<W: Workload>(config: Config) -> io::Result<()> {
+/// Drives one [node](AnyNode) with stdin, stdout and the clock, until the input ends.
+fn run(config: Config) -> io::Result<()> {
     let mut input = Input::stdin()?;
     let mut process = Process {
         warns: config.log >= Level::Warn,
         data_dir: config.data_dir.clone(),
         journal: None,
         records: Vec::new(),
-        node: Node::<W>::new(config),
+        node: node(config),
         output: Output::stdout()?,
         out: Vec::new(),
         log: LogOutput::stderr()?,
@@ -130,14 +112,14 @@ fn run<W: Workload>(config: Config) -> io::Result<()> {
 }
 
 /// A node and the way out of it.
-struct Process<W: Workload> {
-    node: Node<W>,
+struct Process {
+    node: Box<dyn AnyNode>,
     output: Output,
     /// What the node has said and nobody was told yet.
     out: Vec<u8>,
     /// Where the journal is, and the journal, once the node has a name.
     data_dir: Option<PathBuf>,
-    journal: Option<Journal<Files>>,
+    journal: Option<Journal>,
     /// What is on its way there.
     records: Vec<u8>,
     log: LogOutput,
@@ -145,7 +127,7 @@ struct Process<W: Workload> {
     warns: bool,
 }
 
-impl<W: Workload> Process<W> {
+impl Process {
     /// The poll loop.
     fn serve(&mut self, input: &mut Input) -> io::Result<()> {
         let started = std::time::Instant::now();
@@ -195,16 +177,15 @@ impl<W: Workload> Process<W> {
         };
         let files = Files::open(folder, id)?;
         let path = files.path().to_owned();
-        let (journal, found) =
-            Journal::open(files, id, LEAST_LONG).map_err(|error| match error {
-                OpenError::Disk(error) => error,
-                OpenError::Damage(damage) => io::Error::other(format!(
-                    "{}, {damage}. What the node has promised cannot be told from this any more. \
+        let opened = self.node.open_journal(now, Box::new(files), LEAST_LONG);
+        let journal = opened.map_err(|error| match error {
+            OpenError::Disk(error) => error,
+            OpenError::Damage(damage) => io::Error::other(format!(
+                "{}, {damage}. What the node has promised cannot be told from this any more. \
                  To start with nothing, and with what the neighbours have, move the file away",
-                    path.display()
-                )),
-            })?;
-        self.node.restore(now, found);
+                path.display()
+            )),
+        })?;
         self.journal = Some(journal);
         Ok(())
     }

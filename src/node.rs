@@ -9,15 +9,24 @@
 //! a client's request to the [workload], a neighbour's message
 //! to the [gossip](crate::gossip). What the one spreads the other carries.
 
+use std::any::Any;
+
 use crate::config::Config;
 use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
-use crate::journal::{self, Found};
+use crate::journal::{self, Disk, Found, Journal, OpenError};
 use crate::json::{self, Json};
-use crate::link::{Frame, Link, LinkStats, Segment, Sync};
+use crate::link::{Frame, Link, LinkStats, Marks, Segment, Sync};
 use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Digest, Effects, Place, Workload};
+use crate::workload::broadcast::Broadcast;
+use crate::workload::counter::{GCounter, PnCounter};
+use crate::workload::echo::Echo;
+use crate::workload::g_set::GSet;
+use crate::workload::log::Log;
+use crate::workload::txn::Txn;
+use crate::workload::unique_ids::UniqueIds;
+use crate::workload::{self, Digest, Effects, Name, Place, Workload};
 
 /// How much of a refused line is kept for its event. Unit: bytes. The event
 /// clips it further.
@@ -27,29 +36,104 @@ const REFUSED_LINE: usize = 1000;
 /// all small ones of a turn.
 const REPLIES_ROOM: usize = 64 << 10;
 
-/// A node, without its surroundings.
+/// A node without its surroundings, whatever its workload: what a driver sees.
 ///
 /// # The contract
 ///
 /// - `now` never goes back from call to call.
 /// - A *turn* is some lines, maybe none, and the end of the turn: call
-///   [`handle_line`](Node::handle_line) for each line at hand, then
-///   [`end_turn`](Node::end_turn), then take the output with
-///   [`poll_transmit`](Node::poll_transmit) until there is none, and send it. It may
+///   [`handle_line`](AnyNode::handle_line) for each line at hand, then
+///   [`end_turn`](AnyNode::end_turn), then take the output with
+///   [`poll_transmit`](AnyNode::poll_transmit) until there is none, and send it. It may
 ///   be taken between the lines, too; replies are ready at once, and what goes to
 ///   neighbours at the end of the turn, so that it goes together.
 /// - With a journal ([`Config::data_dir`]): after each line look whether the node
-///   [wants its journal](Node::wants_journal). It does once, when `init` has told it its
-///   name: give it what was [found](Node::restore) before anything else.
+///   [wants its journal](AnyNode::wants_journal). It does once, when `init` has told it its
+///   name: [open](AnyNode::open_journal) it before anything else.
 /// - Before anything that `poll_transmit` gave leaves, take the records with
-///   [`poll_persist`](Node::poll_persist) and have them *stored*: synced, not only
+///   [`poll_persist`](AnyNode::poll_persist) and have them *stored*: synced, not only
 ///   written. The output promises that. If they cannot be stored, nothing that was
 ///   taken since the last time may leave, and the node is at its end.
-/// - When the moment of [`poll_timeout`](Node::poll_timeout) has come, a turn is due,
+/// - When the moment of [`poll_timeout`](AnyNode::poll_timeout) has come, a turn is due,
 ///   with or without lines. One that is not due does no harm. `None` means that
 ///   nothing will happen until a line comes.
-/// - Take the events with [`poll_event`](Node::poll_event) whenever you like. Of
+/// - Take the events with [`poll_event`](AnyNode::poll_event) whenever you like. Of
 ///   those that nobody takes some thousand are kept.
+pub trait AnyNode: std::fmt::Debug {
+    /// A line came in, without its line break. A bad one makes an event and, where
+    /// its sender can be told, an error reply; nothing else changes.
+    fn handle_line(&mut self, now: Instant, line: &[u8]);
+
+    /// The node's name, if it must be given what its journal holds before it goes on.
+    fn wants_journal(&self) -> Option<&str>;
+
+    /// Opens the journal on `disk`, as [`Journal::open`] does. The node goes on where it
+    /// was, in its next incarnation.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; the node is at its end then.
+    fn open_journal(
+        &mut self,
+        now: Instant,
+        disk: Box<dyn Disk>,
+        least: u64,
+    ) -> Result<Journal, OpenError>;
+
+    /// The lines at hand have been handled, and time has come to `now`.
+    fn end_turn(&mut self, now: Instant);
+
+    /// Appends to `out` what the journal must hold before any output leaves that was
+    /// taken until now: one record for all items of a turn (*group commit*). False:
+    /// there is nothing new.
+    #[must_use]
+    fn poll_persist(&mut self, out: &mut Vec<u8>) -> bool;
+
+    /// The journal in short, record by record, if there is one.
+    fn short_form(&self) -> Box<dyn Iterator<Item = Vec<u8>> + '_>;
+
+    /// Appends the next output to `out`: one line for a neighbour, or all replies
+    /// that are ready. False: there is none.
+    #[must_use]
+    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool;
+
+    /// When a turn is due; `None`: not before a line has come.
+    #[must_use]
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// The next event, if its level is one that is wanted.
+    #[must_use]
+    fn poll_event(&mut self) -> Option<Event>;
+
+    /// The neighbours, in the order of the tree, and where their links stand; none before
+    /// `init`.
+    fn links(&self) -> Vec<(&str, Marks)>;
+
+    /// How many items it holds.
+    fn items(&self) -> u64;
+
+    /// A copy, to see what it would do.
+    fn copy(&self) -> Box<dyn AnyNode>;
+
+    /// The [`Node`] itself, for tests that look inside.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A node that waits for its `init`, for the workload that it is set to.
+pub fn node(config: Config) -> Box<dyn AnyNode> {
+    match config.workload {
+        Name::Broadcast => Box::new(Node::<Broadcast>::new(config)),
+        Name::Echo => Box::new(Node::<Echo>::new(config)),
+        Name::UniqueIds => Box::new(Node::<UniqueIds>::new(config)),
+        Name::GSet => Box::new(Node::<GSet>::new(config)),
+        Name::GCounter => Box::new(Node::<GCounter>::new(config)),
+        Name::PnCounter => Box::new(Node::<PnCounter>::new(config)),
+        Name::Kafka => Box::new(Node::<Log>::new(config)),
+        Name::Txn => Box::new(Node::<Txn>::new(config)),
+    }
+}
+
+/// A node of one workload. Drivers know it as [`AnyNode`], which has the contract.
 #[derive(Clone, Debug)]
 pub struct Node<W: Workload> {
     config: Config,
@@ -74,6 +158,113 @@ struct Identity<W: Workload> {
     gossip: Gossip<W::Item>,
     /// The root waits for what all others hold before it decides for them.
     settling: bool,
+}
+
+impl<W: Workload> AnyNode for Node<W> {
+    fn handle_line(&mut self, now: Instant, line: &[u8]) {
+        let json = match Json::parse(line) {
+            Ok(json) => json,
+            Err(error) => return self.refuse(line, error.to_string()),
+        };
+        let message = match Message::read(&json) {
+            Ok(message) => message,
+            Err(reason) => return self.refuse(line, reason),
+        };
+        if let Err(refusal) = self.handle_message(now, &message) {
+            self.ignore(&message, &refusal.text);
+            self.reply(&message, "error", |body| {
+                body.int("code", refusal.code.number());
+                body.text("text", &refusal.text);
+            });
+        }
+    }
+
+    fn wants_journal(&self) -> Option<&str> {
+        let identity = self.identity.as_ref().filter(|_| self.wants_journal);
+        identity.map(|identity| identity.id.as_str())
+    }
+
+    fn open_journal(
+        &mut self,
+        now: Instant,
+        disk: Box<dyn Disk>,
+        least: u64,
+    ) -> Result<Journal, OpenError> {
+        let id = self.wants_journal().unwrap_or_default();
+        let (journal, found) = Journal::open(disk, id, least)?;
+        self.restore(now, found);
+        Ok(journal)
+    }
+
+    fn end_turn(&mut self, now: Instant) {
+        let identity = self.identity.as_ref();
+        if identity.is_some_and(|identity| identity.settling && identity.gossip.is_level()) {
+            self.settle(now);
+        }
+        if let Some(Identity { gossip, .. }) = &mut self.identity {
+            gossip.end_turn(now, &mut self.events);
+        }
+    }
+
+    fn poll_persist(&mut self, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        out.append(&mut self.records);
+        journal::write_items(out, &self.unsaved);
+        self.unsaved.clear();
+        out.len() > start
+    }
+
+    fn short_form(&self) -> Box<dyn Iterator<Item = Vec<u8>> + '_> {
+        let identity = self.identity.iter();
+        Box::new(identity.flat_map(|identity| {
+            journal::short_form(&identity.id, self.config.epoch, &self.workload)
+        }))
+    }
+
+    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        if !self.replies.is_empty() {
+            out.append(&mut self.replies);
+            // A huge reply must not keep its room here for good.
+            self.replies.shrink_to(REPLIES_ROOM);
+            return true;
+        }
+        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
+            return false;
+        };
+        let Some((peer, frame)) = gossip.poll_transmit(&mut self.events) else {
+            return false;
+        };
+        message::write(out, id, peer, |body| match frame {
+            Frame::Segment(segment) => segment.write(body),
+            Frame::Sync(sync) => sync.write(body, |out| self.workload.digest().write(out)),
+        });
+        true
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.identity.as_ref()?.gossip.poll_timeout()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    fn links(&self) -> Vec<(&str, Marks)> {
+        let links = Node::links(self);
+        links.map(|(peer, link)| (peer, link.marks())).collect()
+    }
+
+    fn items(&self) -> u64 {
+        self.workload.len()
+    }
+
+    fn copy(&self) -> Box<dyn AnyNode> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 impl<W: Workload> Node<W> {
@@ -102,12 +293,6 @@ impl<W: Workload> Node<W> {
         gossip.flat_map(Gossip::links)
     }
 
-    /// The node's name, if it must be given what its journal holds before it goes on.
-    pub fn wants_journal(&self) -> Option<&str> {
-        let identity = self.identity.as_ref().filter(|_| self.wants_journal);
-        identity.map(|identity| identity.id.as_str())
-    }
-
     /// What was found in the journal, be it nothing. The node goes on where it was, in
     /// its next incarnation.
     pub fn restore(&mut self, now: Instant, found: Found<W>) {
@@ -131,26 +316,6 @@ impl<W: Workload> Node<W> {
         }
         self.events.push(Event::Restored { items, epoch });
         self.begin(now, found.epoch > 0);
-    }
-
-    /// A line came in, without its line break. A bad one makes an event and, where
-    /// its sender can be told, an error reply; nothing else changes.
-    pub fn handle_line(&mut self, now: Instant, line: &[u8]) {
-        let json = match Json::parse(line) {
-            Ok(json) => json,
-            Err(error) => return self.refuse(line, error.to_string()),
-        };
-        let message = match Message::read(&json) {
-            Ok(message) => message,
-            Err(reason) => return self.refuse(line, reason),
-        };
-        if let Err(refusal) = self.handle_message(now, &message) {
-            self.ignore(&message, &refusal.text);
-            self.reply(&message, "error", |body| {
-                body.int("code", refusal.code.number());
-                body.text("text", &refusal.text);
-            });
-        }
     }
 
     fn handle_message(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
@@ -392,79 +557,12 @@ impl<W: Workload> Node<W> {
             reason: reason.to_owned(),
         });
     }
-
-    /// The lines at hand have been handled, and time has come to `now`.
-    pub fn end_turn(&mut self, now: Instant) {
-        let identity = self.identity.as_ref();
-        if identity.is_some_and(|identity| identity.settling && identity.gossip.is_level()) {
-            self.settle(now);
-        }
-        if let Some(Identity { gossip, .. }) = &mut self.identity {
-            gossip.end_turn(now, &mut self.events);
-        }
-    }
-
-    /// Appends to `out` what the journal must hold before any output leaves that was
-    /// taken until now: one record for all items of a turn (*group commit*). False:
-    /// there is nothing new.
-    #[must_use]
-    pub fn poll_persist(&mut self, out: &mut Vec<u8>) -> bool {
-        let start = out.len();
-        out.append(&mut self.records);
-        journal::write_items(out, &self.unsaved);
-        self.unsaved.clear();
-        out.len() > start
-    }
-
-    /// The journal in short, record by record, if there is one.
-    pub fn short_form(&self) -> impl Iterator<Item = Vec<u8>> {
-        let identity = self.identity.iter();
-        identity.flat_map(|identity| {
-            journal::short_form(&identity.id, self.config.epoch, &self.workload)
-        })
-    }
-
-    /// Appends the next output to `out`: one line for a neighbour, or all replies
-    /// that are ready. False: there is none.
-    #[must_use]
-    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
-        if !self.replies.is_empty() {
-            out.append(&mut self.replies);
-            // A huge reply must not keep its room here for good.
-            self.replies.shrink_to(REPLIES_ROOM);
-            return true;
-        }
-        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
-            return false;
-        };
-        let Some((peer, frame)) = gossip.poll_transmit(&mut self.events) else {
-            return false;
-        };
-        message::write(out, id, peer, |body| match frame {
-            Frame::Segment(segment) => segment.write(body),
-            Frame::Sync(sync) => sync.write(body, |out| self.workload.digest().write(out)),
-        });
-        true
-    }
-
-    /// When a turn is due; `None`: not before a line has come.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.identity.as_ref()?.gossip.poll_timeout()
-    }
-
-    /// The next event, if its level is one that is wanted.
-    #[must_use]
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gossip::PROBE_INTERVAL;
-    use crate::workload::broadcast::Broadcast;
     use std::time::Duration;
 
     fn ms(millis: u64) -> Instant {

@@ -8,7 +8,7 @@
 use hubcast::config::Config;
 use hubcast::event::{Event, Level};
 use hubcast::json::Json;
-use hubcast::node::Node;
+use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
 use hubcast::workload::{Workload, broadcast::Broadcast};
 

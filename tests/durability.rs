@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hubcast::config::Config;
 use hubcast::journal::{Journal, LEAST_LONG};
-use hubcast::node::Node;
+use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
 
@@ -31,7 +31,7 @@ fn started(memory: &Memory) -> Node<Broadcast> {
     assert_eq!(node.wants_journal(), None, "it has no name yet");
     tell(&mut node, "c0", INIT);
     assert_eq!(node.wants_journal(), Some("n0"));
-    let Ok((_, found)) = Journal::open(memory.clone(), "n0", LEAST_LONG) else {
+    let Ok((_, found)) = Journal::open(Box::new(memory.clone()), "n0", LEAST_LONG) else {
         panic!("a journal");
     };
     node.restore(Instant::ZERO, found);
@@ -105,7 +105,7 @@ fn an_epoch_is_above_the_last_one_and_not_below_the_clock() {
             ..config(true)
         });
         tell(&mut node, "c0", INIT);
-        let Ok((_, found)) = Journal::open(memory.clone(), "n0", LEAST_LONG) else {
+        let Ok((_, found)) = Journal::open(Box::new(memory.clone()), "n0", LEAST_LONG) else {
             panic!("a journal");
         };
         node.restore(Instant::ZERO, found);

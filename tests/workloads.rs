@@ -7,7 +7,7 @@ use hubcast::config::Config;
 use hubcast::journal::{Journal, LEAST_LONG};
 use hubcast::json::Json;
 use hubcast::message::Message;
-use hubcast::node::Node;
+use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
 use hubcast::workload::Workload;
 use hubcast::workload::counter::{GCounter, PnCounter};
@@ -151,7 +151,7 @@ fn ids_never_come_again_after_a_restart_with_a_clock_that_was_set_back() {
             ..Config::default()
         };
         let mut nodes = Nodes::<UniqueIds>::with(1, &config);
-        let Ok((_, found)) = Journal::open(memory.clone(), "n0", LEAST_LONG) else {
+        let Ok((_, found)) = Journal::open(Box::new(memory.clone()), "n0", LEAST_LONG) else {
             panic!("a journal");
         };
         nodes.nodes[0].restore(Instant::ZERO, found);

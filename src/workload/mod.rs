@@ -46,7 +46,7 @@ use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
 
 /// A state machine that many nodes hold together.
-pub trait Workload: Default {
+pub trait Workload: Clone + Default + std::fmt::Debug + 'static {
     /// What spreads. Small: each link keeps one until the neighbour has it. What must
     /// survive a restart is items, too: the journal keeps all that were news.
     type Item: Item;
@@ -181,7 +181,7 @@ pub enum Route {
 }
 
 /// What a workload spreads, and its form on the wire.
-pub trait Item: Clone + std::fmt::Debug + PartialEq {
+pub trait Item: Clone + std::fmt::Debug + PartialEq + 'static {
     /// What [`read`](Item::read) expects, for error messages.
     const WHAT: &'static str;
 

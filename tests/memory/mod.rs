@@ -1,18 +1,18 @@
 //! A journal's disk in memory.
 
+use std::io;
+
 use hubcast::journal::Disk;
 
 /// A file that never fails, and is too short to be rewritten.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub bytes: Vec<u8>,
     read: usize,
 }
 
 impl Disk for Memory {
-    type Error = ();
-
-    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, ()> {
+    fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
         let rest = &self.bytes[self.read..];
         let end = rest.iter().position(|&byte| byte == b'\n');
         let end = end.map_or(rest.len(), |end| end + 1);
@@ -21,29 +21,29 @@ impl Disk for Memory {
         Ok(end > 0)
     }
 
-    fn truncate(&mut self, length: u64) -> Result<(), ()> {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.bytes.truncate(length as usize);
         Ok(())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), ()> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), ()> {
+    fn sync(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    fn create(&mut self) -> Result<(), ()> {
-        Err(())
+    fn create(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn rename(&mut self) -> Result<(), ()> {
-        Err(())
+    fn rename(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn sync_folder(&mut self) -> Result<(), ()> {
+    fn sync_folder(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as Clock};
 
 use hubcast::config::{self, Command};
 use hubcast::json::Json;
-use hubcast::node::Node;
+use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
 use hubcast::workload::counter::{GCounter, PnCounter};

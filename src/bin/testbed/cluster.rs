@@ -22,7 +22,7 @@ use hubcast::event;
 use hubcast::journal::{Journal, LEAST_LONG, OpenError};
 use hubcast::json::Object;
 use hubcast::message;
-use hubcast::node::Node;
+use hubcast::node::{AnyNode, Node, node};
 use hubcast::time::Instant;
 use hubcast::workload::Workload;
 
@@ -41,9 +41,9 @@ pub enum Step<E> {
 
 /// Nodes that share a virtual clock.
 #[derive(Debug)]
-pub struct Cluster<W: Workload, E> {
+pub struct Cluster<E> {
     now: Instant,
-    nodes: Vec<Node<W>>,
+    nodes: Vec<Box<dyn AnyNode>>,
     queue: BTreeMap<(Instant, u64), E>,
     /// How many events were ever queued: keeps those of one moment in order.
     queued: u64,
@@ -58,7 +58,7 @@ pub struct Cluster<W: Workload, E> {
     config: Config,
     /// With journals: each node's disk, and its journal while it is open.
     disks: Vec<Disk>,
-    journals: Vec<Option<Journal<Disk>>>,
+    journals: Vec<Option<Journal>>,
     /// From which length on journals are rewritten.
     least_long: u64,
     /// What a node says that refuses its journal, which no crash should make it do.
@@ -92,12 +92,18 @@ pub fn broadcast(node: usize, value: i64) -> Vec<u8> {
     })
 }
 
-impl<W: Workload, E> Cluster<W, E> {
+/// A node, for a look inside.
+pub fn inside<W: Workload>(node: &dyn AnyNode) -> &Node<W> {
+    let node = node.as_any().downcast_ref();
+    node.expect("its workload is the one that it was made for")
+}
+
+impl<E> Cluster<E> {
     /// So many nodes, at time zero, which have not heard anything.
-    pub fn new(nodes: usize, config: &Config) -> Cluster<W, E> {
+    pub fn new(nodes: usize, config: &Config) -> Cluster<E> {
         Cluster {
             now: Instant::ZERO,
-            nodes: (0..nodes).map(|_| Node::new(config.clone())).collect(),
+            nodes: (0..nodes).map(|_| node(config.clone())).collect(),
             queue: BTreeMap::new(),
             queued: 0,
             timers: BTreeSet::new(),
@@ -162,13 +168,13 @@ impl<W: Workload, E> Cluster<W, E> {
 
     /// Starts a node that was killed, with nothing in its memory. It has to be told who
     /// it is.
-    pub fn start(&mut self, node: usize) {
-        self.down.remove(&node);
+    pub fn start(&mut self, index: usize) {
+        self.down.remove(&index);
         if self.disks.is_empty() {
             // With a journal the node counts its lives itself: the clock stands still.
             self.config.epoch += 1;
         }
-        self.nodes[node] = Node::new(self.config.clone());
+        self.nodes[index] = node(self.config.clone());
     }
 
     /// What a node says that refuses its journal.
@@ -191,9 +197,14 @@ impl<W: Workload, E> Cluster<W, E> {
         self.now
     }
 
-    /// The nodes, for a look inside.
-    pub fn nodes(&self) -> &[Node<W>] {
+    /// The nodes.
+    pub fn nodes(&self) -> &[Box<dyn AnyNode>] {
         &self.nodes
+    }
+
+    /// One of them, for a look inside.
+    pub fn node<W: Workload>(&self, node: usize) -> &Node<W> {
+        inside(&*self.nodes[node])
     }
 
     /// The next event that a node has noticed.
@@ -230,19 +241,16 @@ impl<W: Workload, E> Cluster<W, E> {
 
     fn hear(&mut self, node: usize, line: &[u8]) {
         self.nodes[node].handle_line(self.now, line);
-        let (Some(id), Some(disk)) = (self.nodes[node].wants_journal(), self.disks.get(node))
-        else {
+        let (Some(_), Some(disk)) = (self.nodes[node].wants_journal(), self.disks.get(node)) else {
             return;
         };
-        match Journal::open(disk.clone(), id, self.least_long) {
-            Ok((journal, found)) => {
-                self.nodes[node].restore(self.now, found);
-                self.journals[node] = Some(journal);
-            }
+        let disk = Box::new(disk.clone());
+        match self.nodes[node].open_journal(self.now, disk, self.least_long) {
+            Ok(journal) => self.journals[node] = Some(journal),
             Err(error) => {
                 self.down.insert(node);
                 if let OpenError::Damage(damage) = error {
-                    self.refused = Some(format!("{id} refuses its journal: {damage}"));
+                    self.refused = Some(format!("n{node} refuses its journal: {damage}"));
                 }
             }
         }
@@ -346,7 +354,7 @@ mod tests {
     use hubcast::workload::broadcast::Broadcast;
     use std::time::Duration;
 
-    fn cluster(nodes: usize) -> Cluster<Broadcast, (usize, Vec<u8>)> {
+    fn cluster(nodes: usize) -> Cluster<(usize, Vec<u8>)> {
         let mut cluster = Cluster::new(nodes, &Config::default());
         cluster.init();
         cluster
@@ -354,7 +362,7 @@ mod tests {
 
     /// Carries messages with 100 ms latency until nothing is left to do; gives how
     /// many messages it took and when the last one was sent.
-    fn run_until_quiet(cluster: &mut Cluster<Broadcast, (usize, Vec<u8>)>) -> (usize, Instant) {
+    fn run_until_quiet(cluster: &mut Cluster<(usize, Vec<u8>)>) -> (usize, Instant) {
         let (mut sent, mut last) = (0, Instant::ZERO);
         while let Some(step) = cluster.next() {
             match step {
@@ -379,8 +387,15 @@ mod tests {
         let start = cluster.now();
         cluster.tell(7, &broadcast(7, 42));
         let (sent, last) = run_until_quiet(&mut cluster);
-        let holds = |node: &Node<Broadcast>| node.workload().values().iter().eq([42]);
-        assert!(cluster.nodes().iter().all(holds));
+        let holds = |node| {
+            cluster
+                .node::<Broadcast>(node)
+                .workload()
+                .values()
+                .iter()
+                .eq([42])
+        };
+        assert!((0..25).all(holds));
         // Up: one delta, acknowledged alone. Down: 23 deltas and 23 acks.
         assert_eq!(sent, 2 * 24);
         assert_eq!(
@@ -388,8 +403,8 @@ mod tests {
             Duration::from_millis(100 + 400 / 6 + 100 + 1400),
             "the leaves' acks waited for a ride"
         );
-        let mut links = cluster.nodes().iter().flat_map(Node::links);
-        assert!(links.all(|(_, link)| link.is_quiet()));
+        let mut links = cluster.nodes().iter().flat_map(|node| node.links());
+        assert!(links.all(|(_, link)| link.is_quiet));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::checker::{Mark, Verdict};
 use crate::cluster;
-use crate::load::{Call, Load};
+use crate::load::{Call, Load, Operation};
 use crate::nemesis::Nemesis;
 use crate::network::Network;
 use crate::observer::Observer;
@@ -273,11 +273,11 @@ struct Packet {
 
 /// What a client asks.
 #[derive(Clone, Debug)]
-enum Operation<O> {
+enum Question {
     Init,
     Topology,
     /// The load's.
-    Load(O),
+    Load(Operation),
     /// For the report, after everything else. No operation of the workload.
     Stats,
 }
@@ -285,10 +285,10 @@ enum Operation<O> {
 /// One client, tied to one node: client c to node c modulo their number. It does one
 /// thing after the other.
 #[derive(Debug)]
-struct Client<O> {
+struct Client {
     last_msg_id: i64,
     /// The number of its question, the question, and when it was asked.
-    waiting: Option<(i64, Operation<O>, Mark)>,
+    waiting: Option<(i64, Question, Mark)>,
     /// How many last questions it was asked.
     last_questions: usize,
 }
@@ -304,7 +304,7 @@ enum Phase {
 }
 
 /// A run in progress.
-pub struct Engine<'a, L: Load> {
+pub struct Engine<'a> {
     options: &'a Options,
     host: &'a mut dyn Host,
     recording: Recording,
@@ -319,12 +319,12 @@ pub struct Engine<'a, L: Load> {
     cut: Vec<(usize, usize)>,
     seats: Vec<Seat>,
     start_rng: Rng,
-    /// The fault whose end the nodes have to get over, and what they must hold then.
-    recovering: Option<(usize, L::Required)>,
-    load: L,
+    /// The fault whose end the nodes have to get over.
+    recovering: Option<usize>,
+    load: Box<dyn Load>,
     /// How many operations were begun and ended.
     marks: u64,
-    clients: Vec<Client<L::Operation>>,
+    clients: Vec<Client>,
     client_rng: Rng,
     /// Operations that found every client busy.
     backlog: u64,
@@ -340,14 +340,15 @@ pub struct Engine<'a, L: Load> {
     show_progress: bool,
 }
 
-impl<'a, L: Load> Engine<'a, L> {
+impl<'a> Engine<'a> {
     /// A run that has not begun.
     pub fn new(
         options: &'a Options,
+        load: Box<dyn Load>,
         host: &'a mut dyn Host,
         recording: Recording,
         show_progress: bool,
-    ) -> Engine<'a, L> {
+    ) -> Engine<'a> {
         let node_ids = options.node_ids();
         let node_index = node_ids.iter().cloned().zip(0..).collect();
         let client = |_| Client {
@@ -374,7 +375,6 @@ impl<'a, L: Load> Engine<'a, L> {
             seats: (0..options.nodes).map(|_| Seat::new()).collect(),
             start_rng: Rng::new(options.seed, "starts"),
             recovering: None,
-            load: L::new(options),
             marks: 0,
             clients: (0..options.clients()).map(client).collect(),
             client_rng: Rng::new(options.seed, "clients"),
@@ -385,9 +385,10 @@ impl<'a, L: Load> Engine<'a, L> {
             loads: vec![0; options.nodes],
             observer: Observer::new(options.nodes),
             counts: Counts {
-                kinds: L::KINDS.iter().map(kind).collect(),
+                kinds: load.kinds().iter().map(kind).collect(),
                 ..Counts::default()
             },
+            load,
             show_progress,
         }
     }
@@ -427,16 +428,16 @@ impl<'a, L: Load> Engine<'a, L> {
         if self.show_progress {
             self.at(Instant::ZERO, Event::Progress);
         }
-        self.each_node(|| Operation::Init)?;
+        self.each_node(|| Question::Init)?;
         loop {
             if let Err(failure) = self.work_off_queue() {
                 self.forgive(failure)?;
             }
             if self.all_idle() {
                 match self.phase {
-                    Phase::Init if L::ADVISES => {
+                    Phase::Init if self.load.advises() => {
                         self.phase = Phase::Topology;
-                        self.each_node(|| Operation::Topology)?;
+                        self.each_node(|| Question::Topology)?;
                     }
                     Phase::Init | Phase::Topology => self.begin_load(),
                     Phase::Final => self.begin_stats()?,
@@ -472,7 +473,7 @@ impl<'a, L: Load> Engine<'a, L> {
     fn begin_stats(&mut self) -> Result<(), Failure> {
         self.phase = Phase::Stats;
         for client in 0..self.node_ids.len() {
-            if let Err(failure) = self.begin(client, Operation::Stats) {
+            if let Err(failure) = self.begin(client, Question::Stats) {
                 self.forgive(failure)?;
             }
         }
@@ -597,10 +598,7 @@ impl<'a, L: Load> Engine<'a, L> {
     // The clients.
 
     /// The first client of each node asks this.
-    fn each_node(
-        &mut self,
-        operation: impl Fn() -> Operation<L::Operation>,
-    ) -> Result<(), Failure> {
+    fn each_node(&mut self, operation: impl Fn() -> Question) -> Result<(), Failure> {
         (0..self.node_ids.len()).try_for_each(|client| self.begin(client, operation()))
     }
 
@@ -611,7 +609,7 @@ impl<'a, L: Load> Engine<'a, L> {
             return Ok(());
         };
         self.clients[client].last_questions += 1;
-        self.begin(client, Operation::Load(operation))
+        self.begin(client, Question::Load(operation))
     }
 
     /// Starts operations as long as there are some to start and free clients.
@@ -627,48 +625,59 @@ impl<'a, L: Load> Engine<'a, L> {
             let client = free[self.client_rng.below(free.len() as u64) as usize];
             self.counts.last_op = Some(self.host.now());
             let operation = self.load.next(client, &mut self.client_rng);
-            self.begin(client, Operation::Load(operation))?;
+            self.begin(client, Question::Load(operation))?;
         }
         Ok(())
     }
 
-    fn begin(&mut self, client: usize, operation: Operation<L::Operation>) -> Result<(), Failure> {
+    fn begin(&mut self, client: usize, question: Question) -> Result<(), Failure> {
         let (now, node) = (self.host.now(), self.node_of(client));
         let mark = self.mark(now);
         let name = format!("c{client}");
-        let timeout = match &operation {
-            Operation::Init | Operation::Topology => INIT_TIMEOUT,
-            Operation::Load(asked) => {
+        let kind = self.kind(&question);
+        let timeout = match &question {
+            Question::Init | Question::Topology => INIT_TIMEOUT,
+            Question::Load(asked) => {
                 self.recording.operation(now, &name, "invoke", |line| {
-                    line.word("op", operation.kind::<L>());
-                    L::describe(asked, line);
+                    line.word("op", kind);
+                    write_fields(asked.told(), line);
                 })?;
                 self.counts.ops += 1;
-                self.counts.kinds[L::kind(asked)].begun += 1;
+                self.counts.kinds[asked.kind].begun += 1;
                 CLIENT_TIMEOUT
             }
-            Operation::Stats => STATS_TIMEOUT,
+            Question::Stats => STATS_TIMEOUT,
         };
         self.clients[client].last_msg_id += 1;
         let msg_id = self.clients[client].last_msg_id;
         self.at(now + timeout, Event::ClientTimeout { client, msg_id });
         let line = cluster::line(&name, &self.node_ids[node], |body| {
-            body.word("type", operation.kind::<L>());
+            body.word("type", kind);
             body.int("msg_id", msg_id);
-            match &operation {
-                Operation::Init => {
+            match &question {
+                Question::Init => {
                     body.text("node_id", &self.node_ids[node]);
                     body.list("node_ids", &self.node_ids, |id, out| encode_str(id, out));
                 }
-                Operation::Topology => self.topology(body),
-                Operation::Load(asked) => L::write(asked, body),
-                Operation::Stats => {}
+                Question::Topology => self.topology(body),
+                Question::Load(asked) => write_fields(&asked.fields, body),
+                Question::Stats => {}
             }
         });
-        self.clients[client].waiting = Some((msg_id, operation, mark));
+        self.clients[client].waiting = Some((msg_id, question, mark));
         self.message_ids += 1;
         self.recording.send(now, self.message_ids, &line)?;
         self.hand(now, node, None, line)
+    }
+
+    /// The request's type.
+    fn kind(&self, question: &Question) -> &'static str {
+        match question {
+            Question::Init => "init",
+            Question::Topology => "topology",
+            Question::Load(asked) => self.load.kinds()[asked.kind],
+            Question::Stats => "stats",
+        }
     }
 
     /// The advice of a `topology` message, which hubcast does not take.
@@ -685,12 +694,12 @@ impl<'a, L: Load> Engine<'a, L> {
     fn client_timeout(&mut self, now: Instant, client: usize, msg_id: i64) -> Result<(), Failure> {
         let node = self.node_of(client);
         let waiting = &mut self.clients[client].waiting;
-        let Some((_, operation, _)) = waiting.take_if(|(id, ..)| *id == msg_id) else {
+        let Some((_, question, _)) = waiting.take_if(|(id, ..)| *id == msg_id) else {
             return Ok(());
         };
-        let kind = operation.kind::<L>();
-        let Operation::Load(asked) = operation else {
-            if matches!(operation, Operation::Stats) {
+        let kind = self.kind(&question);
+        let Question::Load(asked) = question else {
+            if matches!(question, Question::Stats) {
                 // Another node than ours need not know the request.
                 return Ok(());
             }
@@ -698,8 +707,8 @@ impl<'a, L: Load> Engine<'a, L> {
             return Err(Failure::of(node, text));
         };
         self.counts.timeouts += 1;
-        let outcomes = &mut self.counts.kinds[L::kind(&asked)].outcomes;
-        match L::only_asks(&asked) {
+        let outcomes = &mut self.counts.kinds[asked.kind].outcomes;
+        match asked.only_asks {
             true => outcomes.failed += 1,
             false => outcomes.indeterminate += 1,
         }
@@ -756,7 +765,7 @@ impl<'a, L: Load> Engine<'a, L> {
             return Ok(());
         }
         match (self.clients[client].waiting).take_if(|(id, ..)| *id == reply) {
-            Some((_, operation, begun)) => self.answer(now, client, operation, begun, body),
+            Some((_, question, begun)) => self.answer(now, client, question, begun, body),
             // Too late: the client has given up. Or twice, which tells nothing new.
             None => Ok(()),
         }
@@ -784,23 +793,26 @@ impl<'a, L: Load> Engine<'a, L> {
         &mut self,
         now: Instant,
         client: usize,
-        operation: Operation<L::Operation>,
+        question: Question,
         begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        let kind = body.get("type").and_then(Json::as_str).unwrap_or("");
-        let is_ok = kind.strip_suffix("_ok") == Some(operation.kind::<L>());
-        match operation {
-            Operation::Load(asked) if is_ok => {
+        let (asked, kind) = (
+            self.kind(&question),
+            body.get("type").and_then(Json::as_str),
+        );
+        let is_ok = kind.and_then(|kind| kind.strip_suffix("_ok")) == Some(asked);
+        match question {
+            Question::Load(asked) if is_ok => {
                 self.succeeded(now, client, &asked, begun, body)?;
                 if self.phase == Phase::Final {
                     self.ask_last(client)?;
                 }
             }
-            Operation::Load(asked) => self.not_done(now, client, &asked, body)?,
+            Question::Load(asked) => self.not_done(now, client, &asked, body)?,
             _ if is_ok => {}
             _ => {
-                let text = unexpected(body, operation.kind::<L>());
+                let text = unexpected(body, asked);
                 return Err(Failure::of(self.node_of(client), text));
             }
         }
@@ -811,7 +823,7 @@ impl<'a, L: Load> Engine<'a, L> {
         &mut self,
         now: Instant,
         client: usize,
-        asked: &L::Operation,
+        asked: &Operation,
         begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
@@ -824,14 +836,14 @@ impl<'a, L: Load> Engine<'a, L> {
             is_last: self.phase == Phase::Final,
         };
         (self.load.ok(&call, asked, body)).map_err(|text| Failure::of(node, text))?;
-        let counts = &mut self.counts.kinds[L::kind(asked)];
+        let counts = &mut self.counts.kinds[asked.kind];
         counts.outcomes.ok += 1;
         counts.latency.push(now - begun.time);
         let name = format!("c{client}");
         self.recording.operation(now, &name, "ok", |line| {
             line.word("op", counts.name);
-            L::describe(asked, line);
-            L::answer(body, line);
+            write_fields(asked.told(), line);
+            self.load.answer(body, line);
         })?;
         Ok(())
     }
@@ -841,15 +853,15 @@ impl<'a, L: Load> Engine<'a, L> {
         &mut self,
         now: Instant,
         client: usize,
-        asked: &L::Operation,
+        asked: &Operation,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
         let name = self.node_ids[self.node_of(client)].clone();
-        let kind = L::KINDS[L::kind(asked)];
+        let kind = self.load.kinds()[asked.kind];
         let is_error = body.get("type").and_then(Json::as_str) == Some("error");
         let code = body.get("code").and_then(Json::as_int);
         let definite = code.filter(|code| is_error && DEFINITE_ERRORS.contains(code));
-        let outcomes = &mut self.counts.kinds[L::kind(asked)].outcomes;
+        let outcomes = &mut self.counts.kinds[asked.kind].outcomes;
         match definite {
             Some(code) => {
                 outcomes.failed += 1;
@@ -919,7 +931,7 @@ impl<'a, L: Load> Engine<'a, L> {
         if client < self.clients.len() {
             self.message_ids += 1;
             let id = self.message_ids;
-            let short = L::shortened(body).map(|body| {
+            let short = self.load.shortened(body).map(|body| {
                 let mut short = Vec::new();
                 json::object(&mut short, |message| {
                     message.text("src", name);
@@ -998,15 +1010,9 @@ impl<'a, L: Load> Engine<'a, L> {
     }
 }
 
-impl<O> Operation<O> {
-    /// The request's type.
-    fn kind<L: Load<Operation = O>>(&self) -> &'static str {
-        match self {
-            Operation::Init => "init",
-            Operation::Topology => "topology",
-            Operation::Load(asked) => L::KINDS[L::kind(asked)],
-            Operation::Stats => "stats",
-        }
+fn write_fields(fields: &[(&'static str, Json<'_>)], object: &mut Object<'_>) {
+    for (name, value) in fields {
+        object.value(name, value);
     }
 }
 

@@ -27,7 +27,8 @@ pub const PROGRAM: &str = "flood";
 /// [`Failure`] as of the [engine](Engine::run).
 pub fn run(options: &Options, recording: Recording) -> Result<(Finished, Recording), Failure> {
     let mut nodes = Flooding::new(options.nodes);
-    Engine::<Broadcast>::new(options, &mut nodes, recording, false).run()
+    let load = Box::new(Broadcast::default());
+    Engine::new(options, load, &mut nodes, recording, false).run()
 }
 
 /// Nodes that flood.

@@ -17,7 +17,6 @@ use std::fmt::Debug;
 use hubcast::json::{Json, Object};
 
 use crate::checker::{Mark, Verdict};
-use crate::options::Options;
 use crate::rng::Rng;
 
 /// An operation that has ended: by whom, where and when.
@@ -44,95 +43,89 @@ fn count(kind: &'static str, count: usize) -> Json<'static> {
     ])
 }
 
+/// Members of an object.
+pub type Fields = Vec<(&'static str, Json<'static>)>;
+
+/// What a client asks.
+#[derive(Clone, Debug, Default)]
+pub struct Operation {
+    /// Which of the [kinds](Load::kinds) it is.
+    pub kind: usize,
+    /// It only asks. What has no effect has failed if nobody answers, and is not
+    /// indeterminate; Maelstrom's rule.
+    pub only_asks: bool,
+    /// By what the load knows it.
+    pub id: i64,
+    /// The request's fields, type and number excepted.
+    pub fields: Fields,
+    /// What the history says of it, where that is something else than its fields.
+    pub told: Option<Fields>,
+}
+
+impl Operation {
+    /// What the history says of it besides its kind.
+    pub fn told(&self) -> &[(&'static str, Json<'static>)] {
+        self.told.as_ref().unwrap_or(&self.fields)
+    }
+}
+
 /// One workload's clients and their judge.
 pub trait Load: Debug {
-    /// An operation, as it is remembered until its answer comes.
-    type Operation: Clone + Debug;
-
-    /// What a node must hold to have recovered from a fault; see
-    /// [`accepted`](Load::accepted).
-    type Required: Debug;
-
     /// The kinds of operations, in the order of the report. A kind's name is its
     /// request's type, and with `_ok` behind it that of its answer.
-    const KINDS: &'static [&'static str];
+    fn kinds(&self) -> &'static [&'static str];
 
     /// Whether nodes are advised a topology first, as Maelstrom does for `broadcast`.
-    const ADVISES: bool = false;
-
-    /// What a client does, before anybody has done anything.
-    fn new(options: &Options) -> Self;
+    fn advises(&self) -> bool {
+        false
+    }
 
     /// A client's next operation.
-    fn next(&mut self, client: usize, rng: &mut Rng) -> Self::Operation;
+    fn next(&mut self, client: usize, rng: &mut Rng) -> Operation;
 
     /// What a client asks in the end, after the quiet, when it was `asked` so many
     /// last questions before that; `None`: nothing, or nothing more. A client whose
     /// question was not answered as asked is asked no more.
-    fn last(&mut self, _client: usize, _asked: usize) -> Option<Self::Operation> {
+    fn last(&mut self, _client: usize, _asked: usize) -> Option<Operation> {
         None
     }
-
-    /// Which of the [kinds](Load::KINDS) it is.
-    fn kind(_operation: &Self::Operation) -> usize {
-        0
-    }
-
-    /// Whether it only asks. What has no effect has failed if nobody answers, and
-    /// is not indeterminate; Maelstrom's rule.
-    fn only_asks(operation: &Self::Operation) -> bool;
-
-    /// Writes the request's fields, type and number excepted.
-    fn write(operation: &Self::Operation, body: &mut Object<'_>);
-
-    /// What the history says of it besides its kind.
-    fn describe(operation: &Self::Operation, line: &mut Object<'_>);
 
     /// It was answered as asked.
     ///
     /// # Errors
     ///
     /// What the node did, if that is no answer at all; it ends the run.
-    fn ok(
-        &mut self,
-        call: &Call<'_>,
-        operation: &Self::Operation,
-        body: &Json<'_>,
-    ) -> Result<(), String>;
+    fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String>;
 
     /// It was answered with the definite error `code`: it has not happened, and
     /// never will. After any other end it may have happened, or happen yet.
-    fn failed(&mut self, _operation: &Self::Operation, _code: i64) {}
+    fn failed(&mut self, _asked: &Operation, _code: i64) {}
 
     /// What the history says of an answer besides its type.
-    fn answer(body: &Json<'_>, line: &mut Object<'_>);
+    fn answer(&self, body: &Json<'_>, line: &mut Object<'_>);
 
     /// How a body is recorded that would be too long as it is.
-    fn shortened(_body: &Json<'_>) -> Option<Json<'static>> {
+    fn shortened(&self, _body: &Json<'_>) -> Option<Json<'static>> {
         None
     }
 
     // What every node must show once all faults are over, asked by the observer. A load
     // in which no answer could show it leaves this as it is: then no recovery is judged.
 
-    /// What was accepted so far; `None` if nothing that a node answers could show it.
-    fn accepted(&self) -> Option<Self::Required> {
+    /// From now on a node [holds](Load::holds) what is required if it shows all that was
+    /// accepted so far. Gives how many things these are (the more, the more seldom nodes
+    /// are asked); `None` if nothing that a node answers could show it.
+    fn require(&mut self) -> Option<usize> {
         None
     }
 
-    /// How many things these are: the more, the more seldom nodes are asked.
-    fn count(_required: &Self::Required) -> usize {
-        1
+    /// The request that makes a node show it: its type, and its fields.
+    fn show(&self) -> (&'static str, Fields) {
+        ("read", Vec::new())
     }
 
-    /// The type of the request that makes a node show what it holds.
-    const SHOW: &'static str = "read";
-
-    /// The fields of that request, type and number excepted.
-    fn write_show(_required: &Self::Required, _body: &mut Object<'_>) {}
-
     /// Whether the answer shows all of it; `None` if it is no such answer.
-    fn holds(&self, _body: &Json<'_>, _required: &Self::Required) -> Option<bool> {
+    fn holds(&self, _body: &Json<'_>) -> Option<bool> {
         None
     }
 
@@ -143,8 +136,6 @@ pub trait Load: Debug {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Job;
-
     /// A body of this type and these fields.
     pub fn spell(kind: &'static str, fields: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
         let mut out = Vec::new();
@@ -160,18 +151,20 @@ mod tests {
 
     /// What the judge says of a run of this load against three nodes that answer at once:
     /// `answer` gets the node's number and the request's body.
-    pub fn problems<L: Load>(mut answer: impl FnMut(usize, &Json<'_>) -> Vec<u8>) -> Vec<String> {
+    pub fn problems(
+        load: &mut dyn Load,
+        mut answer: impl FnMut(usize, &Json<'_>) -> Vec<u8>,
+    ) -> Vec<String> {
         const CLIENTS: usize = 3;
-        let mut load = L::new(&Options::new(Job::Efficient));
         let mut rng = Rng::new(1, "clients");
         let mut marks = 0;
         let mut mark = || {
             marks += 1;
             Mark::at(marks)
         };
-        let mut ask = |load: &mut L, client, begun, operation, is_last| {
-            let request = spell(L::KINDS[L::kind(&operation)], |body| {
-                L::write(&operation, body);
+        let mut ask = |load: &mut dyn Load, client, begun, operation: Operation, is_last| {
+            let request = spell(load.kinds()[operation.kind], |body| {
+                (operation.fields.iter()).for_each(|(name, value)| body.value(name, value));
             });
             let answer = answer(client, &Json::parse(&request).expect("a request"));
             let call = Call {
@@ -188,12 +181,12 @@ mod tests {
         for index in 0..OPERATIONS {
             let client = index % CLIENTS;
             let operation = load.next(client, &mut rng);
-            ask(&mut load, client, mark(), operation, false);
+            ask(load, client, mark(), operation, false);
         }
         for client in 0..CLIENTS {
             let mut asked = 0;
             while let Some(operation) = load.last(client, asked) {
-                ask(&mut load, client, mark(), operation, true);
+                ask(load, client, mark(), operation, true);
                 asked += 1;
             }
         }

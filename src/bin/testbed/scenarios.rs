@@ -19,9 +19,7 @@ use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
 use hubcast::link::LinkStats;
 use hubcast::message::Message;
-use hubcast::node::Node;
 use hubcast::time::Instant;
-use hubcast::workload::Workload;
 use hubcast::workload::broadcast::Broadcast;
 
 use crate::checker::quantile;
@@ -66,7 +64,7 @@ enum Due {
 
 /// A cluster on a network, with everything that it sends counted.
 struct Scene {
-    cluster: Cluster<Broadcast, Due>,
+    cluster: Cluster<Due>,
     network: Network,
     /// Source and destination -> what was sent.
     counts: Vec<Count>,
@@ -268,7 +266,7 @@ impl Scene {
     }
 
     fn holds(&self, node: usize, values: &IntervalSet) -> bool {
-        let own = self.cluster.nodes()[node].workload().values();
+        let own = self.cluster.node::<Broadcast>(node).workload().values();
         // Most often the count tells.
         own.len() >= values.len() && {
             let own: Vec<_> = own.ranges().collect();
@@ -314,8 +312,8 @@ impl Scene {
 
     fn stats(&self) -> LinkStats {
         let mut sum = LinkStats::default();
-        let links = self.cluster.nodes().iter().flat_map(Node::links);
-        links.for_each(|(_, link)| sum.add(&link.stats()));
+        let links = self.cluster.nodes().iter().flat_map(|node| node.links());
+        links.for_each(|(_, link)| sum.add(&link.stats));
         sum
     }
 }
@@ -488,7 +486,7 @@ fn a_restart_costs_what_differs_and_not_what_exists() {
             scene.run_for(secs(5));
             scene.forget();
             let before: Vec<u64> = (scene.cluster.nodes().iter())
-                .map(|node| node.workload().len())
+                .map(|node| node.items())
                 .collect();
             if busy {
                 scene.load(50, secs(10), 1..25);

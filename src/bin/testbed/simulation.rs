@@ -11,7 +11,6 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use hubcast::time::Instant;
-use hubcast::workload::Workload;
 
 use crate::cluster::{Cluster, Step};
 use crate::engine::{Failure, Host};
@@ -20,19 +19,19 @@ use crate::recording::Recording;
 
 /// A cluster without events of its own: the engine has the queue.
 #[derive(Debug)]
-pub struct Simulation<W: Workload> {
-    cluster: Cluster<W, Infallible>,
+pub struct Simulation {
+    cluster: Cluster<Infallible>,
     logs: Vec<BufWriter<File>>,
 }
 
-impl<W: Workload> Simulation<W> {
+impl Simulation {
     /// Nodes as the options say. With a `folder` their logs go there.
     ///
     /// # Errors
     ///
     /// [`Failure`] for node options that hubcast would refuse, or if a log cannot be
     /// created.
-    pub fn new(options: &Options, folder: Option<&Path>) -> Result<Simulation<W>, Failure> {
+    pub fn new(options: &Options, folder: Option<&Path>) -> Result<Simulation, Failure> {
         let config = options::node_config(&options.program_args())
             .map_err(|error| Failure::new(error.to_string()))?;
         let names = options.node_ids();
@@ -58,7 +57,7 @@ impl<W: Workload> Simulation<W> {
     }
 }
 
-impl<W: Workload> Host for Simulation<W> {
+impl Host for Simulation {
     fn now(&self) -> Instant {
         self.cluster.now()
     }
@@ -124,12 +123,11 @@ mod tests {
     use crate::options::Job;
     use crate::recording::in_scratch_folder;
     use crate::report::Outcome;
-    use hubcast::workload::broadcast::Broadcast;
     use std::time::Duration;
 
     /// Nodes in memory, one of them behind a liar.
     struct Lying {
-        nodes: Simulation<Broadcast>,
+        nodes: Simulation,
         at: usize,
         liar: Liar,
     }
@@ -187,8 +185,8 @@ mod tests {
         let mut nodes = Lying { nodes, at, liar };
         let (finished, _) = in_scratch_folder(|folder| {
             let recording = Recording::create(folder).expect("a folder for the run");
-            let engine =
-                Engine::<load::broadcast::Broadcast>::new(&options, &mut nodes, recording, false);
+            let load = Box::new(load::broadcast::Broadcast::default());
+            let engine = Engine::new(&options, load, &mut nodes, recording, false);
             engine.run().expect("a run")
         });
         let outcome = Outcome {

@@ -145,7 +145,7 @@ pub struct Sentence {
 }
 
 struct Stage {
-    cluster: Cluster<Broadcast, Cue>,
+    cluster: Cluster<Cue>,
     nodes: usize,
     latency: Duration,
     journal: bool,
@@ -301,7 +301,7 @@ impl Stage {
     }
 
     fn values(&self, node: usize) -> &IntervalSet {
-        self.cluster.nodes()[node].workload().values()
+        self.cluster.node::<Broadcast>(node).workload().values()
     }
 
     fn record(&mut self, what: impl FnOnce(&mut Recording, Instant) -> io::Result<()>) {
@@ -500,7 +500,7 @@ impl Stage {
 
     fn link(&self, node: usize, peer: usize) -> Option<&Link<i64>> {
         let peer = cluster::name(peer);
-        let mut links = self.cluster.nodes()[node].links();
+        let mut links = self.cluster.node::<Broadcast>(node).links();
         links.find(|(name, _)| *name == peer).map(|(_, link)| link)
     }
 
@@ -572,7 +572,7 @@ impl Stage {
     /// When a node notices something for the first time from now on, if it hears
     /// nothing more: asked of a copy of it.
     fn foresee(&self, node: usize, what: impl Fn(&Event) -> bool) -> Option<Instant> {
-        let mut copy = self.cluster.nodes()[node].clone();
+        let mut copy = self.cluster.nodes()[node].copy();
         while copy.poll_event().is_some() {}
         let end = self.ahead();
         while let Some(at) = copy.poll_timeout().filter(|at| *at <= end) {

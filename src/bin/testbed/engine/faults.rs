@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Engine, Event, Failure, INIT_TIMEOUT, Load, Packet};
+use super::{Engine, Event, Failure, INIT_TIMEOUT, Packet};
 use crate::cluster;
 use crate::nemesis::{Act, Strike, Tool};
 use hubcast::json::{Json, encode_str};
@@ -76,7 +76,7 @@ impl Seat {
     }
 }
 
-impl<L: Load> Engine<'_, L> {
+impl Engine<'_> {
     /// The next start or end of a fault.
     pub(super) fn nemesis(&mut self, now: Instant) -> Result<(), Failure> {
         match self.nemesis.act(self.options.nodes) {
@@ -95,7 +95,7 @@ impl<L: Load> Engine<'_, L> {
 
     fn strike(&mut self, now: Instant, strike: Strike) -> Result<(), Failure> {
         // Whoever has not recovered by now does not before the next end.
-        if let Some((fault, _)) = self.recovering.take() {
+        if let Some(fault) = self.recovering.take() {
             self.counts.faults[fault].interrupted = true;
         }
         self.observer.stop();
@@ -172,9 +172,9 @@ impl<L: Load> Engine<'_, L> {
             }
         }
         if self.nemesis.is_idle() {
-            if let Some(required) = self.load.accepted() {
-                self.observer.begin(L::count(&required));
-                self.recovering = Some((index, required));
+            if let Some(count) = self.load.require() {
+                self.observer.begin(count);
+                self.recovering = Some(index);
                 self.at(now, Event::Observe { fault: index });
             } else {
                 self.counts.faults[index].unjudged = true;
@@ -305,16 +305,16 @@ impl<L: Load> Engine<'_, L> {
     /// Asks those nodes that have not shown everything since the last fault's end.
     pub(super) fn observe(&mut self, now: Instant, fault: usize) -> Result<(), Failure> {
         // The next fault has its own questions.
-        let required = match &self.recovering {
-            Some((open, required)) if *open == fault && self.observer.is_open() => required,
-            _ => return Ok(()),
-        };
+        if self.recovering != Some(fault) || !self.observer.is_open() {
+            return Ok(());
+        }
+        let (kind, fields) = self.load.show();
         let ask = |(node, id): (usize, i64)| {
             let observer = format!("c{}", self.clients.len() + node);
             let line = cluster::line(&observer, &self.node_ids[node], |body| {
-                body.word("type", L::SHOW);
+                body.word("type", kind);
                 body.int("msg_id", id);
-                L::write_show(required, body);
+                super::write_fields(&fields, body);
             });
             (node, line)
         };
@@ -328,12 +328,10 @@ impl<L: Load> Engine<'_, L> {
 
     /// A node has answered the observer. An error shows nothing.
     pub(super) fn observed(&mut self, now: Instant, node: usize, reply: i64, body: &Json<'_>) {
-        let Some((_, required)) = &self.recovering else {
-            return;
-        };
-        let holds = self.load.holds(body, required);
-        if self.observer.answered(node, reply, holds)
-            && let Some((fault, _)) = self.recovering.take()
+        let holds = self.load.holds(body);
+        if self.recovering.is_some()
+            && self.observer.answered(node, reply, holds)
+            && let Some(fault) = self.recovering.take()
         {
             let fault = &mut self.counts.faults[fault];
             fault.recovery = fault.end.map(|end| now - end);

@@ -5,9 +5,8 @@ use std::marker::PhantomData;
 
 use hubcast::json::{Json, Object};
 
-use super::{Call, Load};
+use super::{Call, Load, Operation};
 use crate::checker::{Checker, Verdict};
-use crate::options::Options;
 use crate::rng::Rng;
 
 /// What the requests of a set of integers that only grows are called.
@@ -18,7 +17,7 @@ pub trait Names: std::fmt::Debug {
     const VALUE: &'static str;
     /// The field of the answer with all of them.
     const VALUES: &'static str;
-    /// As [`Load::ADVISES`].
+    /// As [`Load::advises`].
     const ADVISES: bool;
 }
 
@@ -56,17 +55,10 @@ pub struct Growing<N> {
     next: i64,
     /// The values that were answered with `ok`.
     accepted: Vec<i64>,
+    /// Those that a node must show to have recovered from a fault, ascending.
+    required: Vec<i64>,
     checker: Checker,
     names: PhantomData<N>,
-}
-
-/// What a client asks.
-#[derive(Clone, Copy, Debug)]
-pub enum Operation {
-    /// Tell everybody this value.
-    Add(i64),
-    /// What is there?
-    Read,
 }
 
 /// The values that an answer shows; `None` if it is something else.
@@ -75,94 +67,76 @@ fn shown<N: Names>(body: &Json<'_>) -> Option<Vec<i64>> {
     values.iter().map(Json::as_int).collect()
 }
 
-impl<N: Names> Load for Growing<N> {
-    type Operation = Operation;
-    /// Ascending.
-    type Required = Vec<i64>;
+const ADD: usize = 0;
+const READ: usize = 1;
 
-    const KINDS: &'static [&'static str] = N::KINDS;
-    const ADVISES: bool = N::ADVISES;
-
-    fn new(_options: &Options) -> Growing<N> {
+impl<N> Default for Growing<N> {
+    fn default() -> Growing<N> {
         Growing {
             next: 0,
             accepted: Vec::new(),
+            required: Vec::new(),
             checker: Checker::default(),
             names: PhantomData,
         }
     }
+}
+
+impl<N: Names> Load for Growing<N> {
+    fn kinds(&self) -> &'static [&'static str] {
+        N::KINDS
+    }
+
+    fn advises(&self) -> bool {
+        N::ADVISES
+    }
 
     fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         if !rng.chance(0.5) {
-            return Operation::Read;
+            return read();
         }
         let value = self.next;
         self.next += 1;
         self.checker.broadcast_begins(value);
-        Operation::Add(value)
+        Operation {
+            kind: ADD,
+            id: value,
+            fields: vec![(N::VALUE, Json::Int(value))],
+            told: Some(vec![("value", Json::Int(value))]),
+            ..Operation::default()
+        }
     }
 
     fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
-        (asked == 0).then_some(Operation::Read)
+        (asked == 0).then(read)
     }
 
-    fn kind(operation: &Operation) -> usize {
-        match operation {
-            Operation::Add(_) => 0,
-            Operation::Read => 1,
+    fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
+        if asked.kind == ADD {
+            self.checker.broadcast_ok(call.ended, asked.id);
+            self.accepted.push(asked.id);
+            return Ok(());
         }
-    }
-
-    fn only_asks(operation: &Operation) -> bool {
-        matches!(operation, Operation::Read)
-    }
-
-    fn write(operation: &Operation, body: &mut Object<'_>) {
-        if let Operation::Add(value) = operation {
-            body.int(N::VALUE, *value);
+        let Some(values) = shown::<N>(body) else {
+            let name = N::VALUES;
+            return Err(format!(
+                "answered a read without a list of integers called {name}"
+            ));
+        };
+        if call.is_last {
+            self.checker.final_read(call.node, &values);
         }
-    }
-
-    fn describe(operation: &Operation, line: &mut Object<'_>) {
-        if let Operation::Add(value) = operation {
-            line.int("value", *value);
-        }
-    }
-
-    fn ok(
-        &mut self,
-        call: &Call<'_>,
-        operation: &Operation,
-        body: &Json<'_>,
-    ) -> Result<(), String> {
-        match operation {
-            Operation::Add(value) => {
-                self.checker.broadcast_ok(call.ended, *value);
-                self.accepted.push(*value);
-            }
-            Operation::Read => {
-                let Some(values) = shown::<N>(body) else {
-                    let name = N::VALUES;
-                    return Err(format!(
-                        "answered a read without a list of integers called {name}"
-                    ));
-                };
-                if call.is_last {
-                    self.checker.final_read(call.node, &values);
-                }
-                (self.checker).read_ok([call.begun, call.ended], call.node, values);
-            }
-        }
+        (self.checker).read_ok([call.begun, call.ended], call.node, values);
         Ok(())
     }
 
-    fn failed(&mut self, operation: &Operation, code: i64) {
-        if let Operation::Add(value) = operation {
-            self.checker.broadcast_refused(*value, code);
+    fn failed(&mut self, asked: &Operation, code: i64) {
+        if asked.kind == ADD {
+            self.checker.broadcast_refused(asked.id, code);
         }
     }
 
-    fn answer(body: &Json<'_>, line: &mut Object<'_>) {
+    fn answer(&self, body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(values) = shown::<N>(body) {
             line.list("ranges", ranges(&values), |(first, last), out| {
                 hubcast::json::list(out, [first, last], hubcast::json::encode_int);
@@ -170,28 +144,24 @@ impl<N: Names> Load for Growing<N> {
         }
     }
 
-    fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
+    fn shortened(&self, body: &Json<'_>) -> Option<Json<'static>> {
         // A read shows everything each time; the history has it as ranges.
         let count = body.get(N::VALUES)?.as_array()?.len();
         Some(super::count("read_ok", count))
     }
 
-    fn accepted(&self) -> Option<Vec<i64>> {
-        let mut accepted = self.accepted.clone();
-        accepted.sort_unstable();
-        Some(accepted)
+    fn require(&mut self) -> Option<usize> {
+        self.required.clone_from(&self.accepted);
+        self.required.sort_unstable();
+        Some(self.required.len())
     }
 
-    fn count(required: &Vec<i64>) -> usize {
-        required.len()
-    }
-
-    fn holds(&self, body: &Json<'_>, required: &Vec<i64>) -> Option<bool> {
+    fn holds(&self, body: &Json<'_>) -> Option<bool> {
         let mut values = shown::<N>(body)?;
         values.sort_unstable();
         // Both ascend: one pass finds every required value.
         let mut shown = values.into_iter();
-        Some((required.iter()).all(|value| shown.by_ref().any(|seen| seen == *value)))
+        Some((self.required.iter()).all(|value| shown.by_ref().any(|seen| seen == *value)))
     }
 
     fn verdict(&self) -> Verdict {
@@ -204,6 +174,15 @@ impl<N: Names> Load for Growing<N> {
     }
 }
 
+/// A question for all values.
+fn read() -> Operation {
+    Operation {
+        kind: READ,
+        only_asks: true,
+        ..Operation::default()
+    }
+}
+
 /// Values as ranges, both ends included, in their own order.
 fn ranges(values: &[i64]) -> Vec<(i64, i64)> {
     let runs = values.chunk_by(|a, b| a.checked_add(1) == Some(*b));
@@ -213,14 +192,16 @@ fn ranges(values: &[i64]) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Job;
 
     #[test]
     fn a_node_has_recovered_when_it_shows_all_that_was_accepted_in_any_order() {
-        let load = GSet::new(&Options::new(Job::Efficient));
+        let load = GSet {
+            required: vec![3, 7],
+            ..GSet::default()
+        };
         let holds = |text: &str| {
             let body = Json::parse(text.as_bytes()).expect("JSON");
-            load.holds(&body, &vec![3, 7])
+            load.holds(&body)
         };
         assert_eq!(holds(r#"{"value":[9,7,3]}"#), Some(true));
         assert_eq!(holds(r#"{"value":[7,9]}"#), Some(false));

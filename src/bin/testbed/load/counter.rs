@@ -5,10 +5,9 @@ use std::marker::PhantomData;
 
 use hubcast::json::{Json, Object};
 
-use super::{Call, Load};
+use super::{Call, Load, Operation};
 use crate::checker::Verdict;
 use crate::checker::counter::Counter;
-use crate::options::Options;
 use crate::rng::Rng;
 
 /// What is added.
@@ -49,92 +48,63 @@ pub struct Sum<D> {
     deltas: PhantomData<D>,
 }
 
-/// What a client asks.
-#[derive(Clone, Copy, Debug)]
-pub enum Operation {
-    /// Add this.
-    Add(i64),
-    /// What is the sum?
-    Read,
-}
+const ADD: usize = 0;
+const READ: usize = 1;
 
-impl<D: Deltas> Load for Sum<D> {
-    type Operation = Operation;
-    type Required = ();
-
-    const KINDS: &'static [&'static str] = &["add", "read"];
-
-    fn new(_options: &Options) -> Sum<D> {
+impl<D> Default for Sum<D> {
+    fn default() -> Sum<D> {
         Sum {
             checker: Counter::default(),
             deltas: PhantomData,
         }
     }
+}
+
+impl<D: Deltas> Load for Sum<D> {
+    fn kinds(&self) -> &'static [&'static str] {
+        &["add", "read"]
+    }
 
     fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         if !rng.chance(0.5) {
-            return Operation::Read;
+            return read();
         }
         let delta = D::LEAST + rng.below((MOST - D::LEAST + 1) as u64) as i64;
         self.checker.add_begins(delta);
-        Operation::Add(delta)
+        Operation {
+            kind: ADD,
+            id: delta,
+            fields: vec![("delta", Json::Int(delta))],
+            ..Operation::default()
+        }
     }
 
     fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
-        (asked == 0).then_some(Operation::Read)
+        (asked == 0).then(read)
     }
 
-    fn kind(operation: &Operation) -> usize {
-        match operation {
-            Operation::Add(_) => 0,
-            Operation::Read => 1,
+    fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
+        if asked.kind == ADD {
+            self.checker.add_ok(asked.id);
+            return Ok(());
         }
-    }
-
-    fn only_asks(operation: &Operation) -> bool {
-        matches!(operation, Operation::Read)
-    }
-
-    fn write(operation: &Operation, body: &mut Object<'_>) {
-        if let Operation::Add(delta) = operation {
-            body.int("delta", *delta);
+        let Some(sum) = body.get("value").and_then(Json::as_int) else {
+            return Err("answered a read without an integer called value".into());
+        };
+        if call.is_last {
+            self.checker.final_read(call.node, sum);
         }
-    }
-
-    fn describe(operation: &Operation, line: &mut Object<'_>) {
-        if let Operation::Add(delta) = operation {
-            line.int("delta", *delta);
-        }
-    }
-
-    fn ok(
-        &mut self,
-        call: &Call<'_>,
-        operation: &Operation,
-        body: &Json<'_>,
-    ) -> Result<(), String> {
-        match operation {
-            Operation::Add(delta) => self.checker.add_ok(*delta),
-            Operation::Read => {
-                let Some(sum) = body.get("value").and_then(Json::as_int) else {
-                    return Err("answered a read without an integer called value".into());
-                };
-                if call.is_last {
-                    self.checker.final_read(call.node, sum);
-                }
-                (self.checker).read_ok([call.begun, call.ended], call.node, sum);
-            }
-        }
+        (self.checker).read_ok([call.begun, call.ended], call.node, sum);
         Ok(())
     }
 
-    fn failed(&mut self, operation: &Operation, _code: i64) {
-        if let Operation::Add(delta) = operation {
-            self.checker.add_refused(*delta);
+    fn failed(&mut self, asked: &Operation, _code: i64) {
+        if asked.kind == ADD {
+            self.checker.add_refused(asked.id);
         }
     }
 
-    fn answer(body: &Json<'_>, line: &mut Object<'_>) {
+    fn answer(&self, body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(sum) = body.get("value") {
             line.value("value", sum);
         }
@@ -142,6 +112,15 @@ impl<D: Deltas> Load for Sum<D> {
 
     fn verdict(&self) -> Verdict {
         self.checker.verdict()
+    }
+}
+
+/// A question for the sum.
+fn read() -> Operation {
+    Operation {
+        kind: READ,
+        only_asks: true,
+        ..Operation::default()
     }
 }
 
@@ -154,7 +133,7 @@ mod tests {
     /// addition counts, and `shows` what node 1 makes of the sum.
     fn run<D: Deltas>(counts: impl Fn(u64) -> i64, shows: impl Fn(i64) -> i64) -> Vec<String> {
         let (mut sum, mut added) = (0, 0);
-        problems::<Sum<D>>(|node, request| {
+        problems(&mut Sum::<D>::default(), |node, request| {
             let Some(delta) = request.get("delta").and_then(Json::as_int) else {
                 let shown = if node == 1 { shows(sum) } else { sum };
                 return spell("read_ok", |body| body.int("value", shown));

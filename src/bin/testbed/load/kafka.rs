@@ -15,10 +15,9 @@ use std::collections::BTreeMap;
 use hubcast::json::{Json, Object};
 
 use super::pool::{KEYS, Pool};
-use super::{Call, Load};
+use super::{Call, Fields, Load, Operation};
 use crate::checker::Verdict;
 use crate::checker::log::{Entries, Log, Offsets};
-use crate::options::Options;
 use crate::rng::Rng;
 
 /// How often a client asks for committed offsets. Maelstrom's.
@@ -39,6 +38,8 @@ pub struct Kafka {
     clients: BTreeMap<usize, Client>,
     /// The last acknowledged offset of each key.
     accepted: Offsets,
+    /// The same when a fault ended: who shows these entries has all before them.
+    required: Offsets,
     checker: Log,
 }
 
@@ -55,35 +56,37 @@ struct Client {
     has_listed: bool,
 }
 
-/// What a client asks.
-#[derive(Clone, Debug)]
-pub enum Operation {
-    /// Append a message to a key.
-    Send {
-        /// To which one.
-        key: i64,
-        /// What.
-        message: i64,
-    },
-    /// What is there from these offsets on?
-    Poll(Offsets),
-    /// So far I have come.
-    Commit(Offsets),
-    /// How far have I come with these keys?
-    List {
-        /// Which.
-        keys: Vec<i64>,
-        /// Whether it goes on from there.
-        anew: bool,
-    },
+const SEND: usize = 0;
+const POLL: usize = 1;
+const COMMIT: usize = 2;
+const LIST: usize = 3;
+
+/// So much is there, or so far I have come, by key.
+fn by_offsets(kind: usize, offsets: &Offsets) -> Operation {
+    Operation {
+        kind,
+        only_asks: kind == POLL,
+        fields: vec![("offsets", offsets_json(offsets))],
+        ..Operation::default()
+    }
 }
 
-fn write_offsets(offsets: &Offsets, body: &mut Object<'_>) {
-    body.object("offsets", |members| {
-        for (key, offset) in offsets {
-            members.member(&key.to_string(), &Json::Int(*offset));
-        }
-    });
+/// How far has a client come with these keys? `anew`: it goes on from there.
+fn list(keys: impl Iterator<Item = i64>, anew: bool) -> Operation {
+    let keys = keys.map(|key| Json::String(key.to_string().into()));
+    Operation {
+        kind: LIST,
+        only_asks: true,
+        id: anew.into(),
+        fields: vec![("keys", Json::Array(keys.collect()))],
+        ..Operation::default()
+    }
+}
+
+fn offsets_json(offsets: &Offsets) -> Json<'static> {
+    let members = offsets.iter();
+    let members = members.map(|(key, offset)| (key.to_string().into(), Json::Int(*offset)));
+    Json::Object(members.collect())
 }
 
 /// The members of an object, by keys that are integers in strings; `None` if it is
@@ -99,8 +102,8 @@ fn by_key<T>(json: &Json<'_>, read: impl Fn(&Json<'_>) -> Option<T>) -> Option<B
     members.iter().map(read).collect()
 }
 
-fn read_offsets(body: &Json<'_>) -> Option<Offsets> {
-    by_key(body.get("offsets")?, |offset| offset.as_int())
+fn read_offsets(offsets: &Json<'_>) -> Option<Offsets> {
+    by_key(offsets, |offset| offset.as_int())
 }
 
 fn read_entries(body: &Json<'_>) -> Option<Entries> {
@@ -152,16 +155,8 @@ impl Kafka {
 }
 
 impl Load for Kafka {
-    type Operation = Operation;
-    /// The last acknowledged offset of each key: who shows it has all before it.
-    type Required = Offsets;
-
-    const KINDS: &'static [&'static str] =
-        &["send", "poll", "commit_offsets", "list_committed_offsets"];
-    const SHOW: &'static str = "poll";
-
-    fn new(_options: &Options) -> Kafka {
-        Kafka::default()
+    fn kinds(&self) -> &'static [&'static str] {
+        &["send", "poll", "commit_offsets", "list_committed_offsets"]
     }
 
     fn next(&mut self, client: usize, rng: &mut Rng) -> Operation {
@@ -170,21 +165,27 @@ impl Load for Kafka {
         if !client.polled.is_empty() {
             let offsets = std::mem::take(&mut client.polled);
             self.checker.commit_begins(&offsets);
-            return Operation::Commit(offsets);
+            return by_offsets(COMMIT, &offsets);
         }
         if rng.chance(LISTS) {
-            let anew = rng.chance(0.5);
-            return Operation::List { keys: recent, anew };
+            return list(recent.into_iter(), rng.chance(0.5));
         }
         if rng.chance(0.5) {
             let (key, _) = self.pool.write(rng);
             let message = self.messages;
             self.messages += 1;
             self.checker.send_begins(message, key);
-            return Operation::Send { key, message };
+            let key = Json::String(key.to_string().into());
+            return Operation {
+                kind: SEND,
+                id: message,
+                fields: vec![("key", key), ("msg", Json::Int(message))],
+                ..Operation::default()
+            };
         }
         let from = |key| client.positions.get(&key).copied().unwrap_or(0);
-        Operation::Poll(recent.into_iter().map(|key| (key, from(key))).collect())
+        let offsets = recent.into_iter().map(|key| (key, from(key))).collect();
+        by_offsets(POLL, &offsets)
     }
 
     fn last(&mut self, client: usize, asked: usize) -> Option<Operation> {
@@ -192,65 +193,31 @@ impl Load for Kafka {
         let client = self.clients.entry(client).or_default();
         if asked == 0 {
             client.end = keys.map(|key| (key, 0)).collect();
-            return Some(Operation::Poll(client.end.clone()));
+            return Some(by_offsets(POLL, &client.end));
         }
         if client.has_more && asked < MAX_LAST {
-            return Some(Operation::Poll(client.end.clone()));
+            return Some(by_offsets(POLL, &client.end));
         }
         (!client.has_listed).then(|| {
             client.has_listed = true;
-            let (keys, anew) = (keys.collect(), false);
-            Operation::List { keys, anew }
+            list(keys, false)
         })
     }
 
-    fn kind(operation: &Operation) -> usize {
-        match operation {
-            Operation::Send { .. } => 0,
-            Operation::Poll(_) => 1,
-            Operation::Commit(_) => 2,
-            Operation::List { .. } => 3,
-        }
-    }
-
-    fn only_asks(operation: &Operation) -> bool {
-        matches!(operation, Operation::Poll(_) | Operation::List { .. })
-    }
-
-    fn write(operation: &Operation, body: &mut Object<'_>) {
-        match operation {
-            Operation::Send { key, message } => {
-                body.text("key", &key.to_string());
-                body.int("msg", *message);
-            }
-            Operation::Poll(offsets) | Operation::Commit(offsets) => write_offsets(offsets, body),
-            Operation::List { keys, .. } => body.list("keys", keys, |key, out| {
-                hubcast::json::encode_str(&key.to_string(), out);
-            }),
-        }
-    }
-
-    fn describe(operation: &Operation, line: &mut Object<'_>) {
-        Kafka::write(operation, line);
-    }
-
-    fn ok(
-        &mut self,
-        call: &Call<'_>,
-        operation: &Operation,
-        body: &Json<'_>,
-    ) -> Result<(), String> {
+    fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let when = [call.begun, call.ended];
-        match operation {
-            Operation::Send { key, message } => {
+        let offsets = || read_offsets(&asked.fields[0].1).unwrap_or_default();
+        match asked.kind {
+            SEND => {
                 let Some(offset) = body.get("offset").and_then(Json::as_int) else {
                     return Err("answered a send without an integer called offset".into());
                 };
-                (self.checker).send_ok(call.ended, call.client, *message, offset);
-                let last = self.accepted.entry(*key).or_default();
+                (self.checker).send_ok(call.ended, call.client, asked.id, offset);
+                let key = asked.fields[0].1.as_str().and_then(|key| key.parse().ok());
+                let last = self.accepted.entry(key.unwrap_or_default()).or_default();
                 *last = offset.max(*last);
             }
-            Operation::Poll(asked) => {
+            POLL => {
                 let Some(shown) = read_entries(body) else {
                     return Err(
                         "answered a poll without msgs: for each of the keys asked for, \
@@ -258,18 +225,19 @@ impl Load for Kafka {
                             .into(),
                     );
                 };
-                self.poll_ok(call, asked, &shown);
+                self.poll_ok(call, &offsets(), &shown);
             }
-            Operation::Commit(offsets) => self.checker.commit_ok(when, call.node, offsets),
-            Operation::List { keys, anew } => {
-                let Some(listed) = read_offsets(body) else {
+            COMMIT => self.checker.commit_ok(when, call.node, &offsets()),
+            _ => {
+                let Some(listed) = body.get("offsets").and_then(read_offsets) else {
                     return Err("answered list_committed_offsets without offsets: \
                                 for each of the keys asked for an integer"
                         .into());
                 };
-                let is_last = call.is_last;
-                (self.checker).listed(when, call.node, is_last, keys.iter().copied(), &listed);
-                if *anew {
+                let keys = asked.fields[0].1.as_array().unwrap_or(&[]).iter();
+                let keys = keys.filter_map(|key| key.as_str()?.parse().ok());
+                (self.checker).listed(when, call.node, call.is_last, keys, &listed);
+                if asked.id != 0 {
                     let client = self.clients.entry(call.client).or_default();
                     (client.positions, client.polled) = (listed, Offsets::new());
                 }
@@ -278,13 +246,13 @@ impl Load for Kafka {
         Ok(())
     }
 
-    fn failed(&mut self, operation: &Operation, code: i64) {
-        if let Operation::Send { message, .. } = operation {
-            self.checker.send_refused(*message, code);
+    fn failed(&mut self, asked: &Operation, code: i64) {
+        if asked.kind == SEND {
+            self.checker.send_refused(asked.id, code);
         }
     }
 
-    fn answer(body: &Json<'_>, line: &mut Object<'_>) {
+    fn answer(&self, body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(offset) = body.get("offset") {
             line.value("offset", offset);
         }
@@ -296,30 +264,27 @@ impl Load for Kafka {
         }
     }
 
-    fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
+    fn shortened(&self, body: &Json<'_>) -> Option<Json<'static>> {
         let count: usize = read_entries(body)?.values().map(Vec::len).sum();
         (count > MAX_RECORDED).then(|| super::count("poll_ok", count))
     }
 
-    fn accepted(&self) -> Option<Offsets> {
-        Some(self.accepted.clone())
+    fn require(&mut self) -> Option<usize> {
+        self.required.clone_from(&self.accepted);
+        Some(self.required.len())
     }
 
-    fn count(required: &Offsets) -> usize {
-        required.len()
+    fn show(&self) -> (&'static str, Fields) {
+        ("poll", vec![("offsets", offsets_json(&self.required))])
     }
 
-    fn write_show(required: &Offsets, body: &mut Object<'_>) {
-        write_offsets(required, body);
-    }
-
-    fn holds(&self, body: &Json<'_>, required: &Offsets) -> Option<bool> {
+    fn holds(&self, body: &Json<'_>) -> Option<bool> {
         let shown = read_entries(body)?;
         let holds = |(key, offset): (&i64, &i64)| {
             let first = shown.get(key).and_then(|entries| entries.first());
             first.is_some_and(|(first, _)| first == offset)
         };
-        Some(required.iter().all(holds))
+        Some(self.required.iter().all(holds))
     }
 
     fn verdict(&self) -> Verdict {
@@ -336,7 +301,6 @@ impl Load for Kafka {
 mod tests {
     use super::super::tests::{problems, spell};
     use super::*;
-    use crate::options::Job;
 
     /// Logs and committed offsets that all nodes share, and in which something may be wrong.
     #[derive(Default)]
@@ -345,6 +309,11 @@ mod tests {
         committed: Offsets,
         /// How many entries of a key an answer shows at most.
         page: Option<usize>,
+    }
+
+    fn offsets(request: &Json<'_>) -> Offsets {
+        let offsets = request.get("offsets").and_then(read_offsets);
+        offsets.expect("offsets")
     }
 
     impl Logs {
@@ -360,18 +329,18 @@ mod tests {
                     spell("send_ok", |body| body.int("offset", offset))
                 }
                 Some("poll") => {
-                    let asked = read_offsets(request).expect("offsets");
+                    let asked = offsets(request);
                     spell("poll_ok", |body| self.show(&asked, body))
                 }
                 Some("commit_offsets") => {
-                    for (key, offset) in read_offsets(request).expect("offsets") {
+                    for (key, offset) in offsets(request) {
                         let committed = self.committed.entry(key).or_default();
                         *committed = offset.max(*committed);
                     }
                     spell("commit_offsets_ok", |_| ())
                 }
                 _ => spell("list_committed_offsets_ok", |body| {
-                    write_offsets(&self.committed, body);
+                    body.value("offsets", &offsets_json(&self.committed));
                 }),
             }
         }
@@ -401,7 +370,7 @@ mod tests {
             page,
             ..Logs::default()
         };
-        problems::<Kafka>(|node, request| {
+        problems(&mut Kafka::default(), |node, request| {
             goes_wrong(&mut logs, node, request);
             logs.answer(request)
         })
@@ -457,11 +426,13 @@ mod tests {
 
     #[test]
     fn a_node_has_recovered_when_it_shows_the_last_accepted_entry_of_each_key() {
-        let load = Kafka::new(&Options::new(Job::Efficient));
-        let required = Offsets::from([(1, 4), (2, 0)]);
+        let load = Kafka {
+            required: Offsets::from([(1, 4), (2, 0)]),
+            ..Kafka::default()
+        };
         let holds = |text: &str| {
             let body = Json::parse(text.as_bytes()).expect("JSON");
-            load.holds(&body, &required)
+            load.holds(&body)
         };
         assert_eq!(
             holds(r#"{"msgs":{"1":[[4,9],[5,8]],"2":[[0,3]]}}"#),

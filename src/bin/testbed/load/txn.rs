@@ -1,13 +1,13 @@
 //! `txn-rw-register`: transactions of one to four steps, each a read or a write of a
 //! register.
 
-use hubcast::json::{self, Json, Object, encode_int};
+use hubcast::json::{Json, Object};
 
 use super::pool::Pool;
-use super::{Call, Load};
+use super::{Call, Load, Operation};
 use crate::checker::Verdict;
 use crate::checker::txn::{Registers, Step};
-use crate::options::Options;
+use crate::options::Consistency;
 use crate::rng::Rng;
 
 /// The most steps of a transaction; Maelstrom's default.
@@ -24,26 +24,17 @@ pub struct Txn {
     checker: Registers,
 }
 
-/// A transaction and its number, by which the judge calls it: T0, T1, ...
-#[derive(Clone, Debug)]
-pub struct Operation {
-    number: usize,
-    steps: Vec<Step>,
-}
-
-/// Appends steps as Maelstrom has them: `[["r",1,null],["w",2,5]]`.
-fn write_steps(steps: &[Step], out: &mut Vec<u8>) {
-    json::list(out, steps, |step, out| {
+/// Steps as Maelstrom has them: `[["r",1,null],["w",2,5]]`.
+fn steps(steps: &[Step]) -> Json<'static> {
+    let step = |step: &Step| {
         let (kind, key, value) = match *step {
-            Step::Read(key, value) => (b"[\"r\",", key, value),
-            Step::Write(key, value) => (b"[\"w\",", key, Some(value)),
+            Step::Read(key, value) => ("r", key, value),
+            Step::Write(key, value) => ("w", key, Some(value)),
         };
-        out.extend_from_slice(kind);
-        encode_int(key, out);
-        out.push(b',');
-        value.map_or(Json::Null, Json::Int).encode(out);
-        out.push(b']');
-    });
+        let value = value.map_or(Json::Null, Json::Int);
+        Json::Array(vec![Json::String(kind.into()), Json::Int(key), value])
+    };
+    Json::Array(steps.iter().map(step).collect())
 }
 
 /// Reads them; `None` if they are something else.
@@ -62,23 +53,32 @@ fn read_steps(body: &Json<'_>) -> Option<Vec<Step>> {
 }
 
 impl Txn {
-    fn begin(&mut self, steps: Vec<Step>) -> Operation {
-        let number = self.checker.begins(steps.clone());
-        Operation { number, steps }
+    /// For a judge of this model.
+    pub fn new(consistency: Consistency) -> Txn {
+        Txn {
+            pool: Pool::default(),
+            checker: Registers::new(consistency),
+        }
+    }
+
+    fn begin(&mut self, asked: Vec<Step>) -> Operation {
+        let txn = steps(&asked);
+        let only_asks = asked.iter().all(|step| matches!(step, Step::Read(..)));
+        let number = self.checker.begins(asked);
+        let name = Json::String(format!("T{number}").into());
+        Operation {
+            only_asks,
+            id: number as i64,
+            fields: vec![("txn", txn.clone())],
+            told: Some(vec![("name", name), ("txn", txn)]),
+            ..Operation::default()
+        }
     }
 }
 
 impl Load for Txn {
-    type Operation = Operation;
-    type Required = ();
-
-    const KINDS: &'static [&'static str] = &["txn"];
-
-    fn new(options: &Options) -> Txn {
-        Txn {
-            pool: Pool::default(),
-            checker: Registers::new(options.consistency),
-        }
+    fn kinds(&self) -> &'static [&'static str] {
+        &["txn"]
     }
 
     fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
@@ -101,45 +101,26 @@ impl Load for Txn {
         Some(self.begin(keys.map(|key| Step::Read(key, None)).collect()))
     }
 
-    fn only_asks(operation: &Operation) -> bool {
-        let mut steps = operation.steps.iter();
-        steps.all(|step| matches!(step, Step::Read(..)))
-    }
-
-    fn write(operation: &Operation, body: &mut Object<'_>) {
-        write_steps(&operation.steps, body.field("txn"));
-    }
-
-    fn describe(operation: &Operation, line: &mut Object<'_>) {
-        line.text("name", &format!("T{}", operation.number));
-        write_steps(&operation.steps, line.field("txn"));
-    }
-
-    fn ok(
-        &mut self,
-        call: &Call<'_>,
-        operation: &Operation,
-        body: &Json<'_>,
-    ) -> Result<(), String> {
+    fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let Some(steps) = read_steps(body) else {
             return Err("answered a transaction without its steps called txn".into());
         };
         let when = [call.begun, call.ended];
-        (self.checker).done(when, call.node, call.is_last, operation.number, steps);
+        (self.checker).done(when, call.node, call.is_last, asked.id as usize, steps);
         Ok(())
     }
 
-    fn failed(&mut self, operation: &Operation, code: i64) {
-        self.checker.refused(operation.number, code);
+    fn failed(&mut self, asked: &Operation, code: i64) {
+        self.checker.refused(asked.id as usize, code);
     }
 
-    fn answer(body: &Json<'_>, line: &mut Object<'_>) {
+    fn answer(&self, body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(steps) = body.get("txn") {
             line.value("shown", steps);
         }
     }
 
-    fn shortened(body: &Json<'_>) -> Option<Json<'static>> {
+    fn shortened(&self, body: &Json<'_>) -> Option<Json<'static>> {
         let count = body.get("txn")?.as_array()?.len();
         (count > MAX_RECORDED).then(|| super::count("txn_ok", count))
     }
@@ -163,25 +144,28 @@ mod tests {
     ) -> Vec<String> {
         let (mut state, mut half) = (BTreeMap::new(), BTreeMap::new());
         let mut count = 0;
-        problems::<Txn>(|node, request| {
-            let mut steps = read_steps(request).expect("steps");
-            let mut seen = match node {
-                1 => sees(count, &state, &half),
-                _ => state.clone(),
-            };
-            count += 1;
-            for step in &mut steps {
-                match step {
-                    Step::Read(key, value) => *value = seen.get(key).copied(),
-                    Step::Write(key, value) => {
-                        half = state.clone();
-                        seen.insert(*key, *value);
-                        state.insert(*key, *value);
+        problems(
+            &mut Txn::new(Consistency::ReadCommitted),
+            |node, request| {
+                let mut asked = read_steps(request).expect("steps");
+                let mut seen = match node {
+                    1 => sees(count, &state, &half),
+                    _ => state.clone(),
+                };
+                count += 1;
+                for step in &mut asked {
+                    match step {
+                        Step::Read(key, value) => *value = seen.get(key).copied(),
+                        Step::Write(key, value) => {
+                            half = state.clone();
+                            seen.insert(*key, *value);
+                            state.insert(*key, *value);
+                        }
                     }
                 }
-            }
-            spell("txn_ok", |body| write_steps(&steps, body.field("txn")))
-        })
+                spell("txn_ok", |body| body.value("txn", &steps(&asked)))
+            },
+        )
     }
 
     #[test]

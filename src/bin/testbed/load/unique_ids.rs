@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 
 use hubcast::json::{Json, Object};
 
-use super::{Call, Load};
+use super::{Call, Load, Operation};
 use crate::checker::{Problems, Verdict};
-use crate::options::Options;
 use crate::rng::Rng;
 
 /// All ids that were given.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct UniqueIds {
     /// Each id as its JSON, and who gave it first.
     given: BTreeMap<String, String>,
@@ -19,30 +18,16 @@ pub struct UniqueIds {
 }
 
 impl Load for UniqueIds {
-    type Operation = ();
-    type Required = ();
-
-    const KINDS: &'static [&'static str] = &["generate"];
-
-    fn new(_options: &Options) -> UniqueIds {
-        UniqueIds {
-            given: BTreeMap::new(),
-            problems: Problems::default(),
-        }
+    fn kinds(&self) -> &'static [&'static str] {
+        &["generate"]
     }
 
-    fn next(&mut self, _client: usize, _rng: &mut Rng) {}
-
-    fn only_asks((): &()) -> bool {
-        // An id that was made and not heard of is used up.
-        false
+    /// It does not only ask: an id that was made and not heard of is used up.
+    fn next(&mut self, _client: usize, _rng: &mut Rng) -> Operation {
+        Operation::default()
     }
 
-    fn write((): &(), _body: &mut Object<'_>) {}
-
-    fn describe((): &(), _line: &mut Object<'_>) {}
-
-    fn ok(&mut self, call: &Call<'_>, (): &(), body: &Json<'_>) -> Result<(), String> {
+    fn ok(&mut self, call: &Call<'_>, _asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let Some(id) = body.get("id") else {
             return Err("answered generate without an id".into());
         };
@@ -57,7 +42,7 @@ impl Load for UniqueIds {
         Ok(())
     }
 
-    fn answer(body: &Json<'_>, line: &mut Object<'_>) {
+    fn answer(&self, body: &Json<'_>, line: &mut Object<'_>) {
         if let Some(id) = body.get("id") {
             line.value("id", id);
         }
@@ -72,11 +57,10 @@ impl Load for UniqueIds {
 mod tests {
     use super::*;
     use crate::checker::Mark;
-    use crate::options::Job;
 
     /// What is said of these answers, each by a node.
     fn problems(answers: &[(&str, &str)]) -> Vec<String> {
-        let mut load = UniqueIds::new(&Options::new(Job::Workload));
+        let mut load = UniqueIds::default();
         for (index, (node, body)) in answers.iter().enumerate() {
             let mark = Mark::at(index as u64);
             let call = Call {
@@ -87,7 +71,8 @@ mod tests {
                 is_last: false,
             };
             let body = Json::parse(body.as_bytes()).expect("JSON");
-            load.ok(&call, &(), &body).expect("an answer");
+            load.ok(&call, &Operation::default(), &body)
+                .expect("an answer");
         }
         load.verdict().problems
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hubcast::json::Json;
 use hubcast::message::Fields;
-use hubcast::node::Node;
+use hubcast::node::AnyNode;
 use hubcast::workload::counter::Counter;
 use hubcast::workload::log::{Log, LogItem};
 use hubcast::workload::txn::Txn;
@@ -16,29 +16,19 @@ use hubcast::workload::unique_ids::UniqueIds;
 use hubcast::workload::{Item, Workload};
 
 use super::plan::Plan;
-use crate::cluster;
+use crate::cluster::{self, inside};
 
 /// A judge of one run.
-pub trait Promises: Sized {
-    /// Whose promises these are.
-    type Workload: Workload;
-
-    /// Before anything has happened.
-    fn new(plan: &Plan) -> Self;
-
+pub trait Promises {
     /// A client asks node `node` for something that is made from `value`, in this line.
     fn request(&mut self, node: usize, value: i64) -> Vec<u8>;
 
-    /// A neighbour's items are delivered to a node.
+    /// A neighbour's items, as they are on the wire, are delivered to a node.
     ///
     /// # Errors
     ///
     /// This and the following: which promise was broken.
-    fn delivered(
-        &mut self,
-        node: usize,
-        items: &[<Self::Workload as Workload>::Item],
-    ) -> Result<(), String>;
+    fn delivered(&mut self, node: usize, items: &[Json<'_>]) -> Result<(), String>;
 
     /// A node has answered a client.
     fn answered(&mut self, node: usize, body: &Json<'_>) -> Result<(), String>;
@@ -47,16 +37,16 @@ pub trait Promises: Sized {
     fn killed(&mut self, node: usize) -> bool;
 
     /// It was started again, and this is what it has.
-    fn started(&mut self, node: usize, state: &Self::Workload) -> Result<(), String>;
+    fn started(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String>;
 
     /// A node that lives has had a turn.
-    fn checked(&mut self, node: usize, state: &Self::Workload) -> Result<(), String>;
+    fn checked(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String>;
 
     /// Whether all nodes hold everything.
-    fn is_complete(&self, nodes: &[Node<Self::Workload>]) -> bool;
+    fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool;
 
     /// All is quiet, and will stay so.
-    fn finished(&self, nodes: &[Node<Self::Workload>]) -> Result<(), String>;
+    fn finished(&self, nodes: &[Box<dyn AnyNode>]) -> Result<(), String>;
 
     /// How many things have died with the only node that held them.
     fn gone(&self) -> u64;
@@ -127,33 +117,8 @@ fn remembers<W: Workload>(state: &[u8], held: &W) -> Result<(), String> {
 }
 
 impl<W: Tortured> Joined<W> {
-    fn take(&mut self, node: usize, state: &W) -> Result<(), String> {
-        let text = shown(state);
-        if text == self.shown[node] {
-            return Ok(());
-        }
-        let mut joined = W::default();
-        for piece in self.held[node].pieces().chain(state.pieces()) {
-            joined.restore(&piece);
-        }
-        if shown(&joined) != text {
-            return Err(match remembers(&text, &self.held[node]) {
-                Err(why) => format!("n{node}: {why}"),
-                Ok(()) => format!("n{node} holds what cannot be read back as it is"),
-            });
-        }
-        state
-            .sound(&mut self.history)
-            .map_err(|why| format!("n{node}: {why}"))?;
-        (self.held[node], self.shown[node]) = (joined, text);
-        Ok(())
-    }
-}
-
-impl<W: Tortured> Promises for Joined<W> {
-    type Workload = W;
-
-    fn new(plan: &Plan) -> Joined<W> {
+    /// Before anything has happened.
+    pub fn new(plan: &Plan) -> Joined<W> {
         Joined {
             forgets: plan.forgets(),
             durable: plan.is_durable(),
@@ -164,6 +129,36 @@ impl<W: Tortured> Promises for Joined<W> {
         }
     }
 
+    fn take(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String> {
+        let state: &W = inside(node).workload();
+        let text = shown(state);
+        if text == self.shown[index] {
+            return Ok(());
+        }
+        let mut joined = W::default();
+        for piece in self.held[index].pieces().chain(state.pieces()) {
+            joined.restore(&piece);
+        }
+        if shown(&joined) != text {
+            return Err(match remembers(&text, &self.held[index]) {
+                Err(why) => format!("n{index}: {why}"),
+                Ok(()) => format!("n{index} holds what cannot be read back as it is"),
+            });
+        }
+        state
+            .sound(&mut self.history)
+            .map_err(|why| format!("n{index}: {why}"))?;
+        (self.held[index], self.shown[index]) = (joined, text);
+        Ok(())
+    }
+
+    fn whole(&self, node: &dyn AnyNode) -> Result<(), String> {
+        let state: &W = inside(node).workload();
+        state.whole(&self.history, self.forgets)
+    }
+}
+
+impl<W: Tortured> Promises for Joined<W> {
     fn request(&mut self, node: usize, value: i64) -> Vec<u8> {
         self.requests += 1;
         let fields = W::ask(&mut self.history, self.requests, value);
@@ -171,7 +166,7 @@ impl<W: Tortured> Promises for Joined<W> {
         format!(r#"{{"src":"c0","dest":"{dest}","body":{{"msg_id":{number},{fields}}}}}"#).into()
     }
 
-    fn delivered(&mut self, _node: usize, _items: &[W::Item]) -> Result<(), String> {
+    fn delivered(&mut self, _node: usize, _items: &[Json<'_>]) -> Result<(), String> {
         Ok(())
     }
 
@@ -191,21 +186,21 @@ impl<W: Tortured> Promises for Joined<W> {
         true
     }
 
-    fn started(&mut self, node: usize, state: &W) -> Result<(), String> {
-        self.take(node, state)
+    fn started(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String> {
+        self.take(index, node)
     }
 
-    fn checked(&mut self, node: usize, state: &W) -> Result<(), String> {
-        self.take(node, state)
+    fn checked(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String> {
+        self.take(index, node)
     }
 
-    fn is_complete(&self, nodes: &[Node<W>]) -> bool {
+    fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {
         let alike = self.shown.iter().all(|shown| *shown == self.shown[0]);
-        let whole = |node: &Node<W>| node.workload().whole(&self.history, self.forgets).is_ok();
+        let whole = |node: &Box<dyn AnyNode>| self.whole(&**node).is_ok();
         !W::SPREADS || alike && nodes.first().is_none_or(whole)
     }
 
-    fn finished(&self, nodes: &[Node<W>]) -> Result<(), String> {
+    fn finished(&self, nodes: &[Box<dyn AnyNode>]) -> Result<(), String> {
         for (index, node) in nodes.iter().enumerate() {
             if W::SPREADS && self.shown[index] != self.shown[0] {
                 let held = |node: usize| String::from_utf8_lossy(&self.shown[node]);
@@ -215,7 +210,7 @@ impl<W: Tortured> Promises for Joined<W> {
                     held(0)
                 ));
             }
-            let whole = node.workload().whole(&self.history, self.forgets);
+            let whole = self.whole(&**node);
             whole.map_err(|why| format!("all is quiet, and n{index} {why}"))?;
         }
         Ok(())

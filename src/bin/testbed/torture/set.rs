@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::node::Node;
+use hubcast::node::AnyNode;
 use hubcast::workload::Workload;
 use hubcast::workload::broadcast::Broadcast;
 use hubcast::workload::g_set::GSet;
 
 use super::plan::Plan;
 use super::promises::Promises;
-use crate::cluster;
+use crate::cluster::{self, inside};
 
 /// A set of integers that only grows.
 pub trait Integers: Workload<Item = i64> {
@@ -55,19 +55,8 @@ pub struct Set<W> {
 }
 
 impl<W> Set<W> {
-    /// This value reaches a node.
-    fn reaches(&mut self, node: usize, value: i64) {
-        self.gone.remove(&value);
-        if self.model[node].insert(value) {
-            self.unsure[node].push(value);
-        }
-    }
-}
-
-impl<W: Integers> Promises for Set<W> {
-    type Workload = W;
-
-    fn new(plan: &Plan) -> Set<W> {
+    /// Before anything has happened.
+    pub fn new(plan: &Plan) -> Set<W> {
         Set {
             durable: plan.is_durable(),
             given: IntervalSet::new(),
@@ -78,6 +67,16 @@ impl<W: Integers> Promises for Set<W> {
         }
     }
 
+    /// This value reaches a node.
+    fn reaches(&mut self, node: usize, value: i64) {
+        self.gone.remove(&value);
+        if self.model[node].insert(value) {
+            self.unsure[node].push(value);
+        }
+    }
+}
+
+impl<W: Integers> Promises for Set<W> {
     fn request(&mut self, node: usize, value: i64) -> Vec<u8> {
         self.given.insert(value);
         self.reaches(node, value);
@@ -88,8 +87,8 @@ impl<W: Integers> Promises for Set<W> {
         })
     }
 
-    fn delivered(&mut self, node: usize, items: &[i64]) -> Result<(), String> {
-        for &value in items {
+    fn delivered(&mut self, node: usize, items: &[Json<'_>]) -> Result<(), String> {
+        for value in items.iter().filter_map(Json::as_int) {
             self.reaches(node, value);
             if !self.given.contains(value) {
                 return Err(format!("n{node} is told of {value}, which nobody sent"));
@@ -116,15 +115,15 @@ impl<W: Integers> Promises for Set<W> {
         !lost.is_empty()
     }
 
-    fn started(&mut self, node: usize, state: &W) -> Result<(), String> {
-        let values = state.integers();
-        let model = &mut self.model[node];
+    fn started(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String> {
+        let values = inside::<W>(node).workload().integers();
+        let model = &mut self.model[index];
         if let Some(missing) = model.iter().find(|value| !values.contains(*value)) {
             return Err(format!(
-                "n{node} has restarted without {missing}, which was stored"
+                "n{index} has restarted without {missing}, which was stored"
             ));
         }
-        for value in std::mem::take(&mut self.unsure[node]) {
+        for value in std::mem::take(&mut self.unsure[index]) {
             if values.contains(value) {
                 self.gone.remove(&value);
                 model.insert(value);
@@ -133,24 +132,24 @@ impl<W: Integers> Promises for Set<W> {
         Ok(())
     }
 
-    fn checked(&mut self, node: usize, state: &W) -> Result<(), String> {
-        self.unsure[node].clear();
-        match (state.len(), self.model[node].len()) {
+    fn checked(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String> {
+        self.unsure[index].clear();
+        match (node.items(), self.model[index].len()) {
             (held, told) if held != told => Err(format!(
-                "n{node} holds {held} values; {told} were given or delivered to it"
+                "n{index} holds {held} values; {told} were given or delivered to it"
             )),
             _ => Ok(()),
         }
     }
 
-    fn is_complete(&self, nodes: &[Node<W>]) -> bool {
+    fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {
         let demanded = self.given.len() - self.gone.len() as u64;
-        nodes.iter().all(|node| node.workload().len() == demanded)
+        nodes.iter().all(|node| node.items() == demanded)
     }
 
-    fn finished(&self, nodes: &[Node<W>]) -> Result<(), String> {
+    fn finished(&self, nodes: &[Box<dyn AnyNode>]) -> Result<(), String> {
         for (index, node) in nodes.iter().enumerate() {
-            let values = node.workload().integers();
+            let values = inside::<W>(&**node).workload().integers();
             let demanded = |value: &i64| !self.gone.contains(value);
             let missing = |value: &i64| !values.contains(*value) && demanded(value);
             if let Some(missing) = self.given.iter().find(missing) {

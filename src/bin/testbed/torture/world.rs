@@ -5,17 +5,16 @@ use std::rc::Rc;
 
 use hubcast::event::Event as Noticed;
 use hubcast::json::Json;
-use hubcast::link::{Link, Segment, Sync};
+use hubcast::link::Marks;
 use hubcast::message::Message;
-use hubcast::node::Node;
 use hubcast::time::Instant;
+use hubcast::workload::Name;
 use hubcast::workload::broadcast::Broadcast;
 use hubcast::workload::counter::{GCounter, PnCounter};
 use hubcast::workload::g_set::GSet;
 use hubcast::workload::log::Log;
 use hubcast::workload::txn::Txn;
 use hubcast::workload::unique_ids::UniqueIds;
-use hubcast::workload::{Name, Workload};
 
 use super::Tally;
 use super::plan::{MAX_DELAY, Plan, What};
@@ -31,41 +30,29 @@ use crate::rng::Rng;
 const MAX_STEPS: u64 = 20_000_000;
 
 /// A line between nodes that is under way, and what the judge needs of it.
-#[derive(Debug)]
-struct Packet<I> {
+#[derive(Clone, Debug)]
+struct Packet {
     src: usize,
     dest: usize,
     /// The sender's incarnation.
     epoch: u64,
     line: Rc<[u8]>,
-    items: Rc<[I]>,
-}
-
-impl<I> Clone for Packet<I> {
-    fn clone(&self) -> Packet<I> {
-        Packet {
-            line: self.line.clone(),
-            items: self.items.clone(),
-            ..*self
-        }
-    }
+    items: Rc<[Json<'static>]>,
 }
 
 #[derive(Debug)]
-enum Event<I> {
+enum Event {
     Values(usize, Vec<i64>),
-    Deliver(Packet<I>),
+    Deliver(Packet),
     Begin(usize),
     End(usize),
     Heal,
 }
 
-type ItemOf<P> = <<P as Promises>::Workload as Workload>::Item;
-
 /// A cluster in the hands of a plan.
-struct World<'a, P: Promises> {
+struct World<'a> {
     plan: &'a Plan,
-    cluster: Cluster<P::Workload, Event<ItemOf<P>>>,
+    cluster: Cluster<Event>,
     network: Network,
     rng: Rng,
     /// How many faults pause a node, and how many keep it dead.
@@ -76,7 +63,7 @@ struct World<'a, P: Promises> {
     heard: BTreeMap<(usize, usize), u64>,
     healed: bool,
     /// What the workload promises.
-    promises: P,
+    promises: Box<dyn Promises>,
     tally: Tally,
 }
 
@@ -86,22 +73,23 @@ struct World<'a, P: Promises> {
 ///
 /// A sentence that says which promise was broken, by whom and when.
 pub fn run(plan: &Plan) -> Result<Tally, String> {
-    match plan.config.workload {
-        Name::Broadcast | Name::Echo => run_as::<Set<Broadcast>>(plan),
-        Name::GSet => run_as::<Set<GSet>>(plan),
-        Name::UniqueIds => run_as::<Joined<UniqueIds>>(plan),
-        Name::GCounter => run_as::<Joined<GCounter>>(plan),
-        Name::PnCounter => run_as::<Joined<PnCounter>>(plan),
-        Name::Kafka => run_as::<Joined<Log>>(plan),
-        Name::Txn => run_as::<Joined<Txn>>(plan),
-    }
-}
-
-fn run_as<P: Promises>(plan: &Plan) -> Result<Tally, String> {
-    let mut world = World::<P>::new(plan);
+    let mut world = World::new(plan);
     let result = world.run();
     result.map_err(|text| format!("at {} s: {text}", world.cluster.now()))?;
     Ok(world.tally)
+}
+
+/// Who judges this run.
+fn promises(plan: &Plan) -> Box<dyn Promises> {
+    match plan.config.workload {
+        Name::Broadcast | Name::Echo => Box::new(Set::<Broadcast>::new(plan)),
+        Name::GSet => Box::new(Set::<GSet>::new(plan)),
+        Name::UniqueIds => Box::new(Joined::<UniqueIds>::new(plan)),
+        Name::GCounter => Box::new(Joined::<GCounter>::new(plan)),
+        Name::PnCounter => Box::new(Joined::<PnCounter>::new(plan)),
+        Name::Kafka => Box::new(Joined::<Log>::new(plan)),
+        Name::Txn => Box::new(Joined::<Txn>::new(plan)),
+    }
 }
 
 /// As [`run`], and a panic is a failure like any other: it too has a seed.
@@ -109,8 +97,8 @@ pub fn run_caught(plan: &Plan) -> Result<Tally, String> {
     std::panic::catch_unwind(|| run(plan)).unwrap_or_else(|_| Err("a panic; see stderr".into()))
 }
 
-impl<'a, P: Promises> World<'a, P> {
-    fn new(plan: &'a Plan) -> World<'a, P> {
+impl<'a> World<'a> {
+    fn new(plan: &'a Plan) -> World<'a> {
         let options = Options {
             nodes: plan.nodes,
             latency: plan.latency,
@@ -143,7 +131,7 @@ impl<'a, P: Promises> World<'a, P> {
             heard: BTreeMap::new(),
             pauses: vec![0; plan.nodes],
             healed: false,
-            promises: P::new(plan),
+            promises: promises(plan),
             tally: Tally::default(),
         }
     }
@@ -183,7 +171,8 @@ impl<'a, P: Promises> World<'a, P> {
     fn finish(&mut self, complete: Option<Instant>) -> Result<(), String> {
         self.promises.finished(self.cluster.nodes())?;
         for (index, node) in self.cluster.nodes().iter().enumerate() {
-            if let Some((peer, _)) = node.links().find(|(_, link)| !link.is_quiet()) {
+            let mut links = node.links().into_iter();
+            if let Some((peer, _)) = links.find(|(_, link)| !link.is_quiet) {
                 return Err(format!(
                     "no timer is left, and n{index} has unacked values for {peer}"
                 ));
@@ -192,8 +181,8 @@ impl<'a, P: Promises> World<'a, P> {
         let complete = complete.ok_or("the run ended before the heal")?;
         self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
         self.tally.gone = self.promises.gone();
-        let links = self.cluster.nodes().iter().flat_map(Node::links);
-        self.tally.retransmitted = links.map(|(_, link)| link.stats().retransmitted).sum();
+        let links = self.cluster.nodes().iter().flat_map(|node| node.links());
+        self.tally.retransmitted = links.map(|(_, link)| link.stats.retransmitted).sum();
         Ok(())
     }
 
@@ -201,8 +190,9 @@ impl<'a, P: Promises> World<'a, P> {
     fn unquiet(&self, next: Instant) -> String {
         let nodes = self.cluster.nodes().iter().enumerate();
         let due = nodes.filter(|(_, node)| node.poll_timeout() == Some(next));
-        let links = due.flat_map(|(index, node)| node.links().map(move |link| (index, link)));
-        let due = links.filter(|(_, (_, link))| link.poll_timeout() == Some(next));
+        let links =
+            due.flat_map(|(index, node)| node.links().into_iter().map(move |link| (index, link)));
+        let due = links.filter(|(_, (_, link))| link.due == Some(next));
         let names: Vec<String> = due
             .map(|(index, (peer, link))| format!("n{index} for {peer}: {link:?}"))
             .collect();
@@ -213,14 +203,14 @@ impl<'a, P: Promises> World<'a, P> {
 
     fn unfinished(&self) -> String {
         let nodes = self.cluster.nodes().iter();
-        let held: Vec<u64> = nodes.map(|node| node.workload().len()).collect();
+        let held: Vec<u64> = nodes.map(|node| node.items()).collect();
         format!(
             "{:.1} s after the heal something is missing: of what was sent the nodes hold {held:?}",
             self.plan.bound().as_secs_f64(),
         )
     }
 
-    fn handle(&mut self, event: Event<ItemOf<P>>) -> Result<(), String> {
+    fn handle(&mut self, event: Event) -> Result<(), String> {
         match event {
             // A client finds nobody there.
             Event::Values(node, _) if self.cluster.is_down(node) => Ok(()),
@@ -307,12 +297,12 @@ impl<'a, P: Promises> World<'a, P> {
         if let Some(refused) = self.cluster.refused() {
             return Err(refused.into());
         }
-        let state = self.cluster.nodes()[index].workload();
-        self.promises.started(index, state)?;
+        let node = &*self.cluster.nodes()[index];
+        self.promises.started(index, node)?;
         self.check(index)
     }
 
-    fn deliver(&mut self, packet: &Packet<ItemOf<P>>) -> Result<(), String> {
+    fn deliver(&mut self, packet: &Packet) -> Result<(), String> {
         let Packet { src, dest, .. } = *packet;
         if self.network.is_cut(src, dest) {
             self.tally.cut_off += 1;
@@ -389,7 +379,7 @@ impl<'a, P: Promises> World<'a, P> {
             }
         }
         let node = &self.cluster.nodes()[index];
-        self.promises.checked(index, node.workload())?;
+        self.promises.checked(index, &**node)?;
         let now = self.cluster.now();
         if let Some(timer) = node.poll_timeout().filter(|&timer| timer <= now) {
             return Err(format!(
@@ -399,17 +389,16 @@ impl<'a, P: Promises> World<'a, P> {
         let own = cluster::name(index);
         for (peer, link) in node.links() {
             let there = cluster::index(peer).ok_or("a peer without a number")?;
-            let mut links = self.cluster.nodes()[there].links();
+            let mut links = self.cluster.nodes()[there].links().into_iter();
             let Some((_, back)) = links.find(|(name, _)| *name == own) else {
                 return Err(format!(
                     "n{index} has a link to {peer}, and {peer} has none back"
                 ));
             };
-            let same = link.epochs() == (back.epochs().1, back.epochs().0);
-            let ahead = |here: &Link<ItemOf<P>>, there: &Link<ItemOf<P>>| {
-                here.una() > here.begin() && here.una() > there.received()
-            };
-            if same && (ahead(link, back) || ahead(back, link)) {
+            let same = link.epochs == (back.epochs.1, back.epochs.0);
+            let ahead =
+                |here: &Marks, there: &Marks| here.una > here.begin && here.una > there.received;
+            if same && (ahead(&link, &back) || ahead(&back, &link)) {
                 return Err(format!(
                     "between n{index} and {peer} an ack is ahead of what was received"
                 ));
@@ -420,20 +409,17 @@ impl<'a, P: Promises> World<'a, P> {
 
     /// Reads a line of node `src` as what it must be: a segment or a digest for another
     /// node, or an answer to a client, which the promises judge.
-    fn read(&mut self, src: usize, line: &[u8]) -> Result<Option<Packet<ItemOf<P>>>, String> {
+    fn read(&mut self, src: usize, line: &[u8]) -> Result<Option<Packet>, String> {
         let json = Json::parse(line).map_err(|error| error.to_string())?;
         let message = Message::read(&json)?;
         if message.is_reply {
             self.promises.answered(src, message.body.0)?;
             return Ok(None);
         }
-        let (epoch, items) = match message.kind()? {
-            "sync" => (Sync::read(message.body)?.epoch, Vec::new()),
-            kind => {
-                let segment = Segment::read(kind, message.body)?;
-                (segment.epoch, segment.items)
-            }
-        };
+        let epoch = message.body.count("epoch")?;
+        let items = json.get("body").and_then(|body| body.get("values"));
+        let items = items.and_then(Json::as_array).unwrap_or(&[]).iter();
+        let items: Vec<Json<'static>> = items.map(Json::to_static).collect();
         Ok(Some(Packet {
             epoch,
             src,
