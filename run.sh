@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds hubcast and its testbed, and runs a command of the testbed. Without a
-# command it says which there are. Needs cargo, and nothing else. Paths given to
-# it are taken from this folder.
+# Builds what a command needs, and runs it: ./run.sh alone says which commands there
+# are. Needs cargo and a C linker, and nothing else. Paths given to it are taken from
+# this folder.
 set -eu
 
 # This folder, also when called through symbolic links, of which each may be
@@ -18,33 +18,49 @@ done
 unset CDPATH
 cd -P "$(dirname "$script")"
 
-# Three commands are tests of their own, and take no options.
-case ${1:-} in
-mutants)
-    about='Makes one mistake at a time in a copy of the sources (target/mutants), builds it and
-counts the torture runs until the mistake is caught. Takes no options, and minutes.' ;;
-lesson)
-    about='Runs every command of the lesson (src/lesson.rs, and the README in virtual time) and
-compares what it prints with what stands there. Takes no options; REFRESH=1 in the environment
-puts new figures in the place of the old ones.' ;;
-test-page)
-    about='Opens fresh report pages in a headless Chromium and tries everything on them. Takes no
-options; needs a browser (Debian'"'"'s package chromium, or CHROMIUM=/path/to/it).' ;;
-*) about= ;;
+# What there is to know without building anything: the list of commands, or of one
+# command its own lines of that. Fails if there is no such command.
+list() {
+    show=$([ "$1" ] || echo yes) found=
+    while IFS= read -r line; do
+        case $line in
+        "  $1 "*) [ -z "$1" ] || show=yes found=yes ;;
+        "   "*) ;;
+        *) [ -z "$1" ] || show= ;;
+        esac
+        [ -z "$show" ] || printf '%s\n' "$line"
+    done <src/bin/testbed/usage.txt
+    [ "$show$found" ]
+}
+command=${1:---help}
+case $command in
+-h | --help | help)
+    list ''
+    exit
+    ;;
+*' '* | '') found=no ;;
+*) list "$command" >/dev/null && found=yes || found=no ;;
 esac
-if [ "$about" ] && [ $# -gt 1 ]; then
-    case $2 in
+if [ $found = no ]; then
+    echo "run.sh: there is no command '$command'; ./run.sh alone lists all" >&2
+    exit 2
+fi
+# Three commands are tests of their own, and take no options.
+case $command in
+mutants | lesson | test-page)
+    case ${2-} in
+    '') ;;
     -h | --help)
-        printf 'usage: ./run.sh %s\n%s\n' "$1" "$about"
-        exit 0
+        list "$command"
+        exit
         ;;
     *)
-        echo "run.sh: $1 takes no options, not '$2'" >&2
-        printf 'usage: ./run.sh %s\n%s\n' "$1" "$about" >&2
+        echo "run.sh: $command takes no options, not '$2'" >&2
         exit 2
         ;;
     esac
-fi
+    ;;
+esac
 
 if ! command -v cargo >/dev/null; then
     echo "run.sh: cargo is missing, which builds hubcast; https://rustup.rs installs it" >&2
@@ -52,24 +68,52 @@ if ! command -v cargo >/dev/null; then
 fi
 # Wherever cargo is set to build on this machine, here it builds in target.
 unset CARGO_BUILD_TARGET
-case ${1:-} in
+test() {
+    exec cargo test --quiet --target-dir target --test "$1" -- --ignored --nocapture
+}
+case $command in
 test)
     shift
     exec cargo test "$@"
     ;;
-mutants)
-    exec cargo test --release --quiet --test mutants -- --ignored --nocapture
-    ;;
-lesson)
-    # Its commands run what is in target/release.
-    cargo build --release --quiet --target-dir target --bins
-    exec cargo test --quiet --target-dir target --test lesson -- --ignored --nocapture
-    ;;
-test-page)
-    exec cargo test --release --quiet --test page_in_browser -- --ignored --nocapture
-    ;;
+mutants) test mutants ;;
+lesson) test lesson ;;
+test-page) test page_in_browser ;;
 esac
+
+# On a terminal cargo shows how far it is, if there is something to build.
+build() {
+    built=target/$1 quiet=--quiet
+    if [ ! -e "$built" ]; then
+        echo "run.sh: building $1, once, about $2" >&2
+    fi
+    if [ -t 2 ] && { [ ! -e "$built" ] || [ "$(find src Cargo.toml -newer "$built")" ]; }; then
+        quiet=
+    fi
+    shift 2
+    cargo build $quiet --target-dir target "$@"
+}
+# Nodes in memory are part of the testbed. Real ones are run as they are shipped, and
+# only `bench` takes the time of the testbed itself.
+needs=node
+case $command in
+trace | torture | frontier | scale) needs= ;;
+bench) needs=all ;;
+esac
+for argument; do
+    case $argument in
+    --) break ;;
+    --virtual | -h | --help) needs= ;;
+    esac
+done
+case $needs in
+all)
+    build release/testbed 'two minutes' --release --bins
+    exec cargo run --release --quiet --target-dir target --bin testbed -- "$@"
+    ;;
+node) build release/hubcast 'half a minute' --release --bin hubcast --bin flood ;;
+esac
+build debug/testbed 'a minute' --bin testbed
 # Cargo runs what it has built: a config file may put it in another folder than
-# target/release. The testbed finds the node next to itself.
-cargo build --release --quiet --target-dir target --bins
-exec cargo run --release --quiet --target-dir target --bin testbed -- "$@"
+# target/debug. The testbed finds the node beside itself.
+NODE_PROFILE=release exec cargo run --quiet --target-dir target --bin testbed -- "$@"

@@ -328,43 +328,27 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Cargo in `folder`, without the slow parts of a release build.
-fn cargo(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .env("CARGO_PROFILE_RELEASE_LTO", "false")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        .current_dir(folder);
-    command
+/// Cargo in `folder`.
+fn cargo(folder: &Path, command: &[&str]) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(command).current_dir(folder);
+    cargo.args(["--offline", "--quiet", "--target-dir", "target"]);
+    cargo
 }
 
 /// Builds the copy in `folder`.
 fn build(folder: &Path) {
-    let output = cargo(folder)
-        .args([
-            "build",
-            "--release",
-            "--offline",
-            "--bins",
-            "--target-dir",
-            "target",
-        ])
-        .output()
-        .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = cargo(folder, &["build", "--bin", "testbed"]).output();
+    let output = output.expect("cargo runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
 }
 
 /// The torture's report and whether it found nothing.
 fn torture(folder: &Path, runs: u32) -> (String, bool) {
     // Cargo knows where a config file had it put what it built.
-    let output = cargo(folder)
-        .args(["run", "--release", "--offline", "--quiet"])
-        .args(["--target-dir", "target", "--bin", "testbed", "--"])
-        .args(["torture", "--runs", &runs.to_string(), "--seed", "1"])
+    let output = cargo(folder, &["run", "--bin", "testbed"])
+        .args(["--", "torture", "--runs", &runs.to_string(), "--seed", "1"])
         .output()
         .expect("the testbed runs");
     (
@@ -375,11 +359,8 @@ fn torture(folder: &Path, runs: u32) -> (String, bool) {
 
 /// Which of the library's tests fails first, if one does.
 fn failing_test(folder: &Path) -> Option<String> {
-    let output = cargo(folder)
-        .args(["test", "--release", "--offline", "--quiet", "--lib"])
-        .args(["--target-dir", "target"])
-        .output()
-        .expect("cargo runs");
+    let output = cargo(folder, &["test", "--lib"]).output();
+    let output = output.expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut failures = text.lines().skip_while(|line| *line != "failures:");
     let name = failures.find_map(|line| line.strip_prefix("---- "));

@@ -21,7 +21,7 @@ fn folder(name: &str) -> PathBuf {
 /// A folder with the tools that the script needs, without a cargo.
 fn tools(name: &str) -> PathBuf {
     let tools = folder(&format!("{name}-tools"));
-    for tool in ["sh", "dirname", "readlink"] {
+    for tool in ["sh", "dirname", "readlink", "find"] {
         let found = ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(tool));
         let found = found.iter().find(|path| path.exists()).expect(tool);
         symlink(found, tools.join(tool)).expect("a link");
@@ -54,8 +54,8 @@ fn output(mut command: Command) -> Output {
 fn trace() -> String {
     let root = root().display().to_string();
     format!(
-        "{root}: cargo build --release --quiet --target-dir target --bins\n\
-         {root}: cargo run --release --quiet --target-dir target --bin testbed -- trace\n"
+        "{root}: cargo build --quiet --target-dir target --bin testbed\n\
+         {root}: cargo run --quiet --target-dir target --bin testbed -- trace\n"
     )
 }
 
@@ -103,17 +103,50 @@ fn without_cargo_it_says_where_to_get_it() {
 }
 
 #[test]
-fn asking_what_mutants_does_starts_no_hunt() {
+fn the_list_of_commands_and_a_mistyped_one_are_answered_without_a_build() {
     let script = root().join("run.sh");
-    let help = output(call("help", &script, &["mutants", "--help"]));
-    assert_eq!(help.status.code(), Some(0));
-    assert!(text(&help.stdout).starts_with("usage: ./run.sh mutants\n"));
-    let wrong = output(call("wrong", &script, &["mutants", "--fast"]));
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(text(&wrong.stderr).contains("not '--fast'"));
-    for said in [help, wrong] {
-        assert!(!text(&said.stdout).contains(": cargo"), "nothing is built");
+    for args in [&[][..], &["--help"], &["-h"], &["mutants", "--help"]] {
+        let output = output(call("list", &script, args));
+        assert_eq!(output.status.code(), Some(0));
+        let stdout = text(&output.stdout);
+        assert!(stdout.contains("  mutants  "), "{args:?}: {stdout}");
+        assert!(!stdout.contains(": cargo"), "{args:?}: {stdout}");
     }
-    let hunt = output(call("hunt", &script, &["mutants"]));
-    assert!(text(&hunt.stdout).contains("cargo test --release --quiet --test mutants"));
+    for (args, says) in [
+        (&["efficien"][..], "there is no command 'efficien'"),
+        (&["usage:"], "there is no command 'usage:'"),
+        (&["*"], "there is no command '*'"),
+        (&["mutants", "--fast"], "takes no options, not '--fast'"),
+    ] {
+        let output = output(call("wrong", &script, args));
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(says), "{args:?}");
+        assert_eq!(text(&output.stdout), "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_run_in_memory_builds_the_testbed_alone_and_a_real_one_the_node_as_it_is_shipped() {
+    let script = root().join("run.sh");
+    let built = |args: &[&str]| {
+        let stdout = text(&output(call("builds", &script, args)).stdout);
+        let lines = stdout.lines().map(|line| line.split(": cargo ").last());
+        let lines: Vec<String> = lines.flatten().map(str::to_owned).collect();
+        lines
+    };
+    let testbed = "build --quiet --target-dir target --bin testbed";
+    let node = "build --quiet --target-dir target --release --bin hubcast --bin flood";
+    for args in [
+        &["efficient", "--virtual"][..],
+        &["scale"],
+        &["crash", "--help"],
+    ] {
+        assert_eq!(built(args)[0], testbed, "{args:?}");
+    }
+    for args in [&["efficient"][..], &["crash", "--", "--virtual"]] {
+        assert_eq!(built(args)[..2], [node, testbed], "{args:?}");
+    }
+    let bench = built(&["bench"]);
+    assert!(bench[0].ends_with("--release --bins") && bench[1].contains("run --release"));
+    assert!(built(&["mutants"])[0].contains("test --quiet --target-dir target --test mutants"));
 }

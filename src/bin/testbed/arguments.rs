@@ -44,16 +44,7 @@ const DAY: f64 = 86_400.0;
 /// The column where the explanations begin.
 const HELP_COLUMN: usize = 27;
 
-/// What came out of the arguments.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Parsed<'a> {
-    /// All options were set; this stands behind `--`.
-    Behind(&'a [String]),
-    /// The usage page is wanted.
-    Help,
-}
-
-/// Sets in `target` what the arguments say.
+/// Sets in `target` what the arguments say, and gives those behind `--`.
 ///
 /// # Errors
 ///
@@ -62,14 +53,12 @@ pub fn parse<'a, T>(
     rows: &[Row<T>],
     args: &'a [String],
     target: &mut T,
-) -> Result<Parsed<'a>, UsageError> {
+) -> Result<&'a [String], UsageError> {
     let mut rest = args;
     while let Some((name, behind)) = rest.split_first() {
         rest = behind;
-        match name.as_str() {
-            "--" => break,
-            "--help" | "-h" => return Ok(Parsed::Help),
-            _ => {}
+        if name == "--" {
+            break;
         }
         let Some(row) = rows.iter().find(|row| row.name == name) else {
             return Err(UsageError(format!("unknown option '{name}'; see --help")));
@@ -84,7 +73,7 @@ pub fn parse<'a, T>(
         rest = behind;
         row.set(value, target)?;
     }
-    Ok(Parsed::Behind(rest))
+    Ok(rest)
 }
 
 impl<T> Row<T> {

@@ -124,10 +124,6 @@ fn follow(args: &[String]) -> u8 {
                 }
             };
         }
-        Ok(Command::TraceHelp) => {
-            say(story::HELP);
-            return PASSED;
-        }
         Ok(Command::Frontier) => return status(frontier()),
         Ok(Command::Scale) => {
             let folder = Path::new(RUNS).join("scale");
@@ -144,8 +140,8 @@ fn follow(args: &[String]) -> u8 {
             let report = own_program().and_then(|node| bench::run(&node));
             return status(report.map(|text| (text, true)));
         }
-        Ok(Command::Help) => {
-            say(&options::help());
+        Ok(Command::Help(text)) => {
+            say(&text);
             return PASSED;
         }
         Err(error) => {
@@ -213,9 +209,15 @@ fn frontier() -> Result<(String, bool), Failure> {
     Ok((format!("{text}plot: {}\n", path.display()), true))
 }
 
-/// hubcast, next to the testbed itself.
+/// hubcast: next to the testbed itself, or what cargo built beside that with the profile
+/// that the variable `NODE_PROFILE` names. `run.sh` has the testbed built in a minute and
+/// the node as it is shipped.
 fn own_program() -> Result<PathBuf, Failure> {
-    Ok(std::env::current_exe()?.with_file_name("hubcast"))
+    let own = std::env::current_exe()?;
+    Ok(match std::env::var_os("NODE_PROFILE") {
+        Some(profile) => own.with_file_name("..").join(profile).join("hubcast"),
+        None => own.with_file_name("hubcast"),
+    })
 }
 
 /// Makes sure that no other run of the command writes to the same folder while

@@ -7,73 +7,58 @@ use hubcast::config::{self, Config, UsageError};
 use hubcast::tree;
 
 use crate::arguments::Takes::{Checked, Nothing, Number, Seconds, Text, Whole, Word, Words};
-use crate::arguments::{self, Parsed, Row, Takes};
+use crate::arguments::{self, Row, Takes};
 use crate::flooding;
 use crate::nemesis::Tool;
 use crate::workloads;
 
-/// The usage page's beginning.
-const COMMANDS: &str = "\
-usage: ./run.sh COMMAND [OPTION]... [-- NODE OPTION]...
+/// The commands, a few words for each. `run.sh` prints it without a testbed, and takes a
+/// word at the beginning of a line, behind two spaces, for a command's name.
+const COMMANDS: &str = include_str!("usage.txt");
 
-commands
-  efficient   25 nodes, 100 ms, 100 operations a second for 20 s: measures
-              messages per operation and stable latency against the limits of
-              Gossip Glomers' challenges 3d and 3e
-  partition   the same while the network is cut and healed: nothing may be lost
-  crash       the same for 30 s while nodes are killed and paused, too; they keep
-              journals, and nothing acknowledged may be lost
-  workload W  25 nodes, 100 ms, 100 operations a second of another workload:
-              {WORKLOADS}
-  challenges  all challenges of Gossip Glomers, 1 to 6c, with the series' own
-              parameters, as a scoreboard (minutes; with --virtual seconds)
-  trace       a story of five nodes, event by event, with every reason; with a FILE
-              behind it that story (trace --help)
-  torture     thousands of short lives in virtual time, each with its own cluster,
-              load and faults; every promise is checked after every step
-  mutants     breaks the protocol in many ways, one at a time, and shows that the
-              torture catches each (minutes)
-  frontier    messages per operation over the promise and over the rate, as tables
-              and as target/runs/frontier/frontier.svg (virtual time)
-  scale       clusters of 25 to 2000 nodes, one hub and many (virtual time)
-  agreement   the same settings in real and in virtual time, side by side (minutes)
-  bench       requests a second, bytes a second, memory (a minute)
-  test        cargo test
-  lesson      runs every command of the lesson and compares what it prints with
-              what stands there (a minute)
-  test-page   opens fresh report pages in a headless Chromium and tries everything
-              on them; needs a browser (Debian's package chromium)
-
-options of efficient, partition, crash and workload
-";
-
-/// The usage page's end.
-const STATUS: &str = "
+/// What `--help` says behind the options of a run.
+const OF_A_RUN: &str = "
 node options, behind --
   --within-ms --hubs --data-dir --log; see hubcast --help. hubcast is also given
   --workload, and --data-dir where it is killed; another node (--bin) neither
 
-exit status: 0 valid and within the limits, 1 not, 2 wrong usage.
 A run leaves its files in target/runs/COMMAND/ (workload's in workload-W/, a
-challenge's in challenges/3d/ and so on); report.html shows it. A second run of the
-same command at the same time is refused.
+challenge's in challenges/3d/ and so on); report.html shows it. A second run of
+the same command at the same time is refused.
 ";
 
-/// The column where the explanations of the commands begin.
-const COMMANDS_COLUMN: usize = 14;
-
-/// The usage page.
-pub fn help() -> String {
-    let run = arguments::usage(&run_rows(), &Options::new(Job::Efficient));
-    let challenges = arguments::usage(&challenge_rows(), &Challenges::default());
-    let torture = arguments::usage(&torture_rows(), &Torture::default());
-    let workloads = arguments::wrap(&workloads::NAMES.join(", "), 80 - COMMANDS_COLUMN);
-    let next_line = format!("\n{}", " ".repeat(COMMANDS_COLUMN));
-    let commands = COMMANDS.replace("{WORKLOADS}", &workloads.join(&next_line));
-    format!(
-        "{commands}{run}\noptions of challenges\n{challenges}\noptions of torture\n\
-         {torture}{STATUS}"
-    )
+/// What `--help` says behind `command`; of all commands if it is none.
+pub fn help(command: &str) -> String {
+    let options = match command {
+        "efficient" | "partition" | "crash" | "workload" => {
+            arguments::usage(&run_rows(), &Options::new(Job::Efficient)) + OF_A_RUN
+        }
+        "challenges" => arguments::usage(&challenge_rows(), &Challenges::default()),
+        "trace" => return crate::story::HELP.into(),
+        "torture" => arguments::usage(&torture_rows(), &Torture::default()),
+        _ => String::new(),
+    };
+    // Its own lines of the list: the one with its name, and those that go on.
+    let mut is_own = false;
+    let own = COMMANDS.lines().filter(|line| {
+        if let Some(text) = line.strip_prefix("  ") {
+            let name = text.split(' ').next().unwrap_or_default();
+            is_own = if name.is_empty() {
+                is_own
+            } else {
+                name == command
+            };
+        } else {
+            is_own = false;
+        }
+        is_own
+    });
+    let own: Vec<&str> = own.collect();
+    match own.is_empty() {
+        true => COMMANDS.into(),
+        false if options.is_empty() => format!("{}\nIt takes no options.\n", own.join("\n")),
+        false => format!("{}\n\noptions\n{options}", own.join("\n")),
+    }
 }
 
 /// The options of `efficient`, `partition`, `crash` and `workload`.
@@ -645,8 +630,6 @@ pub enum Command {
     Torture(Torture),
     /// Tell the story in this file, or the one that is built in.
     Trace(Option<PathBuf>),
-    /// Explain the stories' language.
-    TraceHelp,
     /// Messages against latency.
     Frontier,
     /// Clusters of many sizes.
@@ -655,8 +638,8 @@ pub enum Command {
     Agreement,
     /// Requests a second, memory.
     Bench,
-    /// Print the usage page.
-    Help,
+    /// Print this.
+    Help(String),
 }
 
 impl Options {
@@ -890,10 +873,15 @@ impl Options {
 /// [`UsageError`] for an unknown command or option, a missing or bad value, and
 /// for node options that hubcast would refuse (unless another node is tested).
 pub fn parse(args: &[String]) -> Result<Command, UsageError> {
-    let Some((job, rest)) = args.split_first() else {
-        return Ok(Command::Help);
+    let (job, rest) = match args.split_first() {
+        Some((job, rest)) => (job.as_str(), rest),
+        None => ("--help", args),
     };
-    let options = Options::new(match job.as_str() {
+    let mut before = rest.iter().take_while(|arg| *arg != "--");
+    if before.any(|arg| arg == "--help" || arg == "-h") {
+        return Ok(Command::Help(help(job)));
+    }
+    let options = Options::new(match job {
         "efficient" => Job::Efficient,
         "partition" => Job::Partition,
         "crash" => Job::Crash,
@@ -902,9 +890,8 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "torture" => {
             let mut torture = Torture::default();
             return match arguments::parse(&torture_rows(), rest, &mut torture)? {
-                Parsed::Behind([]) => Ok(Command::Torture(torture)),
-                Parsed::Behind(_) => usage("torture takes no node options".into()),
-                Parsed::Help => Ok(Command::Help),
+                [] => Ok(Command::Torture(torture)),
+                _ => usage("torture takes no node options".into()),
             };
         }
         "trace" => return trace(rest),
@@ -912,9 +899,7 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
         "scale" => return alone(job, rest, Command::Scale),
         "agreement" => return alone(job, rest, Command::Agreement),
         "bench" => return alone(job, rest, Command::Bench),
-        // run.sh does it; here it is only explained.
-        "test-page" | "lesson" => return alone(job, rest, Command::Help),
-        "--help" | "-h" | "help" => return Ok(Command::Help),
+        "--help" | "-h" | "help" => return Ok(Command::Help(help(""))),
         other => {
             return usage(format!(
                 "unknown command '{other}'; --help tells which there are"
@@ -927,7 +912,6 @@ pub fn parse(args: &[String]) -> Result<Command, UsageError> {
 /// `workload NAME`.
 fn workload(args: &[String]) -> Result<Command, UsageError> {
     let (name, rest) = match args.split_first() {
-        Some((help, _)) if ["--help", "-h"].contains(&help.as_str()) => return Ok(Command::Help),
         Some((name, rest)) => (name.as_str(), rest),
         None => ("", args),
     };
@@ -946,10 +930,8 @@ fn workload(args: &[String]) -> Result<Command, UsageError> {
 
 fn challenges(args: &[String]) -> Result<Command, UsageError> {
     let mut challenges = Challenges::default();
-    match arguments::parse(&challenge_rows(), args, &mut challenges)? {
-        Parsed::Help => return Ok(Command::Help),
-        Parsed::Behind([]) => {}
-        Parsed::Behind(_) => return usage("challenges takes no node options".into()),
+    if !arguments::parse(&challenge_rows(), args, &mut challenges)?.is_empty() {
+        return usage("challenges takes no node options".into());
     }
     if challenges.virtual_time && (challenges.maelstrom || challenges.bin.is_some()) {
         return usage(NOT_IN_MEMORY.into());
@@ -965,10 +947,7 @@ const NOT_IN_MEMORY: &str = "--virtual runs hubcast in memory; leave --bin and -
 
 /// A run with these options, changed by the arguments.
 fn run(mut options: Options, args: &[String]) -> Result<Command, UsageError> {
-    match arguments::parse(&run_rows(), args, &mut options)? {
-        Parsed::Help => return Ok(Command::Help),
-        Parsed::Behind(args) => options.node_args = args.to_vec(),
-    }
+    options.node_args = arguments::parse(&run_rows(), args, &mut options)?.to_vec();
     let program = options.bin.as_deref().and_then(Path::file_name);
     let is_in_memory = program.is_none_or(|name| {
         // The lesson's first node has one workload.
@@ -1013,7 +992,6 @@ fn run(mut options: Options, args: &[String]) -> Result<Command, UsageError> {
 fn trace(args: &[String]) -> Result<Command, UsageError> {
     match args {
         [] => Ok(Command::Trace(None)),
-        [help, ..] if help == "--help" || help == "-h" => Ok(Command::TraceHelp),
         [option, ..] if option.starts_with('-') => usage(format!(
             "trace takes a story's file and no options, not '{option}'; see trace --help"
         )),
@@ -1028,7 +1006,6 @@ fn trace(args: &[String]) -> Result<Command, UsageError> {
 fn alone(name: &str, args: &[String], command: Command) -> Result<Command, UsageError> {
     match args.first().map(String::as_str) {
         None => Ok(command),
-        Some("--help" | "-h") => Ok(Command::Help),
         Some(other) => usage(format!("{name} takes no options, not '{other}' either")),
     }
 }
@@ -1058,19 +1035,29 @@ mod tests {
 
     #[test]
     fn the_usage_page_names_every_option_and_its_default_and_fits_a_terminal() {
-        let help = help();
-        for part in [
-            "  --node-count N           nodes (default 25)\n",
-            "  --latency-dist D         constant, uniform or exponential (constant)\n",
-            "  --nemesis KINDS          partition, kill or pause, several with commas",
-            "  --runs N                 how many (default 1000)\n",
+        for (command, part) in [
+            ("", "\n  efficient   25 nodes, 100 ms"),
+            ("", "\n  lesson      runs every command"),
+            (
+                "efficient",
+                "  --node-count N           nodes (default 25)\n",
+            ),
+            ("crash", "constant, uniform or exponential (constant)\n"),
+            ("workload", "partition, kill or pause, several with commas"),
+            (
+                "torture",
+                "  --runs N                 how many (default 1000)\n",
+            ),
+            ("bench", "It takes no options."),
         ] {
-            assert!(help.contains(part), "{part}:\n{help}");
+            let help = help(command);
+            assert!(help.contains(part), "{command}, {part}:\n{help}");
+            assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+            assert!(
+                command.is_empty() || !help.contains("  partition   "),
+                "{help}"
+            );
         }
-        assert!(
-            help.lines().all(|line| line.chars().count() <= 83),
-            "{help}"
-        );
     }
 
     fn parse_line(line: &str) -> Result<Command, UsageError> {
@@ -1165,7 +1152,6 @@ mod tests {
                 "efficient --virtual --bin /bin/cat",
                 "broadcast with --bin target/release/flood",
             ),
-            ("test-page --what", "takes no options"),
             ("trace --what", "no options, not '--what'; see trace --help"),
             ("trace one two", "one story's file, not 'two' as well"),
             (

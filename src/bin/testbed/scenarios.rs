@@ -5,7 +5,7 @@
 //! ignored by default:
 //!
 //! ```text
-//! $ cargo test --release --bin testbed scenarios -- --include-ignored --nocapture
+//! $ cargo test --bin testbed scenarios -- --include-ignored --nocapture
 //! ```
 //!
 //! Each prints what it measured next to the bound that it must keep.
@@ -551,7 +551,7 @@ fn a_one_way_cut_costs_at_most_half_more_than_a_two_way_cut() {
 }
 
 #[test]
-#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --bin testbed scenarios -- --ignored --nocapture"]
 fn a_one_way_cut_costs_at_most_half_more_than_a_two_way_cut_with_500_nodes() {
     one_way_cuts(500);
 }
@@ -582,7 +582,7 @@ fn a_burst_of_100_000_values_costs_little_more_where_messages_overtake_one_anoth
 }
 
 #[test]
-#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --bin testbed scenarios -- --ignored --nocapture"]
 fn ten_thousand_values_a_second_with_up_to_2_s_of_latency_are_sent_little_more_than_once() {
     let mut scene = Scene::new(25, secs(1), Distribution::Uniform);
     scene.load(10_000, secs(10), 1..25);
@@ -601,7 +601,7 @@ fn ten_thousand_values_a_second_with_up_to_2_s_of_latency_are_sent_little_more_t
 }
 
 #[test]
-#[ignore = "some seconds: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "some seconds: cargo test --bin testbed scenarios -- --ignored --nocapture"]
 fn a_network_of_constant_latency_needs_no_retransmission_however_slow_it_is() {
     let mut failed = Vec::new();
     for latency in [10, 100, 300, 1000, 2000] {
@@ -714,7 +714,7 @@ fn where_one_message_in_twenty_is_lost_a_value_in_a_hundred_takes_a_second_at_mo
 }
 
 #[test]
-#[ignore = "some ten minutes: cargo test --release --bin testbed of_600_runs -- --ignored --nocapture"]
+#[ignore = "some ten minutes: cargo test --bin testbed of_600_runs -- --ignored --nocapture"]
 fn the_partitions_of_600_runs_are_recovered_from_soon() {
     let mut kinds: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     for seed in 1..=600 {
@@ -787,7 +787,7 @@ fn the_promise_holds_under_several_hubs_while_the_load_changes() {
 }
 
 #[test]
-#[ignore = "a minute: cargo test --release --bin testbed scenarios -- --ignored --nocapture"]
+#[ignore = "a minute: cargo test --bin testbed scenarios -- --ignored --nocapture"]
 fn the_promise_holds_under_any_number_of_hubs_while_the_load_changes() {
     let promises = &[450, 500, 700, 1000, 1700];
     keep_their_promises(&[

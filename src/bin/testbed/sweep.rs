@@ -522,7 +522,7 @@ mod tests {
     const NEAR_THE_BETTER: f64 = 1.05;
 
     #[test]
-    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    #[ignore = "prints a table: cargo test --bin testbed promise -- --ignored --nocapture"]
     fn the_promise_is_kept_at_any_rate_for_about_the_messages_of_the_better_way() {
         let mut wrong = Vec::new();
         println!("rate  promise   max  messages    lazy  slots  of the better");
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    #[ignore = "prints a table: cargo test --bin testbed promise -- --ignored --nocapture"]
     fn the_promise_is_kept_at_any_latency_and_a_faster_network_needs_fewer_messages() {
         let mut wrong = Vec::new();
         let mut before = 0.0;
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    #[ignore = "prints a table: cargo test --bin testbed promise -- --ignored --nocapture"]
     fn the_promise_is_kept_behind_a_slow_door_for_at_most_a_tenth_more() {
         let mut wrong = Vec::new();
         println!("promise  service   max  messages  of those without");
@@ -607,7 +607,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "prints a table: cargo test --release --bin testbed promise -- --ignored --nocapture"]
+    #[ignore = "prints a table: cargo test --bin testbed promise -- --ignored --nocapture"]
     fn the_promise_of_an_uneven_network_costs_no_more_than_two_fixed_waits() {
         let mut wrong = Vec::new();
         println!(

@@ -196,8 +196,7 @@ impl<W: Tortured> Promises for Joined<W> {
 
     fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {
         let alike = self.shown.iter().all(|shown| *shown == self.shown[0]);
-        let whole = |node: &Box<dyn AnyNode>| self.whole(&**node).is_ok();
-        !W::SPREADS || alike && nodes.first().is_none_or(whole)
+        !W::SPREADS || alike && self.whole(&*nodes[0]).is_ok()
     }
 
     fn finished(&self, nodes: &[Box<dyn AnyNode>]) -> Result<(), String> {
