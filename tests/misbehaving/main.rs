@@ -15,7 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const AT_ONCE: usize = 16;
 
 /// The case that begins first: those from here on wait for clients' timeouts.
-const LONG: &str = "flaps";
+const LONG: &str = "never answers";
+
+/// How often a case is tried whose latency is judged, until the machine lets it be judged.
+const TRIES: usize = 5;
 
 /// A node that misbehaves, and what must come of it.
 struct Case {
@@ -54,8 +57,9 @@ const FAIL: bool = false;
 const LOSES_E: &str = "efficient --node-count 25 --time-limit 2 --rate 200 --quiet 1";
 const LOSES_P: &str =
     "partition --node-count 25 --time-limit 2 --rate 200 --quiet 2 --nemesis-interval 0.4";
-/// The challenges' own latency, so that their limits are judged.
-const SLOW: &str = "efficient --time-limit 4 --latency 100 --quiet 2";
+/// The challenges' own latency, so that their limits are judged. Such cases run alone:
+/// the others keep the machine busy, and then latency is not judged.
+const SLOW: &str = "efficient --time-limit 4 --latency 100 --quiet 4";
 
 /// Transactions enough for some to write twice.
 const TXN: &str = "workload txn-rw-register --rate 400";
@@ -114,6 +118,18 @@ const CASES: &[Case] = &[
     case(
         "flaps",
         ["flaps", "all", SLOW],
+        FAIL,
+        "FAIL: valid; 3d not met, 3e not met",
+    ),
+    case(
+        "sits on what it passes on",
+        ["slow", "all", SLOW],
+        FAIL,
+        "FAIL: valid; 3d not met, 3e not met",
+    ),
+    case(
+        "sits on what it passes on, and keeps the machine busy",
+        ["hides", "all", SLOW],
         FAIL,
         "FAIL: valid; 3d not met, 3e not met",
     ),
@@ -439,9 +455,12 @@ fn words(case: &Case) -> (&str, &str) {
 /// it must.
 fn run_all(chosen: &[usize]) -> Vec<(String, bool)> {
     let first = CASES.iter().position(|case| case.name == LONG).unwrap_or(0);
+    let judged = |index: &&usize| CASES[**index].run == SLOW;
+    let (alone, chosen): (Vec<usize>, Vec<usize>) = chosen.iter().partition(judged);
+    let alone = alone.into_iter().map(|index| (index, run_alone(index)));
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(alone.collect::<Vec<_>>()));
     let (early, late): (Vec<usize>, Vec<usize>) = chosen.iter().partition(|&&index| index >= first);
     let chosen = [early, late].concat();
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -455,6 +474,17 @@ fn run_all(chosen: &[usize]) -> Vec<(String, bool)> {
     let mut results = results.into_inner().expect("no panic");
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Runs a case whose latency is judged, again if it was not: a machine may be busy.
+fn run_alone(index: usize) -> (String, bool) {
+    for _ in 1..TRIES {
+        let result = run(index);
+        if result.1 || !result.0.contains("not judged") {
+            return result;
+        }
+    }
+    run(index)
 }
 
 /// Runs a case; gives the line about it.

@@ -24,6 +24,24 @@ const SETTINGS: [&str; 4] = ["--within-ms", "20", "--log", "error"];
 /// How long a late answer takes: a client waits for 5 s.
 const LATE: Duration = Duration::from_millis(5300);
 
+/// How long a slow node sits on what it passes on: two of them are beyond 3e's limit.
+const SLOW: Duration = Duration::from_millis(1200);
+
+/// How long and how often a node that hides keeps processors busy, on so many threads.
+const BURST: [Duration; 2] = [Duration::from_millis(30), Duration::from_millis(200)];
+const THREADS: usize = 4;
+
+/// Keeps a processor busy now and then, so that others wait for it.
+fn burn() {
+    loop {
+        let begun = Clock::now();
+        while begun.elapsed() < BURST[0] {
+            std::hint::spin_loop();
+        }
+        std::thread::sleep(BURST[1]);
+    }
+}
+
 /// After how many lines the node does what cannot be undone: in the middle of
 /// the load, some time after `init` and `topology`.
 const SOME_LINES: u64 = 20;
@@ -290,6 +308,7 @@ impl Liar {
                 with(&json, "txn", Json::Array(steps))
             }
             ("silent", "read_ok" | "broadcast_ok") => return Fate::Gone,
+            ("slow" | "hides", "delta") => return Fate::Late(SLOW, line),
             ("late", "broadcast_ok") => return Fate::Late(LATE, line),
             ("all-late", "read_ok" | "broadcast_ok") => return Fate::Late(LATE, line),
             ("wrong-reply", "read_ok" | "broadcast_ok") => {
@@ -398,6 +417,9 @@ fn play<W: Workload>(mode: &str, at: &str) {
             }
         }
     });
+    if mode == "hides" {
+        (0..THREADS).for_each(|_| drop(std::thread::spawn(burn)));
+    }
     let settings = SETTINGS.map(String::from);
     let Ok(Command::Run(config)) = config::parse_args(&settings) else {
         panic!("hubcast takes these settings");

@@ -230,6 +230,7 @@ mod tests {
     use super::*;
     use crate::options::Concurrency;
     use crate::report;
+    use crate::report::Judged;
 
     /// What is told of all challenges if each run comes out like this.
     fn board(challenges: &Challenges, outcome: fn(&Options) -> Result<Ran, Failure>) -> String {
@@ -246,6 +247,7 @@ mod tests {
                 valid: passed,
                 messages_per_op: 1.25,
                 stable_latency: Some([0, 90, 95, 99, 100]),
+                judged: Judged::All,
                 availability: Some(1.0),
             },
             answers: Some([Duration::from_micros(1500), Duration::from_millis(7)]),

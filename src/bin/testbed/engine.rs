@@ -27,6 +27,7 @@ use crate::observer::Observer;
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::rng::Rng;
+use crate::stalls::Stall;
 pub use faults::Fault;
 use faults::Seat;
 use hubcast::json::{self, Json, Object, encode_str};
@@ -98,6 +99,11 @@ pub trait Host {
 
     /// Lets a paused node go on (SIGCONT).
     fn resume(&mut self, node: usize) -> Result<(), Failure>;
+
+    /// When the machine gave the run no processor.
+    fn stalls(&self) -> Vec<Stall> {
+        Vec::new()
+    }
 
     /// Whether a node still runs or how it ended, and its last words.
     fn post_mortem(&mut self, node: usize) -> String;
@@ -214,6 +220,8 @@ pub struct Counts {
     pub links: BTreeMap<String, i64>,
     /// The faults, in the order of time.
     pub faults: Vec<Fault>,
+    /// When the machine gave the run no processor.
+    pub stalls: Vec<Stall>,
     /// When the last operation before the quiet was begun.
     pub last_op: Option<Instant>,
     /// When the last message between servers was sent.
@@ -313,6 +321,8 @@ pub struct Engine<'a> {
     queue: BTreeMap<(Instant, u64), Event>,
     queued: u64,
     phase: Phase,
+    /// When the load began.
+    begun: Instant,
     network: Network,
     nemesis: Nemesis,
     /// The directions that are cut now.
@@ -369,6 +379,7 @@ impl<'a> Engine<'a> {
             queue: BTreeMap::new(),
             queued: 0,
             phase: Phase::Init,
+            begun: Instant::ZERO,
             network: Network::new(options),
             nemesis: Nemesis::new(&options.nemesis, options.nemesis_interval, options.seed),
             cut: Vec::new(),
@@ -417,6 +428,8 @@ impl<'a> Engine<'a> {
             }
             return Err(Failure::of(node, text));
         }
+        let stalls = self.host.stalls().into_iter();
+        self.counts.stalls = stalls.filter(|stall| stall.end >= self.begun).collect();
         let finished = Finished {
             counts: self.counts,
             verdict: self.load.verdict(),
@@ -517,7 +530,7 @@ impl<'a> Engine<'a> {
 
     fn begin_load(&mut self) {
         let now = self.host.now();
-        self.phase = Phase::Load;
+        (self.phase, self.begun) = (Phase::Load, now);
         let pause = self.operation_pause();
         self.at(now + pause, Event::NextOperation);
         self.at(now + self.options.time_limit, Event::EndOfLoad);

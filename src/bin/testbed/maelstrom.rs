@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use crate::engine::Failure;
 use crate::options::{Job, Options};
-use crate::report::Measured;
+use crate::report::{Judged, Measured};
 
 /// How to get it.
 pub const HOW_TO_GET: &str = "Maelstrom was not found: unpack maelstrom.tar.bz2 from \
@@ -158,6 +158,7 @@ pub fn read_results(edn: &str) -> Option<Measured> {
         // Its own judgement of it is in `:valid?` already.
         availability: None,
         stable_latency: all.then(|| stable.map(Option::unwrap_or_default)),
+        judged: Judged::All,
     })
 }
 
@@ -284,6 +285,7 @@ mod tests {
             messages_per_op: 1.7200606,
             availability: None,
             stable_latency: Some([0, 768, 976, 1080, 1099]),
+            judged: Judged::All,
         };
         assert_eq!(read_results(RESULTS), Some(expected));
     }

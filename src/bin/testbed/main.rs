@@ -12,6 +12,7 @@
 //! | [`nemesis`] | kinds of partitions and when they strike |
 //! | [`observer`] | what the nodes hold after a partition |
 //! | [`processes`] | nodes as real processes on the real clock |
+//! | [`stalls`] | when the machine gave a run no processor |
 //! | [`simulation`] | nodes in memory on a virtual clock |
 //! | [`flooding`] | the same with the lesson's first node, `src/bin/flood.rs` |
 //! | [`cluster`] | what the nodes in memory have in common |
@@ -68,6 +69,7 @@ mod rng;
 mod scenarios;
 mod signals;
 mod simulation;
+mod stalls;
 mod story;
 mod sweep;
 mod torture;

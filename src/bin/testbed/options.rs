@@ -10,6 +10,7 @@ use crate::arguments::Takes::{Checked, Nothing, Number, Seconds, Text, Whole, Wo
 use crate::arguments::{self, Row, Takes};
 use crate::flooding;
 use crate::nemesis::Tool;
+use crate::stalls;
 use crate::workloads;
 
 /// The commands, a few words for each. `run.sh` prints it without a testbed, and takes a
@@ -603,10 +604,6 @@ pub struct Options {
     pub data_dir: Option<String>,
 }
 
-/// How much later than promised a real machine may be. Maelstrom's threads are later
-/// at times, so there the promise is shown and not judged.
-const MACHINE_LATE: Duration = Duration::from_millis(10);
-
 /// What hubcast promises, and what that means in this network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promise {
@@ -800,12 +797,12 @@ impl Options {
             && self.duplicate == 0.0
             && self.nemesis.is_empty();
         // All others may be at the door of the last in line, and what real processes
-        // are late by is the machine's.
+        // are late by is the machine's. (Maelstrom's threads are later at times.)
         let door = self.service * (self.nodes as u32 - 1);
         let machine = if self.virtual_time {
             Duration::ZERO
         } else {
-            MACHINE_LATE
+            stalls::MARGIN
         };
         Some(Promise {
             within,

@@ -32,6 +32,7 @@ use crate::engine::{Failure, Host};
 use crate::options::Options;
 use crate::recording::Recording;
 use crate::signals::{self, Group};
+use crate::stalls::{Stall, Watch};
 use hubcast::stdio::{self, Line, Lines};
 use hubcast::time::Instant;
 
@@ -71,6 +72,7 @@ pub struct Processes {
     nodes: Vec<Process>,
     events: Receiver<Event>,
     started: std::time::Instant,
+    watch: Watch,
     // What it takes to start a node again.
     sender: SyncSender<Event>,
     program: PathBuf,
@@ -131,10 +133,12 @@ impl Processes {
     /// [`Failure`] if the program cannot be started or a log not be created.
     pub fn start(options: &Options, program: &Path, folder: &Path) -> Result<Processes, Failure> {
         let (sender, events) = mpsc::sync_channel(MAX_EVENTS);
+        let started = std::time::Instant::now();
         let mut processes = Processes {
             nodes: Vec::new(),
             events,
-            started: std::time::Instant::now(),
+            started,
+            watch: Watch::start(started),
             sender,
             program: program.to_owned(),
             args: options.program_args(),
@@ -155,12 +159,15 @@ impl Processes {
         let log = opened.map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
         let sender = self.sender.clone();
         let log = (log, self.started);
-        Process::start((index, life), &self.program, &self.args, log, sender).map_err(|error| {
+        let process = Process::start((index, life), &self.program, &self.args, log, sender);
+        let process = process.map_err(|error| {
             Failure::new(format!(
                 "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
                 self.program.display()
             ))
-        })
+        })?;
+        self.watch.follow(index, process.group.id());
+        Ok(process)
     }
 
     /// Ends the nodes' input and waits for them to exit; kills those that do
@@ -260,6 +267,10 @@ impl Host for Processes {
     fn resume(&mut self, index: usize) -> Result<(), Failure> {
         self.nodes[index].group.pause(false);
         Ok(())
+    }
+
+    fn stalls(&self) -> Vec<Stall> {
+        self.watch.stalls()
     }
 
     fn post_mortem(&mut self, index: usize) -> String {

@@ -8,6 +8,7 @@ use crate::engine::{Counts, KindCounts};
 use crate::nemesis::Tool;
 use crate::options::{Job, Options};
 use hubcast::json::Json;
+use hubcast::time::Instant;
 
 /// What a challenge of Gossip Glomers allows.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +78,22 @@ pub struct Measured {
     /// Quantiles 0, 0.5, 0.95, 0.99 and 1 of the stable latency in
     /// milliseconds; `None` if no value became stable.
     pub stable_latency: Option<[u64; 5]>,
+    /// What of it is judged.
+    pub judged: Judged,
     /// Which part of all operations succeeded; `None` where it is judged by
     /// somebody else.
     pub availability: Option<f64>,
+}
+
+/// Which latencies the limits and the promise are held against.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Judged {
+    /// All.
+    All,
+    /// Those of the values that no stall of the machine touched; their quantiles.
+    Untouched(Option<[u64; 5]>),
+    /// None: the machine stalled too much.
+    Not,
 }
 
 /// The quantiles in [`Measured::stable_latency`].
@@ -92,12 +106,26 @@ pub const QUANTILES: [(&str, f64); 5] = [
 ];
 
 impl Measured {
-    /// Whether the figures are within a challenge's limits.
-    pub fn meets(&self, limits: &Limits) -> bool {
-        self.messages_per_op < limits.messages_per_op
-            && self.stable_latency.is_some_and(|[_, median, _, _, max]| {
-                median < limits.median && max < limits.maximum
-            })
+    /// The latencies that count.
+    fn latencies(&self) -> Option<[u64; 5]> {
+        match self.judged {
+            Judged::All => self.stable_latency,
+            Judged::Untouched(latencies) => latencies,
+            Judged::Not => None,
+        }
+    }
+
+    /// Whether the figures are within a challenge's limits; `None`: nobody can tell.
+    pub fn meets(&self, limits: &Limits) -> Option<bool> {
+        if self.messages_per_op < limits.messages_per_op && self.judged == Judged::Not {
+            return None;
+        }
+        let within = |[_, median, _, _, max]: [u64; 5]| {
+            self.messages_per_op < limits.messages_per_op
+                && median < limits.median
+                && max < limits.maximum
+        };
+        Some(self.latencies().is_some_and(within))
     }
 
     /// Whether every operation succeeded, where that is demanded: `efficient` cuts
@@ -109,7 +137,7 @@ impl Measured {
     /// Whether the promise was kept; `None` where it is not judged.
     pub fn keeps_promise(&self, options: &Options) -> Option<bool> {
         let allowed = options.promise()?.allowed?;
-        let [.., max] = self.stable_latency?;
+        let [.., max] = self.latencies()?;
         Some(Duration::from_millis(max) <= allowed)
     }
 
@@ -119,9 +147,18 @@ impl Measured {
         self.valid
             && self.is_available(options)
             && self.keeps_promise(options) != Some(false)
-            && deciding(options).iter().all(|limits| self.meets(limits))
+            && (deciding(options).iter()).all(|limits| self.meets(limits) != Some(false))
     }
 }
+
+/// How long the nodes may take to make up for a stall, at least.
+///
+/// Unit: time. What missed a departure may go with the next one, a promise later; what
+/// was taken for lost is sent again after a second.
+const LEAST_AFTERMATH: Duration = Duration::from_secs(1);
+
+/// The most stalls that `results.json` names.
+const MAX_STALLS: usize = 20;
 
 /// A finished run with its meaning.
 #[derive(Debug)]
@@ -145,9 +182,66 @@ impl Outcome<'_> {
             valid: self.problems().is_empty(),
             availability: (all > 0).then(|| ok as f64 / all as f64),
             messages_per_op: self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
-            stable_latency: (!sorted.is_empty())
-                .then(|| QUANTILES.map(|(_, p)| quantile(sorted, p).unwrap_or_default())),
+            stable_latency: quantiles(sorted),
+            judged: self.judged(),
         }
+    }
+
+    /// What the machine's stalls leave to be judged.
+    fn judged(&self) -> Judged {
+        let by_value = &self.verdict.by_value;
+        let left: Vec<_> = by_value
+            .iter()
+            .filter(|entry| !self.is_touched(entry))
+            .collect();
+        if left.len() == by_value.len() {
+            return Judged::All;
+        }
+        if left.len() * 2 < by_value.len() {
+            return Judged::Not;
+        }
+        let latencies = left.iter().map(|(.., latency)| latency.as_millis() as u64);
+        let mut latencies: Vec<u64> = latencies.collect();
+        latencies.sort_unstable();
+        Judged::Untouched(quantiles(&latencies))
+    }
+
+    /// Whether a stall may have delayed a value: while it spread, or so shortly before
+    /// that the nodes were still making up for it.
+    fn is_touched(&self, &(_, known, latency): &(i64, Instant, Duration)) -> bool {
+        let promised = self.options.promise().map(|promise| promise.within);
+        let aftermath = promised.unwrap_or_default().max(LEAST_AFTERMATH);
+        let mut stalls = self.counts.stalls.iter();
+        stalls.any(|stall| stall.start() <= known + latency && known <= stall.end + aftermath)
+    }
+
+    /// What the machine did to the run, in words; `None`: nothing.
+    fn stalls_text(&self, measured: &Measured) -> Option<String> {
+        let stalls = &self.counts.stalls;
+        let worst = stalls.iter().max_by_key(|stall| stall.time)?;
+        let who = match worst.node {
+            Some(node) => format!("n{node}"),
+            None => "the testbed".into(),
+        };
+        let by_value = &self.verdict.by_value;
+        let touched = by_value.iter().filter(|entry| self.is_touched(entry));
+        let what = match (measured.judged.clone(), self.verdict.item) {
+            (Judged::All, _) | (_, "") => "that touched nothing that is judged".into(),
+            (Judged::Untouched(_), item) => format!(
+                "what took {} of {} {item}s longer is not judged",
+                touched.count(),
+                by_value.len()
+            ),
+            (Judged::Not, _) => "promise and limits of latency are not judged \
+                                 (--virtual needs no quiet machine)"
+                .into(),
+        };
+        Some(format!(
+            "the machine stalled {} (at {:.1} s {who} got no processor for {} ms): {what}",
+            plural(stalls.len(), "time"),
+            worst.end.as_secs_f64(),
+            worst.time.as_millis()
+        ))
     }
 
     /// Everything that makes the run invalid, a sentence each.
@@ -207,7 +301,7 @@ impl Outcome<'_> {
         let lost = self.verdict.lost.iter().map(|&value| Json::Int(value));
         let limits = compared(options)
             .iter()
-            .map(|each| (each.name, Json::Bool(measured.meets(each))));
+            .map(|each| (each.name, or_null(measured.meets(each).map(Json::Bool))));
         object([
             ("valid", Json::Bool(measured.valid)),
             ("command", Json::String(options.job.name().into())),
@@ -242,8 +336,24 @@ impl Outcome<'_> {
             ),
             ("promise", self.promise_json(&measured)),
             ("limits", object(limits)),
+            ("stalls", self.stalls_json()),
+            ("latency_judged", Json::Bool(measured.judged != Judged::Not)),
             ("problems", strings(self.problems())),
         ])
+    }
+
+    /// The longest first.
+    fn stalls_json(&self) -> Json<'static> {
+        let mut stalls = self.counts.stalls.clone();
+        stalls.sort_by_key(|stall| std::cmp::Reverse(stall.time));
+        let stalls = stalls.iter().take(MAX_STALLS).map(|stall| {
+            object([
+                ("node", or_null(stall.node.map(|node| int(node as u64)))),
+                ("end_s", float(stall.end.as_secs_f64())),
+                ("ms", ms(stall.time)),
+            ])
+        });
+        Json::Array(stalls.collect())
     }
 
     /// `null` for a node that promises nothing; `kept` is `null` where nobody judges.
@@ -366,6 +476,9 @@ impl Outcome<'_> {
         }
         if !self.options.nemesis.is_empty() {
             text += &self.faults_text();
+        }
+        if let Some(stalls) = self.stalls_text(&measured) {
+            let _ = writeln!(text, "{stalls}");
         }
         text.push('\n');
         text + &verdict_text(&measured, self.options, &self.problems())
@@ -549,7 +662,11 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
         let _ = writeln!(text, "problem: {problem}");
     }
     let met = limits(options).iter().map(|limits| {
-        let met = ["not met", "met"][usize::from(measured.meets(limits))];
+        let met = match measured.meets(limits) {
+            Some(true) => "met",
+            Some(false) => "not met",
+            None => "not judged",
+        };
         format!("{} {met}", limits.name)
     });
     let met = met.collect::<Vec<_>>().join(", ");
@@ -561,6 +678,7 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
         _ if options.is_tuned() => {
             format!("; {met}; judged by 3e's limits, as settings were given")
         }
+        _ if measured.judged == Judged::Not => format!("; {met}"),
         _ => format!("; {met}; judged by both"),
     };
     let pass = ["FAIL", "PASS"][usize::from(measured.passes(options))];
@@ -578,7 +696,7 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
         }
         _ => String::new(),
     };
-    let broken = match (options.promise(), measured.stable_latency) {
+    let broken = match (options.promise(), measured.latencies()) {
         (Some(promise), Some([.., max])) if measured.keeps_promise(options) == Some(false) => {
             let allowed = match promise.allowed {
                 Some(allowed) if allowed > promise.within => {
@@ -604,6 +722,11 @@ fn line(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Ite
         let _ = write!(text, "{cell:>12}");
     }
     text.push('\n');
+}
+
+/// The [`QUANTILES`] of what is sorted, if there is anything.
+fn quantiles(sorted: &[u64]) -> Option<[u64; 5]> {
+    (!sorted.is_empty()).then(|| QUANTILES.map(|(_, p)| quantile(sorted, p).unwrap_or_default()))
 }
 
 fn int(count: u64) -> Json<'static> {
@@ -646,12 +769,14 @@ fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json<'static>)>) -> Js
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stalls::Stall;
 
     fn measured(max: u64) -> Measured {
         Measured {
             valid: true,
             messages_per_op: 1.0,
             stable_latency: Some([0, 250, 350, 390, max]),
+            judged: Judged::All,
             availability: Some(1.0),
         }
     }
@@ -694,5 +819,65 @@ mod tests {
         let row = "150 ms  not to be had: the network takes 200 ms\n";
         assert!(text.ends_with(row), "{text}");
         assert!(measured(390).passes(&options), "nobody could keep that");
+    }
+
+    /// A run of ten values, 1 s apart, the last of which took long, on a machine that
+    /// stalled then.
+    fn stalled(stalls: &[(u64, u64)]) -> Measured {
+        let at = Instant::from_millis;
+        let latency = |value| Duration::from_millis(if value == 9 { 700 } else { 300 });
+        let by_value = (0..10).map(|value| (value, at(value as u64 * 1000), latency(value)));
+        let stall = |&(end, time): &(u64, u64)| Stall {
+            node: Some(3),
+            end: at(end),
+            time: Duration::from_millis(time),
+        };
+        let verdict = Verdict {
+            item: "value",
+            stable_latencies: [vec![300; 9], vec![700]].concat(),
+            by_value: by_value.collect(),
+            ..Verdict::default()
+        };
+        let counts = Counts {
+            stalls: stalls.iter().map(stall).collect(),
+            ..Counts::default()
+        };
+        let options = Options::new(Job::Efficient);
+        let outcome = Outcome {
+            options: &options,
+            counts: &counts,
+            verdict: &verdict,
+        };
+        outcome.measured()
+    }
+
+    #[test]
+    fn what_a_stall_of_the_machine_touched_is_not_judged_and_the_rest_is() {
+        let options = Options::new(Job::Efficient);
+        let untouched = stalled(&[(2500, 20)]);
+        assert_eq!(
+            untouched.judged,
+            Judged::Untouched(Some([300, 300, 700, 700, 700]))
+        );
+        assert!(!untouched.passes(&options), "the late value is another one");
+        let touched = stalled(&[(9300, 20)]);
+        assert_eq!(touched.judged, Judged::Untouched(Some([300; 5])));
+        assert!(touched.passes(&options));
+        assert!(!stalled(&[]).passes(&options));
+    }
+
+    #[test]
+    fn a_machine_that_stalls_all_the_time_lets_no_latency_be_judged() {
+        let options = Options::new(Job::Efficient);
+        let measured = stalled(&[(1000, 20), (3000, 20), (5000, 20), (7000, 20)]);
+        assert_eq!(measured.judged, Judged::Not);
+        assert!(measured.passes(&options));
+        let text = verdict_text(&measured, &options, &[]);
+        assert_eq!(text, "PASS: valid; 3d not judged, 3e not judged\n");
+        let many = Measured {
+            messages_per_op: 31.0,
+            ..measured
+        };
+        assert!(!many.passes(&options), "messages are judged on any machine");
     }
 }
