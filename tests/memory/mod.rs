@@ -39,6 +39,8 @@ impl Disk for Memory {
         Err(())
     }
 
+    fn discard(&mut self) {}
+
     fn rename(&mut self) -> Result<(), ()> {
         Err(())
     }

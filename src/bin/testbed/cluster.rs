@@ -26,7 +26,7 @@ use hubcast::node::Node;
 use hubcast::time::Instant;
 use hubcast::workload::Workload;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Failure};
 
 /// What happens next.
 #[derive(Debug)]
@@ -59,8 +59,9 @@ pub struct Cluster<W: Workload, E> {
     /// With journals: each node's disk, and its journal while it is open.
     disks: Vec<Disk>,
     journals: Vec<Option<Journal<Disk>>>,
-    /// From which length on journals are rewritten.
+    /// From which length on journals are rewritten, and how often one had no room for that.
     least_long: u64,
+    unwritten: u64,
     /// What a node says that refuses its journal, which no crash should make it do.
     refused: Option<String>,
 }
@@ -112,13 +113,23 @@ impl<W: Workload, E> Cluster<W, E> {
             },
             journals: (0..nodes).map(|_| None).collect(),
             least_long: LEAST_LONG,
+            unwritten: 0,
             refused: None,
         }
     }
 
-    /// From now on journals are rewritten at this length already.
-    pub fn rewrite_at(&mut self, length: u64) {
+    /// From now on journals are rewritten at this length already, and if there is a `room`,
+    /// there is only that much for their short form.
+    pub fn rewrite_at(&mut self, length: u64, room: Option<usize>) {
         self.least_long = length;
+        for disk in &self.disks {
+            room.inspect(|&room| disk.limit_room(room));
+        }
+    }
+
+    /// How often a journal could not be rewritten for want of room.
+    pub fn unwritten(&self) -> u64 {
+        self.unwritten
     }
 
     /// Tells each node who it is and who the others are; they need not answer.
@@ -323,7 +334,14 @@ impl<W: Workload, E> Cluster<W, E> {
         match &mut self.journals[node] {
             Some(journal) if self.nodes[node].poll_persist(&mut records) => {
                 let node = &self.nodes[node];
-                journal.store(&records, || node.short_form()).is_ok()
+                match journal.store(&records, || node.short_form()) {
+                    Ok(None) => true,
+                    Ok(Some(Failure::Full)) => {
+                        self.unwritten += 1;
+                        true
+                    }
+                    Ok(Some(Failure::Crashed)) | Err(_) => false,
+                }
             }
             _ => true,
         }

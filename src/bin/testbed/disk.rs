@@ -1,22 +1,37 @@
 //! A disk in memory that can crash: what was synced is there afterwards, and of what
-//! was only written some beginning.
+//! was only written any part.
 //!
 //! | after a crash there is | as on a real disk, because |
 //! |---|---|
 //! | all that was synced | that is what fsync promises |
-//! | of the rest a beginning, maybe with zeros behind it | a file grows before its blocks are written |
+//! | of the rest any pages, and zeros in the place of the others | the system writes pages when it suits, in any order |
+//! | a length between that of the last sync and that of the last write | a file's length is stored apart from its pages |
 //! | after a rename the old file or the new one | the folder is a file, too, and was not synced |
 //!
-//! A [fuse](Disk::arm) makes the crash come in the middle of a write.
+//! A [fuse](Disk::arm) makes the crash come in the middle of a write. There may be [too
+//! little room](Disk::limit_room) for a second file.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use hubcast::journal;
 
-/// The node has crashed while it wrote.
+use crate::rng::Rng;
+
+/// What is written at once, so that a crash leaves all of it or nothing.
+///
+/// Unit: bytes. A page of the system, a sector of the disk, and less than the journals of
+/// short lives have: many of these are no longer than a sector.
+const PAGES: [usize; 3] = [4096, 512, 16];
+
+/// Why a step was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crashed;
+pub enum Failure {
+    /// The node has crashed while it wrote.
+    Crashed,
+    /// There is no room for so long a second file.
+    Full,
+}
 
 /// One node's disk. A clone is the same disk: it outlives the node.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +47,8 @@ struct State {
     renamed: bool,
     /// Whether the other file is the one that is written.
     writes_other: bool,
+    /// How long the other one may get.
+    room: Option<usize>,
     /// How much was read.
     read: usize,
     /// After how many more steps the crash comes.
@@ -41,20 +58,40 @@ struct State {
 #[derive(Debug, Default)]
 struct File {
     bytes: Vec<u8>,
-    /// How many of these were synced.
-    synced: usize,
+    /// What the last sync has stored, and how much of it is the same still.
+    stored: Vec<u8>,
+    same: usize,
 }
 
 impl File {
+    fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+        self.same = self.same.min(length);
+    }
+
+    fn sync(&mut self) {
+        self.stored.truncate(self.same);
+        self.stored.extend_from_slice(&self.bytes[self.same..]);
+        self.same = self.bytes.len();
+    }
+
     /// What a crash leaves of it.
-    fn crash(&mut self, draw: u64) {
-        let (length, unsynced) = (self.bytes.len(), self.bytes.len() - self.synced);
-        let kept = self.synced + (draw >> 2) as usize % (unsynced + 1);
-        self.bytes.truncate(kept);
-        if draw & 2 != 0 {
-            self.bytes.resize(length, 0);
+    fn crash(&mut self, rng: &mut Rng) {
+        let (old, new) = (self.stored.len(), self.bytes.len());
+        let (least, most) = (old.min(new), old.max(new));
+        let between = least + rng.below((most - least) as u64 + 1) as usize;
+        let length = [old, new, between][rng.below(3) as usize];
+        let page = PAGES[rng.below(PAGES.len() as u64) as usize];
+        self.stored.resize(length, 0);
+        self.bytes.resize(length, 0);
+        for start in (self.same / page * page..length).step_by(page) {
+            let page = start..length.min(start + page);
+            if rng.chance(0.5) {
+                self.stored[page.clone()].copy_from_slice(&self.bytes[page]);
+            }
         }
-        self.synced = self.bytes.len();
+        self.bytes.clone_from(&self.stored);
+        self.same = length;
     }
 }
 
@@ -64,25 +101,32 @@ impl Disk {
         self.0.borrow_mut().fuse = Some(steps);
     }
 
+    /// From now on there is room for so many bytes of a second file.
+    pub fn limit_room(&self, bytes: usize) {
+        self.0.borrow_mut().room = Some(bytes);
+    }
+
     /// The node, or its machine, is no more. `draw` decides what is left of what was
     /// not synced.
     pub fn crash(&self, draw: u64) {
         let state = &mut *self.0.borrow_mut();
+        let rng = &mut Rng::new(draw, "what a crash leaves");
+        // Without a rename an unfinished other file is still there.
         if state.renamed
-            && draw & 1 != 0
             && let Some(old) = state.other.take()
+            && rng.chance(0.5)
         {
             state.file = old;
         }
-        state.file.crash(draw);
-        (state.other, state.renamed, state.writes_other) = (None, false, false);
+        state.file.crash(rng);
+        (state.renamed, state.writes_other) = (false, false);
         (state.read, state.fuse) = (0, None);
     }
 
-    fn step(&mut self) -> Result<std::cell::RefMut<'_, State>, Crashed> {
+    fn step(&mut self) -> Result<std::cell::RefMut<'_, State>, Failure> {
         let mut state = self.0.borrow_mut();
         match &mut state.fuse {
-            Some(0) => Err(Crashed),
+            Some(0) => Err(Failure::Crashed),
             Some(steps) => {
                 *steps -= 1;
                 Ok(state)
@@ -99,12 +143,22 @@ impl State {
             _ => &mut self.file,
         }
     }
+
+    /// Whether what was just written is too much.
+    fn is_full(&self) -> bool {
+        match (self.room, &self.other) {
+            (Some(room), Some(other)) if self.writes_other => other.bytes.len() > room,
+            // A second file that nobody needs leaves no room for the first one.
+            (Some(_), Some(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 impl journal::Disk for Disk {
-    type Error = Crashed;
+    type Error = Failure;
 
-    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, Crashed> {
+    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<bool, Failure> {
         let state = &mut *self.0.borrow_mut();
         let rest = &state.file.bytes[state.read..];
         let end = rest.iter().position(|&byte| byte == b'\n');
@@ -114,40 +168,39 @@ impl journal::Disk for Disk {
         Ok(end > 0)
     }
 
-    fn truncate(&mut self, length: u64) -> Result<(), Crashed> {
-        let mut state = self.step()?;
-        let file = state.written();
-        file.bytes.truncate(length as usize);
-        file.synced = file.synced.min(file.bytes.len());
+    fn truncate(&mut self, length: u64) -> Result<(), Failure> {
+        self.step()?.written().truncate(length as usize);
         Ok(())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Crashed> {
-        let crash = self.0.borrow().fuse == Some(0);
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        // Also where a crash comes in the middle of it, and leaves a part.
         self.0.borrow_mut().written().bytes.extend_from_slice(bytes);
-        // A crash in the middle of it leaves a part, too.
-        if crash {
-            Err(Crashed)
-        } else {
-            self.step().map(drop)
+        match self.step()?.is_full() {
+            true => Err(Failure::Full),
+            false => Ok(()),
         }
     }
 
-    fn sync(&mut self) -> Result<(), Crashed> {
-        let mut state = self.step()?;
-        let file = state.written();
-        file.synced = file.bytes.len();
+    fn sync(&mut self) -> Result<(), Failure> {
+        self.step()?.written().sync();
         Ok(())
     }
 
-    fn create(&mut self) -> Result<(), Crashed> {
+    fn create(&mut self) -> Result<(), Failure> {
         let mut state = self.step()?;
         state.other = Some(File::default());
         state.writes_other = true;
         Ok(())
     }
 
-    fn rename(&mut self) -> Result<(), Crashed> {
+    fn discard(&mut self) {
+        if let Ok(mut state) = self.step() {
+            (state.other, state.writes_other) = (None, false);
+        }
+    }
+
+    fn rename(&mut self) -> Result<(), Failure> {
         let state = &mut *self.step()?;
         if let Some(other) = &mut state.other {
             std::mem::swap(other, &mut state.file);
@@ -156,7 +209,7 @@ impl journal::Disk for Disk {
         Ok(())
     }
 
-    fn sync_folder(&mut self) -> Result<(), Crashed> {
+    fn sync_folder(&mut self) -> Result<(), Failure> {
         let mut state = self.step()?;
         if state.renamed {
             (state.other, state.renamed) = (None, false);
@@ -177,8 +230,8 @@ mod tests {
     }
 
     /// What a crash leaves of it, for many draws.
-    fn left(steps: impl Fn(&mut Disk) -> Result<(), Crashed>) -> Vec<String> {
-        let mut all: Vec<String> = (0..200)
+    fn left(steps: impl Fn(&mut Disk) -> Result<(), Failure>) -> Vec<String> {
+        let mut all: Vec<String> = (0..1000)
             .map(|draw| {
                 let mut disk = Disk::default();
                 steps(&mut disk).expect("no fuse");
@@ -192,14 +245,44 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_is_kept_and_of_the_rest_a_beginning() {
-        let left = left(|disk| {
+    fn what_was_synced_is_kept_and_of_the_rest_any_pages() {
+        let small = left(|disk| {
             disk.append(b"ab\n")?;
             disk.sync()?;
             disk.append(b"cd")
         });
-        let expected = ["ab\n", "ab\n\0\0", "ab\nc", "ab\nc\0", "ab\ncd"];
-        assert_eq!(left, expected);
+        assert_eq!(small, ["ab\n", "ab\n\0", "ab\n\0\0", "ab\nc", "ab\ncd"]);
+        let page = PAGES[0];
+        let pages = |pages: &str| -> String {
+            let bytes = |page_is: char| match page_is {
+                '0' => "\0".repeat(page),
+                kept => kept.to_string().repeat(page),
+            };
+            pages.chars().map(bytes).collect()
+        };
+        let large = left(|disk| {
+            disk.append(pages("a").as_bytes())?;
+            disk.sync()?;
+            disk.append(pages("bcd").as_bytes())
+        });
+        assert!(large.iter().all(|left| left.starts_with(&pages("a"))));
+        for kept in ["a", "abcd", "a0cd", "ab0d", "abc0", "a00d", "a000"] {
+            assert!(large.contains(&pages(kept)), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_cut_that_was_not_synced_may_be_undone_in_part() {
+        let left = left(|disk| {
+            disk.append(b"abcd")?;
+            disk.sync()?;
+            disk.truncate(1)?;
+            disk.append(b"x")
+        });
+        for kept in ["abcd", "ax", "ax\0\0", "ab"] {
+            assert!(left.iter().any(|left| left == kept), "{kept:?} in {left:?}");
+        }
+        assert!(left.iter().all(|left| left.starts_with('a')), "{left:?}");
     }
 
     #[test]
@@ -218,12 +301,30 @@ mod tests {
     }
 
     #[test]
+    fn a_second_file_has_as_much_room_as_there_is_and_fills_the_disk_until_it_is_removed() {
+        let mut disk = Disk::default();
+        disk.limit_room(3);
+        assert_eq!(disk.append(b"as long as it likes"), Ok(()));
+        assert_eq!(disk.create(), Ok(()));
+        assert_eq!(disk.append(b"new"), Ok(()));
+        assert_eq!(disk.append(b"!"), Err(Failure::Full));
+        disk.crash(0);
+        assert_eq!(disk.append(b"more"), Err(Failure::Full));
+        disk.discard();
+        assert_eq!(disk.append(b"more"), Ok(()));
+    }
+
+    #[test]
     fn the_crash_comes_after_as_many_steps_as_the_fuse_is_long() {
         let mut disk = Disk::default();
         disk.arm(2);
         assert_eq!(disk.append(b"a"), Ok(()));
         assert_eq!(disk.sync(), Ok(()));
-        assert_eq!(disk.append(b"b"), Err(Crashed));
-        assert_eq!(disk.sync(), Err(Crashed), "and nothing comes after it");
+        assert_eq!(disk.append(b"b"), Err(Failure::Crashed));
+        assert_eq!(
+            disk.sync(),
+            Err(Failure::Crashed),
+            "and nothing comes after it"
+        );
     }
 }

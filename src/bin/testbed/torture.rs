@@ -79,6 +79,8 @@ pub struct Tally {
     pub in_write: u64,
     /// Torn ends that were cut off.
     pub torn: u64,
+    /// Journals that could not be rewritten for want of room.
+    pub unwritten: u64,
     /// Values that died with the only node that held them.
     pub gone: u64,
     /// Values sent again by a link, in messages.
@@ -103,6 +105,7 @@ impl Tally {
         self.restored += other.restored;
         self.in_write += other.in_write;
         self.torn += other.torn;
+        self.unwritten += other.unwritten;
         self.gone += other.gone;
         self.retransmitted += other.retransmitted;
         self.steps += other.steps;
@@ -210,6 +213,7 @@ impl fmt::Display for Tally {
             (self.restored, "restarts with a journal"),
             (self.in_write, "crashes in the middle of a write"),
             (self.torn, "torn ends of journals cut off"),
+            (self.unwritten, "journals not rewritten for want of room"),
             (self.gone, "values died with the only node that held them"),
             (self.retransmitted, "retransmitted"),
             (self.steps, "steps, safety checked after each"),
