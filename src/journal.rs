@@ -11,7 +11,9 @@
 //!
 //! Each line begins with the CRC-32 of the JSON behind it. The file is only ever
 //! appended to. When it has grown to some times its short form it is *rewritten*:
-//! the short form goes to a new file, and that takes the old one's name.
+//! the short form goes to a new file, and that takes the old one's name. If there is no
+//! room for a new file, the node removes it, warns, and goes on with the long form, which is
+//! whole. It tries again when that has doubled.
 //!
 //! **Reading back.** Until a sync returns, the system writes the pages of a file in any
 //! order. So a crash may leave any of them, with zeros in the place of the others, and
@@ -23,11 +25,12 @@
 //!
 //! **Marks.** How does a reader tell the two apart? When a sync has returned, the node
 //! appends a mark, which says how many bytes stand before it. It does not sync the mark:
-//! that comes with the next turn, so a mark costs 27 bytes and no time on the disk. The
-//! reader looks for a mark behind the damage. If there is one, a sync had covered the
-//! damaged place. A mark counts only at the very byte that it names, so old bytes in a
-//! wrong place prove nothing, and a line that is missing in the middle is noticed. A short
-//! form has its mark at its end: it is synced as a whole before it has its name.
+//! that comes with the next turn, so a mark costs some 25 bytes and one `write` (5 of the
+//! 165 microseconds of a turn with one value). The reader looks for a mark behind the
+//! damage. If there is one, a sync had covered the damaged place. A mark counts only at the
+//! very byte that it names. So old bytes in a wrong place prove nothing, and a line that is
+//! missing in the middle is noticed. A short form has its mark at its end: it is synced as a
+//! whole before it has its name.
 //!
 //! **What fsync promises.** `write` gives bytes to the system, which survive the process
 //! (SIGKILL) and not the machine: they are in memory, and are written in any order
