@@ -21,6 +21,8 @@ pub struct Files {
     new: PathBuf,
     /// Written at its end, wherever it is read.
     file: BufReader<File>,
+    /// The new file while it is written.
+    other: Option<File>,
     /// Held as long as this lives.
     _lock: File,
 }
@@ -59,6 +61,7 @@ impl Files {
             folder: folder.to_owned(),
             new: file("journal.new"),
             file: BufReader::new(opened.map_err(named("open", &path))?),
+            other: None,
             path,
             _lock: lock,
         })
@@ -67,6 +70,14 @@ impl Files {
     /// The journal's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file that is written at present.
+    fn written(&self) -> (&File, &Path) {
+        match &self.other {
+            Some(other) => (other, &self.new),
+            None => (self.file.get_ref(), &self.path),
+        }
     }
 }
 
@@ -101,25 +112,34 @@ impl Disk for Files {
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let file = self.file.get_mut();
-        file.write_all(bytes).map_err(named("write", &self.path))
+        let (mut file, path) = self.written();
+        file.write_all(bytes).map_err(named("write", path))
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let file = self.file.get_ref();
-        file.sync_data().map_err(named("sync", &self.path))
+        let (file, path) = self.written();
+        file.sync_data().map_err(named("sync", path))
     }
 
     fn create(&mut self) -> io::Result<()> {
-        // A crash may have left one.
-        let _ = fs::remove_file(&self.new);
-        let opened = OpenOptions::new().append(true).create(true).open(&self.new);
-        self.file = BufReader::new(opened.map_err(named("open", &self.new))?);
+        let created = File::create(&self.new).map_err(named("open", &self.new));
+        self.other = Some(created?);
         Ok(())
     }
 
+    fn discard(&mut self) {
+        self.other = None;
+        // Mostly there is none. One that cannot be removed is emptied by `create`, or
+        // that fails, too, and says why.
+        let _ = fs::remove_file(&self.new);
+    }
+
     fn rename(&mut self) -> io::Result<()> {
-        fs::rename(&self.new, &self.path).map_err(named("replace", &self.path))
+        fs::rename(&self.new, &self.path).map_err(named("replace", &self.path))?;
+        if let Some(other) = self.other.take() {
+            self.file = BufReader::new(other);
+        }
+        Ok(())
     }
 
     fn sync_folder(&mut self) -> io::Result<()> {

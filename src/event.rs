@@ -80,6 +80,13 @@ pub enum Event {
         /// Which line, and what is wrong with it.
         damage: Damage,
     },
+    /// The journal is long and could not be rewritten in short form. It goes on in its
+    /// long form, and the node tries again when that has doubled. Not the core's, but its
+    /// driver's.
+    NotRewritten {
+        /// What failed.
+        reason: String,
+    },
     /// A line that is no message. Nothing has changed.
     Refused {
         /// What was wrong, where, and what would be right.
@@ -178,6 +185,7 @@ impl Event {
             | Event::Ignored { .. }
             | Event::Dropped { .. }
             | Event::Torn { .. }
+            | Event::NotRewritten { .. }
             | Event::Suspect { .. }
             | Event::PromiseBroken { .. } => Level::Warn,
             Event::Init { .. }
@@ -224,6 +232,7 @@ impl Display for Event {
                 line("restored", &[("items", items), ("epoch", epoch)])
             }
             Event::Torn { damage } => line("torn", &[("journal", damage)]),
+            Event::NotRewritten { reason } => line("not-rewritten", &[("reason", reason)]),
             Event::Refused { reason, line: text } => {
                 line("refused", &[("reason", reason), ("line", text)])
             }

@@ -498,8 +498,23 @@
 //! before it says so: a line in a file, and `fdatasync`, once for all that one turn of the
 //! loop has brought (*group commit*). So a slow disk costs latency, not throughput.
 //!
+//! **What does a crash leave of a write?** Until `fdatasync` returns, the system writes the
+//! file's pages in any order. So there may be zeros in front of good lines. Nobody was
+//! promised these lines, and the next start cuts them off. But zeros in lines that were
+//! synced are no work of a crash: the node would forget what it has acknowledged, so it refuses
+//! to start. To tell the two apart, the node appends a *mark* when the sync has returned:
+//! `{"synced":57}`, the 57 bytes before me are on the disk. Damage with a mark behind it was
+//! synced. The mark needs no sync of its own; the next turn's will do.
+//!
 //! **The code:** [`journal`](crate::journal), whose text says what fsync promises and what
 //! it does not.
+//!
+//! <details><summary><b>Exercise.</b> Why not write the mark together with the turn's
+//! line, before the sync?</summary>
+//!
+//! A crash before the sync returns may keep the mark's page and lose the line's. Then the mark
+//! lies, and the node refuses a journal in which nothing is missing that it had promised.
+//! </details>
 //!
 //! <details><summary><b>Exercise.</b> Must a node store before it answers a client, before it
 //! acknowledges a neighbour, or both?</summary>

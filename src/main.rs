@@ -12,7 +12,7 @@ mod disk;
 
 use disk::Files;
 use hubcast::config::{self, Command, Config};
-use hubcast::event::Level;
+use hubcast::event::{Event, Level};
 use hubcast::journal::{Journal, LEAST_LONG, OpenError};
 use hubcast::json::Json;
 use hubcast::node::{AnyNode, node};
@@ -208,7 +208,11 @@ impl Process {
         if let Some(journal) = &mut self.journal
             && self.node.poll_persist(&mut self.records)
         {
-            journal.store(&self.records, || self.node.short_form())?;
+            let failed = journal.store(&self.records, || self.node.short_form())?;
+            if let Some(error) = failed.filter(|_| self.warns) {
+                let reason = error.to_string();
+                self.log.push(&Event::NotRewritten { reason }.to_string());
+            }
             self.records.clear();
             self.records.shrink_to(FLUSH_AT);
         }

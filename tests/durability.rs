@@ -59,7 +59,7 @@ fn said(node: &mut Node<Broadcast>) -> String {
 #[test]
 fn a_start_is_stored_and_all_news_of_a_turn_in_one_record_whoever_brought_it() {
     let mut node = started(&Memory::default());
-    let start = r#"{"journal":1,"node":"n0"} {"epoch":1}"#;
+    let start = r#"{"journal":2,"node":"n0"} {"epoch":1}"#;
     assert_eq!(records(&mut node), start);
     tell(
         &mut node,

@@ -20,8 +20,8 @@ struct Mutant {
     wrong: &'static str,
 }
 
-/// These lose nothing: they cost time or messages. The library's own tests must catch
-/// them.
+/// The torture cannot see these: they cost time or messages, or they show where a disk has
+/// damage that no crash makes. The library's own tests must catch them.
 const COSTLY_MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "the ack's delay is taken for the network's",
@@ -88,6 +88,30 @@ const COSTLY_MUTANTS: &[Mutant] = &[
         file: "src/gossip/timetable.rs",
         right: "told + network.longest + MARGIN <= self.departed",
         wrong: "told <= self.departed",
+    },
+    Mutant {
+        mistake: "what a sync covered is cut off like a torn end",
+        file: "src/journal.rs",
+        right: "if let Some(at) = mark_at_the_end(&self.tail, self.end) {",
+        wrong: "if let Some(at) = None::<u64> {",
+    },
+    Mutant {
+        mistake: "a mark is believed wherever it stands",
+        file: "src/journal.rs",
+        right: "(tail[start..] == mark(at)).then_some(at)",
+        wrong: "Some(at)",
+    },
+    Mutant {
+        mistake: "the end of a damaged short form is cut off",
+        file: "src/journal.rs",
+        right: "self.version == VERSION && self.found.short > self.marked",
+        wrong: "self.version > VERSION && self.found.short > self.marked",
+    },
+    Mutant {
+        mistake: "a rewriting without room is tried again every turn",
+        file: "src/journal.rs",
+        right: "self.limit = self.length.saturating_mul(2);",
+        wrong: "",
     },
 ];
 
@@ -281,14 +305,47 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "a rewritten journal gets its name before it is stored",
         file: "src/journal.rs",
-        right: "self.disk.sync()?;\n        self.disk.rename()?;",
-        wrong: "self.disk.rename()?;",
+        right: "self.disk.append(&mark)?;\n        self.disk.sync()?;",
+        wrong: "self.disk.append(&mark)?;",
     },
     Mutant {
         mistake: "the new name is not stored",
         file: "src/journal.rs",
-        right: "self.disk.rename()?;\n        self.disk.sync_folder()?;",
+        right: "self.disk.rename()?;\n                self.disk.sync_folder()?;",
         wrong: "self.disk.rename()?;",
+    },
+    Mutant {
+        mistake: "a mark is written before the sync",
+        file: "src/journal.rs",
+        right: "self.disk.append(records)?;
+        self.disk.sync()?;
+        self.length += records.len() as u64;
+        // It is not synced itself: that comes with the next records.
+        let mark = mark(self.length);
+        self.disk.append(&mark)?;",
+        wrong: "self.disk.append(records)?;
+        self.length += records.len() as u64;
+        let mark = mark(self.length);
+        self.disk.append(&mark)?;
+        self.disk.sync()?;",
+    },
+    Mutant {
+        mistake: "only a journal's last line may be torn",
+        file: "src/journal.rs",
+        right: "Some(damage) if !self.has_marks() => return Err(damage),",
+        wrong: "Some(damage) if self.line > 0 => return Err(damage),",
+    },
+    Mutant {
+        mistake: "a rewriting without room goes on in the new file",
+        file: "src/journal.rs",
+        right: "self.disk.discard();\n                self.limit",
+        wrong: "self.limit",
+    },
+    Mutant {
+        mistake: "what a crash left of a rewriting is not removed",
+        file: "src/journal.rs",
+        right: "disk.discard();\n        if found.torn",
+        wrong: "if found.torn",
     },
     Mutant {
         mistake: "what comes from neighbours is not stored",

@@ -39,6 +39,8 @@ impl Disk for Memory {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn discard(&mut self) {}
+
     fn rename(&mut self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }

@@ -16,6 +16,7 @@
 //! events, in the order in which they were queued.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 
 use hubcast::config::Config;
 use hubcast::event;
@@ -59,8 +60,9 @@ pub struct Cluster<E> {
     /// With journals: each node's disk, and its journal while it is open.
     disks: Vec<Disk>,
     journals: Vec<Option<Journal>>,
-    /// From which length on journals are rewritten.
+    /// From which length on journals are rewritten, and how often one had no room for that.
     least_long: u64,
+    unwritten: u64,
     /// What a node says that refuses its journal, which no crash should make it do.
     refused: Option<String>,
 }
@@ -118,13 +120,23 @@ impl<E> Cluster<E> {
             },
             journals: (0..nodes).map(|_| None).collect(),
             least_long: LEAST_LONG,
+            unwritten: 0,
             refused: None,
         }
     }
 
-    /// From now on journals are rewritten at this length already.
-    pub fn rewrite_at(&mut self, length: u64) {
+    /// From now on journals are rewritten at this length already, and if there is a `room`,
+    /// there is only that much for their short form.
+    pub fn rewrite_at(&mut self, length: u64, room: Option<usize>) {
         self.least_long = length;
+        for disk in &self.disks {
+            room.inspect(|&room| disk.limit_room(room));
+        }
+    }
+
+    /// How often a journal could not be rewritten for want of room.
+    pub fn unwritten(&self) -> u64 {
+        self.unwritten
     }
 
     /// Tells each node who it is and who the others are; they need not answer.
@@ -331,7 +343,14 @@ impl<E> Cluster<E> {
         match &mut self.journals[node] {
             Some(journal) if self.nodes[node].poll_persist(&mut records) => {
                 let node = &self.nodes[node];
-                journal.store(&records, || node.short_form()).is_ok()
+                match journal.store(&records, || node.short_form()) {
+                    Ok(None) => true,
+                    Ok(Some(error)) if error.kind() == io::ErrorKind::StorageFull => {
+                        self.unwritten += 1;
+                        true
+                    }
+                    Ok(Some(_)) | Err(_) => false,
+                }
             }
             _ => true,
         }

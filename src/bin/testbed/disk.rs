@@ -1,19 +1,29 @@
 //! A disk in memory that can crash: what was synced is there afterwards, and of what
-//! was only written some beginning.
+//! was only written any part.
 //!
 //! | after a crash there is | as on a real disk, because |
 //! |---|---|
 //! | all that was synced | that is what fsync promises |
-//! | of the rest a beginning, maybe with zeros behind it | a file grows before its blocks are written |
+//! | of the rest any pages, and zeros in the place of the others | the system writes pages when it suits, in any order |
+//! | a length between that of the last sync and that of the last write | a file's length is stored apart from its pages |
 //! | after a rename the old file or the new one | the folder is a file, too, and was not synced |
 //!
-//! A [fuse](Disk::arm) makes the crash come in the middle of a write.
+//! A [fuse](Disk::arm) makes the crash come in the middle of a write. There may be [too
+//! little room](Disk::limit_room) for a second file.
 
 use std::cell::{RefCell, RefMut};
 use std::io;
 use std::rc::Rc;
 
 use hubcast::journal;
+
+use crate::rng::Rng;
+
+/// What is written at once, so that a crash leaves all of it or nothing.
+///
+/// Unit: bytes. A page of the system, a sector of the disk, and less than the journals of
+/// short lives have: many of these are no longer than a sector.
+const PAGES: [usize; 3] = [4096, 512, 16];
 
 /// One node's disk. A clone is the same disk: it outlives the node.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +39,8 @@ struct State {
     renamed: bool,
     /// Whether the other file is the one that is written.
     writes_other: bool,
+    /// How long the other one may get.
+    room: Option<usize>,
     /// How much was read.
     read: usize,
     /// After how many more steps the crash comes.
@@ -38,20 +50,40 @@ struct State {
 #[derive(Debug, Default)]
 struct File {
     bytes: Vec<u8>,
-    /// How many of these were synced.
-    synced: usize,
+    /// What the last sync has stored, and how much of it is the same still.
+    stored: Vec<u8>,
+    same: usize,
 }
 
 impl File {
+    fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+        self.same = self.same.min(length);
+    }
+
+    fn sync(&mut self) {
+        self.stored.truncate(self.same);
+        self.stored.extend_from_slice(&self.bytes[self.same..]);
+        self.same = self.bytes.len();
+    }
+
     /// What a crash leaves of it.
-    fn crash(&mut self, draw: u64) {
-        let (length, unsynced) = (self.bytes.len(), self.bytes.len() - self.synced);
-        let kept = self.synced + (draw >> 2) as usize % (unsynced + 1);
-        self.bytes.truncate(kept);
-        if draw & 2 != 0 {
-            self.bytes.resize(length, 0);
+    fn crash(&mut self, rng: &mut Rng) {
+        let (old, new) = (self.stored.len(), self.bytes.len());
+        let (least, most) = (old.min(new), old.max(new));
+        let between = least + rng.below((most - least) as u64 + 1) as usize;
+        let length = [old, new, between][rng.below(3) as usize];
+        let page = PAGES[rng.below(PAGES.len() as u64) as usize];
+        self.stored.resize(length, 0);
+        self.bytes.resize(length, 0);
+        for start in (self.same / page * page..length).step_by(page) {
+            let page = start..length.min(start + page);
+            if rng.chance(0.5) {
+                self.stored[page.clone()].copy_from_slice(&self.bytes[page]);
+            }
         }
-        self.synced = self.bytes.len();
+        self.bytes.clone_from(&self.stored);
+        self.same = length;
     }
 }
 
@@ -61,18 +93,25 @@ impl Disk {
         self.0.borrow_mut().fuse = Some(steps);
     }
 
+    /// From now on there is room for so many bytes of a second file.
+    pub fn limit_room(&self, bytes: usize) {
+        self.0.borrow_mut().room = Some(bytes);
+    }
+
     /// The node, or its machine, is no more. `draw` decides what is left of what was
     /// not synced.
     pub fn crash(&self, draw: u64) {
         let state = &mut *self.0.borrow_mut();
+        let rng = &mut Rng::new(draw, "what a crash leaves");
+        // Without a rename an unfinished other file is still there.
         if state.renamed
-            && draw & 1 != 0
             && let Some(old) = state.other.take()
+            && rng.chance(0.5)
         {
             state.file = old;
         }
-        state.file.crash(draw);
-        (state.other, state.renamed, state.writes_other) = (None, false, false);
+        state.file.crash(rng);
+        (state.renamed, state.writes_other) = (false, false);
         (state.read, state.fuse) = (0, None);
     }
 
@@ -101,6 +140,16 @@ impl State {
             _ => &mut self.file,
         }
     }
+
+    /// Whether what was just written is too much.
+    fn is_full(&self) -> bool {
+        match (self.room, &self.other) {
+            (Some(room), Some(other)) if self.writes_other => other.bytes.len() > room,
+            // A second file that nobody needs leaves no room for the first one.
+            (Some(_), Some(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 impl journal::Disk for Disk {
@@ -115,28 +164,21 @@ impl journal::Disk for Disk {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        let mut state = self.step()?;
-        let file = state.written();
-        file.bytes.truncate(length as usize);
-        file.synced = file.synced.min(file.bytes.len());
+        self.step()?.written().truncate(length as usize);
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let crash = self.0.borrow().fuse == Some(0);
+        // Also where a crash comes in the middle of it, and leaves a part.
         self.0.borrow_mut().written().bytes.extend_from_slice(bytes);
-        // A crash in the middle of it leaves a part, too.
-        if crash {
-            Err(crashed())
-        } else {
-            self.step().map(drop)
+        match self.step()?.is_full() {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
         }
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.step()?;
-        let file = state.written();
-        file.synced = file.bytes.len();
+        self.step()?.written().sync();
         Ok(())
     }
 
@@ -145,6 +187,12 @@ impl journal::Disk for Disk {
         state.other = Some(File::default());
         state.writes_other = true;
         Ok(())
+    }
+
+    fn discard(&mut self) {
+        if let Ok(mut state) = self.step() {
+            (state.other, state.writes_other) = (None, false);
+        }
     }
 
     fn rename(&mut self) -> io::Result<()> {
@@ -170,6 +218,10 @@ mod tests {
     use super::*;
     use hubcast::journal::Disk as _;
 
+    fn is_full(done: io::Result<()>) -> bool {
+        done.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
+    }
+
     fn content(disk: &mut Disk) -> String {
         let mut text = Vec::new();
         while disk.read_line(&mut text).expect("no fuse") {}
@@ -178,7 +230,7 @@ mod tests {
 
     /// What a crash leaves of it, for many draws.
     fn left(steps: impl Fn(&mut Disk) -> io::Result<()>) -> Vec<String> {
-        let mut all: Vec<String> = (0..200)
+        let mut all: Vec<String> = (0..1000)
             .map(|draw| {
                 let mut disk = Disk::default();
                 steps(&mut disk).expect("no fuse");
@@ -192,14 +244,44 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_is_kept_and_of_the_rest_a_beginning() {
-        let left = left(|disk| {
+    fn what_was_synced_is_kept_and_of_the_rest_any_pages() {
+        let small = left(|disk| {
             disk.append(b"ab\n")?;
             disk.sync()?;
             disk.append(b"cd")
         });
-        let expected = ["ab\n", "ab\n\0\0", "ab\nc", "ab\nc\0", "ab\ncd"];
-        assert_eq!(left, expected);
+        assert_eq!(small, ["ab\n", "ab\n\0", "ab\n\0\0", "ab\nc", "ab\ncd"]);
+        let page = PAGES[0];
+        let pages = |pages: &str| -> String {
+            let bytes = |page_is: char| match page_is {
+                '0' => "\0".repeat(page),
+                kept => kept.to_string().repeat(page),
+            };
+            pages.chars().map(bytes).collect()
+        };
+        let large = left(|disk| {
+            disk.append(pages("a").as_bytes())?;
+            disk.sync()?;
+            disk.append(pages("bcd").as_bytes())
+        });
+        assert!(large.iter().all(|left| left.starts_with(&pages("a"))));
+        for kept in ["a", "abcd", "a0cd", "ab0d", "abc0", "a00d", "a000"] {
+            assert!(large.contains(&pages(kept)), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_cut_that_was_not_synced_may_be_undone_in_part() {
+        let left = left(|disk| {
+            disk.append(b"abcd")?;
+            disk.sync()?;
+            disk.truncate(1)?;
+            disk.append(b"x")
+        });
+        for kept in ["abcd", "ax", "ax\0\0", "ab"] {
+            assert!(left.iter().any(|left| left == kept), "{kept:?} in {left:?}");
+        }
+        assert!(left.iter().all(|left| left.starts_with('a')), "{left:?}");
     }
 
     #[test]
@@ -218,10 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn a_second_file_has_as_much_room_as_there_is_and_fills_the_disk_until_it_is_removed() {
+        let mut disk = Disk::default();
+        disk.limit_room(3);
+        disk.append(b"as long as it likes").expect("done");
+        disk.create().expect("done");
+        disk.append(b"new").expect("done");
+        assert!(is_full(disk.append(b"!")));
+        disk.crash(0);
+        assert!(is_full(disk.append(b"more")));
+        disk.discard();
+        disk.append(b"more").expect("done");
+    }
+
+    #[test]
     fn the_crash_comes_after_as_many_steps_as_the_fuse_is_long() {
         let mut disk = Disk::default();
         disk.arm(2);
-        assert!(disk.append(b"a").and_then(|()| disk.sync()).is_ok());
+        disk.append(b"a").expect("done");
+        disk.sync().expect("done");
         assert!(disk.append(b"b").is_err());
         assert!(disk.sync().is_err(), "and nothing comes after it");
     }

@@ -79,6 +79,8 @@ pub struct Plan {
     pub config: Config,
     /// From which length on journals are rewritten, if there are some. Unit: bytes.
     pub least_long: u64,
+    /// How much room there is for their short form, if it is little. Unit: bytes.
+    pub room: Option<usize>,
     /// Mean latency.
     pub latency: Duration,
     /// How it spreads.
@@ -144,6 +146,7 @@ impl Plan {
             nodes,
             config,
             least_long: 1 << rng.below(12),
+            room: None,
             latency: ms(rng, 0, 300),
             latency_dist: Distribution::ALL[rng.below(3) as usize],
             loss: some(rng, 0.2),
@@ -304,6 +307,8 @@ impl Plan {
     /// With journals, one in four is a life of crashes: only what is killed again shows
     /// how it came back from the crash before.
     fn draw_crashes(&mut self, rng: &mut Rng) {
+        // What the shortest have fits, and what many values need does not.
+        self.room = rng.chance(0.25).then(|| 1 << (6 + rng.below(6)));
         if self.config.data_dir.is_none() || !rng.chance(0.25) {
             return;
         }
@@ -405,7 +410,14 @@ impl fmt::Display for Plan {
             self.heal
         )?;
         if self.is_durable() {
-            writeln!(f, "  journals, rewritten from {} bytes on", self.least_long)?;
+            let room = self
+                .room
+                .map_or(String::new(), |room| format!(", with room for {room} more"));
+            writeln!(
+                f,
+                "  journals, rewritten from {} bytes on{room}",
+                self.least_long
+            )?;
         }
         for fault in &self.faults {
             let what = match &fault.what {

@@ -109,7 +109,7 @@ impl<'a> World<'a> {
             ..Options::new(Job::Efficient)
         };
         let mut cluster = Cluster::new(plan.nodes, &plan.config);
-        cluster.rewrite_at(plan.least_long);
+        cluster.rewrite_at(plan.least_long, plan.room);
         cluster.init();
         // What a burst brings lies in the node's pipe together.
         for burst in plan.values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
@@ -181,6 +181,7 @@ impl<'a> World<'a> {
         let complete = complete.ok_or("the run ended before the heal")?;
         self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
         self.tally.gone = self.promises.gone();
+        self.tally.unwritten = self.cluster.unwritten();
         let links = self.cluster.nodes().iter().flat_map(|node| node.links());
         self.tally.retransmitted = links.map(|(_, link)| link.stats.retransmitted).sum();
         Ok(())
