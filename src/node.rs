@@ -271,8 +271,9 @@ impl<W: Workload> Node<W> {
             return Ok(());
         };
         let sync = Sync::read(message.body)?;
-        let have = W::Digest::read(message.body.any("have")?);
-        let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
+        let have = message
+            .body
+            .read("have", W::Digest::WHAT, W::Digest::read)?;
         match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
             Ok(Some(from)) => {
                 let items = self.workload.missing(&have);
@@ -666,7 +667,7 @@ mod tests {
     #[test]
     fn a_number_that_is_no_integer_is_refused_and_echoed_as_it_came() {
         let mut node = node(1, "n0");
-        for id in ["null", "3.0", r#""x""#, "9223372036854775808", "[1]"] {
+        for id in ["3.0", r#""x""#, "9223372036854775808", "[1]"] {
             let body = format!(r#""type":"broadcast","msg_id":{id},"message":7"#);
             let said = tell(&mut node, ms(1), "c0", &body);
             assert!(
@@ -678,6 +679,25 @@ mod tests {
             assert!(ignored(&mut node).starts_with("msg_id must be an integer from"));
         }
         assert_eq!(values(&node), []);
+    }
+
+    #[test]
+    fn null_is_absent_wherever_a_field_may_be_left_out() {
+        let mut node = node(2, "n0");
+        let body = r#""type":"broadcast","msg_id":1,"in_reply_to":null,"message":7"#;
+        let ok = said("c0", r#""type":"broadcast_ok","in_reply_to":1"#);
+        assert_eq!(tell(&mut node, ms(0), "c0", body), [ok]);
+        let body = r#""type":"broadcast","msg_id":null,"message":8"#;
+        assert_eq!(tell(&mut node, ms(0), "c0", body), [], "no number");
+        let absent = r#""held":null,"ts":null,"echo":null,"next":null,"every":null,"missing":null"#;
+        let first = delta(0, &[9], 0).replace(r#""held":0"#, absent);
+        tell(&mut node, ms(0), "n1", &format!(r#"{first},"probe":null"#));
+        let sync = r#""type":"sync","epoch":1,"peer":1,"offset":0,"have":[],"end":null"#;
+        tell(&mut node, ms(0), "n1", &format!(r#"{sync},"probe":null"#));
+        assert_eq!((values(&node), events(&mut node)), (vec![7, 8, 9], vec![]));
+        let echo = r#""type":"echo","msg_id":2,"echo":null"#;
+        let back = said("c0", r#""type":"echo_ok","in_reply_to":2,"echo":null"#);
+        assert_eq!(tell(&mut node, ms(0), "c0", echo), [back]);
     }
 
     #[test]
@@ -702,7 +722,7 @@ mod tests {
             ),
             (
                 r#""type":"echo""#,
-                "echo is missing; it must be there; any JSON would do",
+                "echo is missing; it must be what is to come back, any JSON",
             ),
             (
                 r#""type":"delta","epoch":0,"offset":1"#,
@@ -725,12 +745,16 @@ mod tests {
                 "an element of missing must be a pair of offsets",
             ),
             (
+                r#""type":"delta","epoch":1,"peer":0,"offset":1,"ack":0"#,
+                "values is missing; it must be an array, each element an integer",
+            ),
+            (
                 r#""type":"sync","epoch":1,"peer":0,"offset":0,"have":[[3,1]]"#,
                 "have must be ranges, each its first and last integer",
             ),
             (
                 r#""type":"sync","epoch":1,"peer":0,"offset":0"#,
-                "have is missing",
+                "have is missing; it must be ranges",
             ),
             (r#""type":7"#, "type must be a string"),
             (r#""kind":7"#, "type is missing; it must be a string"),

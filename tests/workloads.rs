@@ -254,6 +254,69 @@ fn committed_offsets_never_go_back_and_are_known_everywhere() {
 }
 
 #[test]
+fn a_request_without_what_it_needs_is_told_what_that_is() {
+    let offsets = "an object of key to offset, each an integer of at least 0";
+    let mut nodes = Nodes::<Log>::new(1);
+    for (request, text) in [
+        (
+            r#""type":"poll""#,
+            format!("offsets is missing; it must be {offsets}"),
+        ),
+        (
+            r#""type":"poll","offsets":[1]"#,
+            format!("offsets must be {offsets}"),
+        ),
+        (
+            r#""type":"poll","offsets":null"#,
+            format!("offsets must be {offsets}"),
+        ),
+        (
+            r#""type":"commit_offsets","offsets":{"k":"1"}"#,
+            format!("offsets must be {offsets}"),
+        ),
+        (
+            r#""type":"list_committed_offsets""#,
+            "keys is missing; it must be an array, each element a string".into(),
+        ),
+        (
+            r#""type":"list_committed_offsets","keys":[1]"#,
+            "an element of keys must be a string".into(),
+        ),
+        (
+            r#""type":"send","key":"k""#,
+            "msg is missing; it must be the message, any JSON".into(),
+        ),
+        (
+            r#""type":"send","msg":1"#,
+            "key is missing; it must be a string".into(),
+        ),
+    ] {
+        let refused = nodes.ask(0, request);
+        let says = format!(r#""code":12,"text":"{text}""#);
+        assert!(refused.contains(&says), "{request}: {refused}");
+    }
+    let mut nodes = Nodes::<Txn>::new(1);
+    let operation = r#"[\"r\", key, null] or [\"w\", key, value]"#;
+    for (request, text) in [
+        (
+            r#""type":"txn""#,
+            format!("txn is missing; it must be an array, each element {operation}"),
+        ),
+        (
+            r#""type":"txn","txn":{}"#,
+            format!("txn must be an array, each element {operation}"),
+        ),
+        (
+            r#""type":"txn","txn":[["append",1,2]]"#,
+            format!("an element of txn must be {operation}"),
+        ),
+    ] {
+        let refused = nodes.ask(0, request);
+        assert!(refused.contains(&text), "{request}: {refused}");
+    }
+}
+
+#[test]
 fn a_send_from_behind_a_cut_waits_and_is_stored_once() {
     let mut nodes = Nodes::<Log>::new(3);
     nodes.run_ms(2000);

@@ -70,14 +70,14 @@ impl<I: Item> Segment<I> {
                 _ => Vec::new(),
             },
             ack: body.count("ack")?,
-            ts: optional(body, "ts")?,
-            echo: optional(body, "echo")?,
-            held: body.count("held")?,
-            next: match optional(body, "next")? {
-                Some(next) => Some((next, optional(body, "every")?.unwrap_or(next))),
+            ts: body.optional_count("ts")?,
+            echo: body.optional_count("echo")?,
+            held: body.optional_count("held")?.unwrap_or(0),
+            next: match body.optional_count("next")? {
+                Some(next) => Some((next, body.optional_count("every")?.unwrap_or(next))),
                 None => None,
             },
-            missing: match body.0.get("missing") {
+            missing: match body.get("missing") {
                 Some(_) => {
                     body.list("missing", "a pair of offsets, the smaller one first", range)?
                 }
@@ -149,7 +149,7 @@ impl Sync {
             epoch: epoch(body)?,
             peer: body.count("peer")?,
             offset: body.count("offset")?,
-            end: optional(body, "end")?,
+            end: body.optional_count("end")?,
             probe: body.flag("probe")?,
         })
     }
@@ -175,10 +175,6 @@ fn epoch(body: Fields<'_>) -> Result<u64, String> {
         0 => Err("epoch must be an integer of at least 1".into()),
         epoch => Ok(epoch),
     }
-}
-
-fn optional(body: Fields<'_>, name: &str) -> Result<Option<u64>, String> {
-    body.0.get(name).map(|_| body.count(name)).transpose()
 }
 
 fn range(json: &Json<'_>) -> Option<Range> {

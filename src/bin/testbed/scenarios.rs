@@ -194,7 +194,7 @@ impl Scene {
     fn note(&mut self, dest: usize, line: &[u8]) {
         let json = Json::parse(line).expect("JSON");
         let message = Message::read(&json).expect("a message");
-        let values = message.body.any("values").ok().and_then(Json::as_array);
+        let values = message.body.get("values").and_then(Json::as_array);
         for value in values.into_iter().flatten().filter_map(Json::as_int) {
             let now = self.cluster.now();
             let (given, told) = &mut self.told[value as usize];
@@ -220,7 +220,7 @@ impl Scene {
         let count = &mut self.counts[pair];
         match message.kind().expect("a kind") {
             "delta" => {
-                let values = message.body.any("values").ok().and_then(Json::as_array);
+                let values = message.body.get("values").and_then(Json::as_array);
                 count.values += values.map_or(0, |values| values.len() as u64);
                 count.deltas += 1;
                 self.first[pair].get_or_insert(now);

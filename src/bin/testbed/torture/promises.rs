@@ -417,7 +417,7 @@ impl Tortured for Txn {
     }
 
     fn answered(_: &mut Transactions, number: u64, answer: Fields<'_>) -> Result<(), String> {
-        let done = answer.any("txn")?.to_string();
+        let done = answer.read("txn", "the transaction", Some)?.to_string();
         match done.contains(&number.to_string()) {
             true => Ok(()),
             false => Err(format!("it answers {number} with {done}")),
