@@ -70,6 +70,8 @@ pub struct Node<W: Workload> {
 #[derive(Clone, Debug)]
 struct Identity<W: Workload> {
     id: String,
+    /// The list of all nodes as `init` brought it, to compare a second one with.
+    node_ids: String,
     place: Place,
     gossip: Gossip<W::Item>,
     /// The root waits for what all others hold before it decides for them.
@@ -176,10 +178,7 @@ impl<W: Workload> Node<W> {
             return self.before_init(now, kind, message);
         };
         match kind {
-            "init" => {
-                let text = format!("this is {id} already");
-                self.ignore(message, &text);
-            }
+            "init" => return self.init_again(message),
             "delta" | "ack" => return self.handle_segment(now, kind, message),
             "sync" => return self.handle_sync(now, message),
             "stats" => self.stats(message),
@@ -328,6 +327,7 @@ impl<W: Workload> Node<W> {
         };
         self.identity = Some(Identity {
             id: id.to_owned(),
+            node_ids: node_ids(message)?,
             place,
             gossip,
             settling: false,
@@ -335,6 +335,32 @@ impl<W: Workload> Node<W> {
         self.wants_journal = self.config.data_dir.is_some();
         if !self.wants_journal {
             self.begin(now, false);
+        }
+        self.reply(message, "init_ok", |_| ());
+        Ok(())
+    }
+
+    /// Whoever did not hear the answer may ask again; what has begun does not begin anew.
+    fn init_again(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
+        let Some(Identity {
+            id,
+            node_ids: known,
+            ..
+        }) = &self.identity
+        else {
+            return Ok(());
+        };
+        let asked = message.body.text("node_id")?;
+        let differs = |name: &str, known: &str, asked: &str| {
+            let [known, asked] = [known, asked].map(event::clip);
+            format!("{name} was {known} in the first init, and cannot become {asked}")
+        };
+        if asked != id {
+            return Err(differs("node_id", id, asked).into());
+        }
+        let asked = node_ids(message)?;
+        if asked != *known {
+            return Err(differs("node_ids", known, &asked).into());
         }
         self.reply(message, "init_ok", |_| ());
         Ok(())
@@ -459,6 +485,12 @@ impl<W: Workload> Node<W> {
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
+}
+
+/// An `init`'s list of all nodes, as text that is the same for the same names.
+fn node_ids(init: &Message<'_>) -> Result<String, String> {
+    let read = |ids: &Json<'_>| Some(ids.to_string());
+    init.body.read("node_ids", "an array of names", read)
 }
 
 #[cfg(test)]
@@ -619,12 +651,33 @@ mod tests {
     }
 
     #[test]
-    fn a_second_init_is_ignored() {
-        let mut node = node(25, "n3");
-        let init = r#""type":"init","msg_id":2,"node_id":"n3","node_ids":["n3"]"#;
-        assert_eq!(tell(&mut node, ms(0), "c0", init), []);
-        assert_eq!(ignored(&mut node), "this is n3 already");
-        assert_eq!(node.links().next().map(|(id, _)| id), Some("n0"));
+    fn a_second_init_is_answered_if_it_says_the_same_and_changes_nothing() {
+        let mut node = node(3, "n2");
+        broadcast(&mut node, ms(5), 7);
+        let before = format!("{node:?}");
+        let init = r#""type":"init","msg_id":2,"node_ids": ["n0","n\u0031","n2"],"node_id":"n2""#;
+        let ok = said("c0", r#""type":"init_ok","in_reply_to":2"#);
+        assert_eq!(tell(&mut node, ms(6), "c0", init), [ok]);
+        for (id, ids, why) in [
+            (
+                "n2",
+                r#"["n0","n2"]"#,
+                r#"node_ids was [\"n0\",\"n1\",\"n2\"] in the first init, and cannot become [\"n0\",\"n2\"]"#,
+            ),
+            (
+                "n1",
+                r#"["n0","n1","n2"]"#,
+                "node_id was n2 in the first init, and cannot become n1",
+            ),
+            ("n2", "[]", "node_ids was"),
+        ] {
+            let init = format!(r#""type":"init","msg_id":3,"node_id":"{id}","node_ids":{ids}"#);
+            let said = tell(&mut node, ms(6), "c0", &init);
+            assert!(said[0].1.contains(r#""code":12"#), "{said:?}");
+            assert!(said[0].1.contains(why), "{said:?}");
+            ignored(&mut node);
+        }
+        assert_eq!(format!("{node:?}"), before);
     }
 
     #[test]
