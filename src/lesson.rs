@@ -531,7 +531,9 @@
 //!
 //! **The code:** [`counter`](crate::workload::counter); the law, and the test that holds every
 //! workload against it, in [`workload`](crate::workload). Unique ids
-//! ([`unique_ids`](crate::workload::unique_ids)) need no join: nothing has to spread.
+//! ([`unique_ids`](crate::workload::unique_ids)) need no join: nothing has to spread. One trap
+//! lies in their form: an id has 63 bits, and a JavaScript client rounds every integer above
+//! 2^53, so a thousand ids become nine. hubcast gives them as strings of one length.
 //!
 //! <details><summary><b>Exercise.</b> In <code>counter.rs</code> replace the maximum by
 //! <code>+</code>, and run the command again.</summary>

@@ -118,9 +118,12 @@ impl<W: Workload> Nodes<W> {
     }
 }
 
-fn id_of(answer: &str) -> i64 {
+/// All ids are strings of one length, which no client rounds.
+fn id_of(answer: &str) -> String {
     let json = Json::parse(answer.as_bytes()).expect(answer);
-    json.get("id").and_then(Json::as_int).expect(answer)
+    let id = json.get("id").and_then(Json::as_str).expect(answer);
+    assert_eq!(id.len(), 16, "{id}");
+    id.to_owned()
 }
 
 #[test]

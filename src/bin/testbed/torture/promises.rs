@@ -227,27 +227,27 @@ impl<W: Tortured> Promises for Joined<W> {
 }
 
 impl Tortured for UniqueIds {
-    type History = BTreeSet<i64>;
+    type History = BTreeSet<String>;
 
     const SPREADS: bool = false;
 
-    fn ask(_given: &mut BTreeSet<i64>, _number: u64, _value: i64) -> String {
+    fn ask(_given: &mut BTreeSet<String>, _number: u64, _value: i64) -> String {
         r#""type":"generate""#.into()
     }
 
-    fn answered(given: &mut BTreeSet<i64>, _: u64, answer: Fields<'_>) -> Result<(), String> {
-        let id = answer.int("id")?;
-        match given.insert(id) {
+    fn answered(given: &mut BTreeSet<String>, _: u64, answer: Fields<'_>) -> Result<(), String> {
+        let id = answer.text("id")?;
+        match given.insert(id.to_owned()) {
             true => Ok(()),
             false => Err(format!("{id} was given before")),
         }
     }
 
-    fn sound(&self, _given: &mut BTreeSet<i64>) -> Result<(), String> {
+    fn sound(&self, _given: &mut BTreeSet<String>) -> Result<(), String> {
         Ok(())
     }
 
-    fn whole(&self, _given: &BTreeSet<i64>, _forgets: bool) -> Result<(), String> {
+    fn whole(&self, _given: &BTreeSet<String>, _forgets: bool) -> Result<(), String> {
         Ok(())
     }
 }
