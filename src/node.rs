@@ -14,7 +14,7 @@ use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
 use crate::journal::{self, Found};
 use crate::json::{self, Json};
-use crate::link::{Frame, Link, LinkStats, Segment, Sync};
+use crate::link::{self, Frame, Link, LinkStats, Segment, Sync};
 use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
 use crate::workload::{self, Digest, Effects, Place, Workload};
@@ -127,7 +127,7 @@ impl<W: Workload> Node<W> {
         journal::write_epoch(&mut self.records, epoch);
         self.workload = found.workload;
         let items = self.workload.len();
-        gossip.restart(epoch, items > 0);
+        gossip.restart(now, epoch, items > 0);
         if let Some(damage) = found.torn {
             self.events.push(Event::Torn { damage });
         }
@@ -234,16 +234,43 @@ impl<W: Workload> Node<W> {
         }
     }
 
+    /// A neighbour knows this node as incarnation `named`. If that is a later one, the
+    /// clock was set back, and the node goes on above it: else it would be a voice from the
+    /// past for good. It keeps all that it holds, and does not know what the others do.
+    /// The workload is not told: it goes on in the same memory, and what it has numbered
+    /// with its first epoch is still its own.
+    fn refute(&mut self, now: Instant, src: &str, named: u64) {
+        let identity = self.identity.as_mut().filter(|i| i.gossip.knows(src));
+        let raised = link::raised(self.config.epoch, named);
+        let (Some(identity), Some(epoch)) = (identity, raised) else {
+            return;
+        };
+        self.config.epoch = epoch;
+        if self.config.data_dir.is_some() {
+            journal::write_epoch(&mut self.records, epoch);
+        }
+        self.events.push(Event::Raised {
+            peer: src.to_owned(),
+            named,
+            epoch,
+        });
+        identity.gossip.restart(now, epoch, false);
+        if identity.settling {
+            identity.gossip.gather(now);
+        }
+    }
+
     fn handle_segment(
         &mut self,
         now: Instant,
         kind: &str,
         message: &Message<'_>,
     ) -> Result<(), Refusal> {
+        let segment = Segment::read(kind, message.body)?;
+        self.refute(now, message.src, segment.peer);
         let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return Ok(());
         };
-        let segment = Segment::read(kind, message.body)?;
         match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
             Ok(None) => {}
             Ok(from) => {
@@ -266,13 +293,14 @@ impl<W: Workload> Node<W> {
     }
 
     fn handle_sync(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
-        let Some(Identity { gossip, .. }) = &mut self.identity else {
-            return Ok(());
-        };
         let sync = Sync::read(message.body)?;
         let have = message
             .body
             .read("have", W::Digest::WHAT, W::Digest::read)?;
+        self.refute(now, message.src, sync.peer);
+        let Some(Identity { gossip, .. }) = &mut self.identity else {
+            return Ok(());
+        };
         match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
             Ok(Some(from)) => {
                 let items = self.workload.missing(&have);
@@ -779,7 +807,11 @@ mod tests {
             ),
             (
                 r#""type":"delta","epoch":0,"offset":1"#,
-                "epoch must be an integer of at least 1",
+                "epoch must be an integer from 1 to 4611686018427387904",
+            ),
+            (
+                r#""type":"ack","epoch":1,"peer":9223372036854775807,"offset":0,"ack":0"#,
+                "peer must be an integer from 0 to 4611686018427387904",
             ),
             (
                 r#""type":"delta","epoch":1,"peer":0,"offset":-1,"values":[],"ack":0"#,

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::json::{self, Json, Object};
-use crate::link::Range;
+use crate::link::{MAX_EPOCH, Range};
 use crate::message::Fields;
 use crate::workload::Item;
 
@@ -62,8 +62,8 @@ impl<I: Item> Segment<I> {
     /// A sentence that says which field is wrong.
     pub fn read(kind: &str, body: Fields<'_>) -> Result<Segment<I>, String> {
         Ok(Segment {
-            epoch: epoch(body)?,
-            peer: body.count("peer")?,
+            epoch: epoch(body, "epoch", 1)?,
+            peer: epoch(body, "peer", 0)?,
             offset: body.count("offset")?,
             items: match kind {
                 "delta" => body.list("values", I::WHAT, I::read)?,
@@ -146,8 +146,8 @@ impl Sync {
     /// A sentence that says which field is wrong.
     pub fn read(body: Fields<'_>) -> Result<Sync, String> {
         Ok(Sync {
-            epoch: epoch(body)?,
-            peer: body.count("peer")?,
+            epoch: epoch(body, "epoch", 1)?,
+            peer: epoch(body, "peer", 0)?,
             offset: body.count("offset")?,
             end: body.optional_count("end")?,
             probe: body.flag("probe")?,
@@ -170,10 +170,12 @@ impl Sync {
     }
 }
 
-fn epoch(body: Fields<'_>) -> Result<u64, String> {
-    match body.count("epoch")? {
-        0 => Err("epoch must be an integer of at least 1".into()),
-        epoch => Ok(epoch),
+fn epoch(body: Fields<'_>, name: &str, least: u64) -> Result<u64, String> {
+    match body.count(name)? {
+        epoch if (least..=MAX_EPOCH).contains(&epoch) => Ok(epoch),
+        _ => Err(format!(
+            "{name} must be an integer from {least} to {MAX_EPOCH}"
+        )),
     }
 }
 

@@ -163,12 +163,27 @@ impl<W: Workload, E> Cluster<W, E> {
     /// Starts a node that was killed, with nothing in its memory. It has to be told who
     /// it is.
     pub fn start(&mut self, node: usize) {
-        self.down.remove(&node);
         if self.disks.is_empty() {
             // With a journal the node counts its lives itself: the clock stands still.
             self.config.epoch += 1;
         }
-        self.nodes[node] = Node::new(self.config.clone());
+        self.start_at(node, self.config.epoch);
+    }
+
+    /// The same, when the clock shows this. The other nodes' clock stays as it is.
+    pub fn start_at(&mut self, node: usize, epoch: u64) {
+        self.down.remove(&node);
+        self.nodes[node] = Node::new(Config {
+            epoch,
+            ..self.config.clone()
+        });
+    }
+
+    /// What a node that is down has stored is gone.
+    pub fn lose_journal(&mut self, node: usize) {
+        if let Some(disk) = self.disks.get_mut(node) {
+            *disk = Disk::default();
+        }
     }
 
     /// What a node says that refuses its journal.
