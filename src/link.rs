@@ -151,8 +151,9 @@ const TRY_SPACING: Duration = Duration::from_millis(250);
 
 /// The largest epoch that is believed.
 ///
-/// Unit: microseconds, if a clock made it. It is the year 148 000, so whoever names a
-/// larger one is mistaken. Must leave room in an `i64`: a journal may go on counting.
+/// Unit: microseconds, if a clock made it. No clock shows the year 148 000, so whoever
+/// names a larger one is mistaken: that message is refused, and changes nothing. Must fit
+/// an `i64`, as all numbers on the wire do.
 pub const MAX_EPOCH: u64 = 1 << 62;
 
 /// By how much less than this two lives of a node raise their epochs differently.

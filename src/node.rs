@@ -240,9 +240,10 @@ impl<W: Workload> Node<W> {
     /// The workload is not told: it goes on in the same memory, and what it has numbered
     /// with its first epoch is still its own.
     fn refute(&mut self, now: Instant, src: &str, named: u64) {
-        let identity = self.identity.as_mut().filter(|i| i.gossip.knows(src));
-        let raised = link::raised(self.config.epoch, named);
-        let (Some(identity), Some(epoch)) = (identity, raised) else {
+        let Some(epoch) = link::raised(self.config.epoch, named) else {
+            return;
+        };
+        let Some(identity) = self.identity.as_mut().filter(|i| i.gossip.knows(src)) else {
             return;
         };
         self.config.epoch = epoch;
@@ -992,6 +993,79 @@ mod tests {
         }
         assert_eq!((values(&node), drain(&mut node)), (vec![], vec![]));
         assert_eq!(node.poll_timeout(), Some(ms(1000)), "its greeting");
+    }
+
+    /// An ack alone, to incarnation `peer`.
+    fn ack_to(peer: u64) -> String {
+        ack(0, 0).replace(r#""peer":1"#, &format!(r#""peer":{peer}"#))
+    }
+
+    #[test]
+    fn whoever_is_named_with_a_later_epoch_goes_on_above_it_and_tells_what_it_holds() {
+        let mut node = node(4, "n2");
+        broadcast(&mut node, ms(0), 7);
+        at(&mut node, ms(0));
+        for (src, peer) in [("n1", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
+            tell(&mut node, ms(1), src, &ack_to(peer));
+            let raised = |event: &Event| matches!(event, Event::Raised { .. });
+            assert!(!events(&mut node).iter().any(raised), "{src} {peer}");
+        }
+        tell(&mut node, ms(200), "n0", &ack_to(41));
+        let raised = Event::Raised {
+            peer: "n0".into(),
+            named: 41,
+            epoch: 43,
+        };
+        assert_eq!(events(&mut node), [raised]);
+        let said_then = at(&mut node, ms(200));
+        let sync = r#""type":"sync","epoch":43,"peer":1,"offset":0,"have":[[7,7]],"probe":true"#;
+        assert_eq!(said_then[0], said("n0", sync), "as after a restart");
+        let late = r#""type":"sync","epoch":1,"peer":41,"offset":0,"end":1,"have":[]"#;
+        tell(&mut node, ms(201), "n0", late);
+        assert_eq!(events(&mut node), [], "it is above that already");
+    }
+
+    #[test]
+    fn a_raised_epoch_is_recorded_before_anything_is_said_in_it() {
+        let config = Config {
+            data_dir: Some("memory".into()),
+            ..Config::default()
+        };
+        let mut node = Node::<Broadcast>::new(config);
+        let init = r#""type":"init","node_id":"n1","node_ids":["n0","n1"]"#;
+        node.handle_line(ms(0), line("c0", "n1", init).as_bytes());
+        node.restore(
+            ms(0),
+            Found {
+                workload: Broadcast::default(),
+                epoch: 0,
+                length: 0,
+                short: 0,
+                torn: None,
+            },
+        );
+        let mut records = Vec::new();
+        assert!(node.poll_persist(&mut records));
+        records.clear();
+        tell(&mut node, ms(5), "n0", &ack_to(41));
+        assert!(
+            at(&mut node, ms(5))
+                .iter()
+                .all(|(_, body)| body.contains(r#""epoch":43"#))
+        );
+        assert!(node.poll_persist(&mut records));
+        assert!(String::from_utf8_lossy(&records).contains(r#"{"epoch":43}"#));
+    }
+
+    #[test]
+    fn a_voice_from_the_past_is_answered_once_with_the_epoch_that_is_known() {
+        let mut node = node(4, "n0");
+        let body = |epoch| ack_to(1).replace(r#""epoch":1"#, &format!(r#""epoch":{epoch}"#));
+        tell(&mut node, ms(0), "n2", &body(9));
+        at(&mut node, ms(0));
+        tell(&mut node, ms(1), "n2", &body(8));
+        assert_eq!(at(&mut node, ms(1)), [said("n2", &ack_to(9))]);
+        assert_eq!(at(&mut node, ms(500)), []);
     }
 
     /// The root of 4 nodes, whose leaves have all turned suspect.

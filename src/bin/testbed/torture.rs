@@ -9,8 +9,9 @@
 //!
 //! Faults: loss, duplication, reordering, cuts of all kinds that overlap and may
 //! have one direction only, and nodes that are paused (they neither read nor
-//! act; what is sent to them waits, as in a pipe). Load: single values and
-//! bursts that are dense, sparse, negative, huge or repeated.
+//! act; what is sent to them waits, as in a pipe), or killed. What is killed starts again,
+//! often with a clock that was set back, and sometimes without its journal. Load: single
+//! values and bursts that are dense, sparse, negative, huge or repeated.
 //!
 //! Every other life is one of broadcast, the rest are of the other workloads: what each
 //! promises is in `promises.rs`. In a thousand lives this happens (`./run.sh torture`):
@@ -77,6 +78,10 @@ pub struct Tally {
     pub restored: u64,
     /// Of these, killed in the middle of a write.
     pub in_write: u64,
+    /// Restarts with a clock that was set back.
+    pub set_back: u64,
+    /// Epochs that were raised above one that a neighbour knew.
+    pub raised: u64,
     /// Torn ends that were cut off.
     pub torn: u64,
     /// Values that died with the only node that held them.
@@ -101,6 +106,8 @@ impl Tally {
         self.pauses += other.pauses;
         self.restarts += other.restarts;
         self.restored += other.restored;
+        self.set_back += other.set_back;
+        self.raised += other.raised;
         self.in_write += other.in_write;
         self.torn += other.torn;
         self.gone += other.gone;
@@ -208,6 +215,8 @@ impl fmt::Display for Tally {
                 "restarts with nothing remembered",
             ),
             (self.restored, "restarts with a journal"),
+            (self.set_back, "clocks that were set back"),
+            (self.raised, "epochs raised above one that a neighbour knew"),
             (self.in_write, "crashes in the middle of a write"),
             (self.torn, "torn ends of journals cut off"),
             (self.gone, "values died with the only node that held them"),

@@ -43,8 +43,9 @@ pub trait Promises: Sized {
     /// A node has answered a client.
     fn answered(&mut self, node: usize, body: &Json<'_>) -> Result<(), String>;
 
-    /// A node was killed. Gives whether that cost it something that it had just heard.
-    fn killed(&mut self, node: usize) -> bool;
+    /// A node was killed, and `forgets` everything or has a journal. Gives whether that
+    /// cost it something that it had just heard.
+    fn killed(&mut self, node: usize, forgets: bool) -> bool;
 
     /// It was started again, and this is what it has.
     fn started(&mut self, node: usize, state: &Self::Workload) -> Result<(), String>;
@@ -88,7 +89,6 @@ pub trait Tortured: Workload {
 #[derive(Debug)]
 pub struct Joined<W: Tortured> {
     forgets: bool,
-    durable: bool,
     /// What each node held after its last turn.
     held: Vec<W>,
     shown: Vec<Vec<u8>>,
@@ -156,7 +156,6 @@ impl<W: Tortured> Promises for Joined<W> {
     fn new(plan: &Plan) -> Joined<W> {
         Joined {
             forgets: plan.forgets(),
-            durable: plan.is_durable(),
             held: (0..plan.nodes).map(|_| W::default()).collect(),
             shown: vec![Vec::new(); plan.nodes],
             requests: 0,
@@ -184,8 +183,8 @@ impl<W: Tortured> Promises for Joined<W> {
         W::answered(&mut self.history, number, fields)
     }
 
-    fn killed(&mut self, node: usize) -> bool {
-        if !self.durable {
+    fn killed(&mut self, node: usize, forgets: bool) -> bool {
+        if forgets {
             (self.held[node], self.shown[node]) = (W::default(), Vec::new());
         }
         true
