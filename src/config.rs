@@ -50,8 +50,9 @@ pub struct Config {
     pub within: Duration,
     /// How what the network leaves of that is spent. For tests; a user has the promise.
     pub pace: Pace,
-    /// The number of this run of the node: larger than those of all runs before. Not
-    /// 0. A driver without a memory of its own takes the wall clock's microseconds.
+    /// The number of this run of the node: another one than those of all runs before, and
+    /// larger, as a rule. Not 0. A driver without a memory of its own takes the wall clock's
+    /// microseconds.
     pub epoch: u64,
     /// The folder of the [journal](crate::journal), if there is one. Where it is is the
     /// driver's business; the node only asks whether there is one.

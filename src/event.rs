@@ -74,6 +74,16 @@ pub enum Event {
         /// The incarnation that begins.
         epoch: u64,
     },
+    /// A neighbour knows a later incarnation of this node: the clock was set back. The
+    /// node goes on above that, and all its links begin anew.
+    Raised {
+        /// The neighbour.
+        peer: String,
+        /// The incarnation that it knows.
+        named: u64,
+        /// The one that begins.
+        epoch: u64,
+    },
     /// The end of the journal was torn by a crash, and is cut off. Nothing that depended
     /// on it was ever said.
     Torn {
@@ -140,7 +150,8 @@ pub enum Event {
         /// The longest round trip that was measured. Unit: milliseconds.
         network: u64,
     },
-    /// A message came late, from a neighbour's incarnation that is over.
+    /// A message came from a neighbour's incarnation that is over: it is late, or the
+    /// neighbour's clock was set back. One ack answers it.
     FromThePast {
         /// The neighbour.
         peer: String,
@@ -186,6 +197,7 @@ impl Event {
             | Event::Dropped { .. }
             | Event::Torn { .. }
             | Event::NotRewritten { .. }
+            | Event::Raised { .. }
             | Event::Suspect { .. }
             | Event::PromiseBroken { .. } => Level::Warn,
             Event::Init { .. }
@@ -231,6 +243,10 @@ impl Display for Event {
             Event::Restored { items, epoch } => {
                 line("restored", &[("items", items), ("epoch", epoch)])
             }
+            Event::Raised { peer, named, epoch } => line(
+                "raised",
+                &[("peer", peer), ("named", named), ("epoch", epoch)],
+            ),
             Event::Torn { damage } => line("torn", &[("journal", damage)]),
             Event::NotRewritten { reason } => line("not-rewritten", &[("reason", reason)]),
             Event::Refused { reason, line: text } => {

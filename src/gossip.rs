@@ -179,7 +179,7 @@ impl<I: Item> Gossip<I> {
             index: named
                 .map(|(index, neighbour)| (neighbour.id.clone(), index))
                 .collect(),
-            greet_at: (!neighbours.is_empty()).then(|| (now + GREETING_DELAY, true)),
+            greet_at: greeting(now, &neighbours),
             second_greeting: link::ack_delay(config.within) * 2,
             unasked: neighbours.len(),
             neighbours,
@@ -261,9 +261,14 @@ impl<I: Item> Gossip<I> {
         index.ok_or_else(|| "not a neighbour in the tree".into())
     }
 
+    /// Whether this node is a neighbour in the tree.
+    pub fn knows(&self, src: &str) -> bool {
+        self.index.contains_key(src)
+    }
+
     /// A segment came from `src`. Gives the sender's index, for
     /// [`spread`](Gossip::spread); the caller merges the segment's items. `None`: it
-    /// comes from the past and is nobody's concern.
+    /// comes from the past, and its sender is told so.
     ///
     /// # Errors
     ///
@@ -280,6 +285,7 @@ impl<I: Item> Gossip<I> {
         let link = &mut self.neighbours[from].link;
         let before = link.received();
         let result = link.handle_segment(now, segment);
+        self.touched = true;
         let Some(news) = present(src, result, events)? else {
             return Ok(None);
         };
@@ -294,7 +300,6 @@ impl<I: Item> Gossip<I> {
 
     /// What a frame from neighbour `from` means for the others.
     fn take_note(&mut self, now: Instant, from: usize, news: News, events: &mut Events) {
-        self.touched = true;
         let neighbour = &mut self.neighbours[from];
         let peer = || neighbour.id.clone();
         if news.restarted {
@@ -440,6 +445,11 @@ impl<I: Item> Gossip<I> {
             }
         }
     }
+}
+
+/// When neighbours are greeted of whom nothing will be heard from `now` on.
+fn greeting<I>(now: Instant, neighbours: &[Neighbour<I>]) -> Option<(Instant, bool)> {
+    (!neighbours.is_empty()).then(|| (now + GREETING_DELAY, true))
 }
 
 /// Tells what cannot be right from a voice from the past, which is `None`.

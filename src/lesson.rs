@@ -426,11 +426,19 @@
 //! **Read one number:** 4.500 s. Each run of a process is an *incarnation*, with a number that
 //! is larger than those before: its *epoch*, here the wall clock. Each message says whose
 //! it is, and whom it is for. A higher epoch than known is a restart: what was queued for the
-//! old one is forgotten. A lower one is a voice from the past: ignored. The new one
+//! old one is forgotten. The new one
 //! heard nothing for a second, so it *greets*; with traffic it would have been known
 //! sooner, at no cost.
 //!
-//! **The code:** `recognise` in `src/link/anti_entropy.rs`.
+//! **And a lower epoch?** That message was late, or somebody set the clock back before the
+//! restart. The neighbour cannot tell, so it believes nothing of it, and answers with one
+//! ack, whose `peer` is the epoch that it knows. A late message does no harm in this way. A
+//! node with an early clock learns that it is taken for dead, and *refutes* that: it raises
+//! its epoch above the one that was named, and all its links begin anew. SWIM refutes a
+//! suspicion in the same way (Das, Gupta and Motivala, 2002).
+//!
+//! **The code:** `recognise` in `src/link/anti_entropy.rs`; [`raised`](crate::link::raised)
+//! in `src/link.rs`, and `refute` in `src/node.rs`.
 //!
 //! <details><summary><b>Exercise.</b> Why does the hub's stream not begin at offset 0 again
 //! for the new incarnation?</summary>
@@ -546,7 +554,9 @@
 //!
 //! **The code:** [`counter`](crate::workload::counter); the law, and the test that holds every
 //! workload against it, in [`workload`](crate::workload). Unique ids
-//! ([`unique_ids`](crate::workload::unique_ids)) need no join: nothing has to spread.
+//! ([`unique_ids`](crate::workload::unique_ids)) need no join: nothing has to spread. One trap
+//! lies in their form: an id has 63 bits, and a JavaScript client rounds every integer above
+//! 2^53, so a thousand ids become nine. hubcast gives them as strings of one length.
 //!
 //! <details><summary><b>Exercise.</b> In <code>counter.rs</code> replace the maximum by
 //! <code>+</code>, and run the command again.</summary>

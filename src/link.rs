@@ -52,7 +52,13 @@
 //! - a higher epoch than known is a restart. Nothing is known then of what the other
 //!   side has, so what was queued for it goes, and the two exchange [`Sync`]s: *digests*
 //!   of what they hold. Each then sends what the other lacks (*anti-entropy*);
-//! - a lower one is a voice from the past, and ignored.
+//! - a lower one is a voice from the past. Nothing of it is believed, and one ack answers
+//!   it. Where it was only late, that ack is like any other;
+//! - it may also be a new life whose clock was set back. The ack names the higher epoch as
+//!   its `peer`, and who is named with a higher epoch than its own [raises](raised) its own
+//!   above that. So a node refutes that it is over, as one refutes in SWIM that it is
+//!   suspect: with a higher incarnation number, which only the node itself may choose (Das,
+//!   Gupta and Motivala, 2002, 4.2). All its links begin anew then, as after a restart.
 //!
 //! There is no handshake: the first segment goes to whoever is there, `peer` 0.
 //!
@@ -143,7 +149,29 @@ const REPEATED: u64 = 64;
 /// Unit: time. A bit more than the round trip of 200 ms that Gossip Glomers ask for.
 const TRY_SPACING: Duration = Duration::from_millis(250);
 
-/// A segment that cannot be right. The link has not changed.
+/// The largest epoch that is believed.
+///
+/// Unit: microseconds, if a clock made it. No clock shows the year 148 000, so whoever
+/// names a larger one is mistaken: that message is refused, and changes nothing. Must fit
+/// an `i64`, as all numbers on the wire do.
+pub const MAX_EPOCH: u64 = 1 << 62;
+
+/// By how much less than this two lives of a node raise their epochs differently.
+///
+/// Unit: microseconds. Neighbours that know different lives may name the same epoch to
+/// two later ones, which must not become the same. The microsecond of the second in which
+/// each began tells them apart.
+const TOLD_APART: u64 = 1_000_000;
+
+/// The epoch in which a node goes on whose own is `epoch`, if a neighbour names it
+/// `named`. `None`: it stays as it is.
+pub fn raised(epoch: u64, named: u64) -> Option<u64> {
+    let above = named.saturating_add(1 + epoch % TOLD_APART);
+    (epoch < named && above <= MAX_EPOCH).then_some(above)
+}
+
+/// A segment that cannot be right. The link has not changed, but for the answer that it
+/// owes a voice from the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkError {
     /// It comes from an incarnation that is known to be over.
@@ -351,10 +379,15 @@ impl<I: Item> Link<I> {
         }
     }
 
-    /// This node's incarnation is another one than was thought. Only before anything
-    /// was sent or heard.
-    pub fn set_epoch(&mut self, epoch: u64) {
-        self.epoch = epoch;
+    /// This node is in another incarnation than was thought. Both streams begin anew; what
+    /// was measured and counted stays.
+    pub fn restart(&mut self, epoch: u64) {
+        let (trip, stats) = (self.trip.clone(), self.stats);
+        *self = Link {
+            trip,
+            stats,
+            ..Link::new(epoch, self.ack_delay, self.jitter)
+        };
     }
 
     /// Appends an item to the outgoing stream, where it waits for
@@ -449,7 +482,7 @@ impl<I: Item> Link<I> {
     ///
     /// # Errors
     ///
-    /// [`LinkError`] if the segment cannot be right; nothing has changed then.
+    /// [`LinkError`] if the segment cannot be right.
     pub fn handle_segment(
         &mut self,
         now: Instant,
@@ -457,6 +490,7 @@ impl<I: Item> Link<I> {
     ) -> Result<News, LinkError> {
         let end = segment.offset.saturating_add(segment.items.len() as u64);
         let for_us = segment.peer == self.epoch;
+        self.check_epoch(segment.epoch)?;
         self.check(segment, end, for_us)?;
         let mut news = self.recognise(segment.epoch, segment.peer);
         self.stats.received += 1;
@@ -487,9 +521,6 @@ impl<I: Item> Link<I> {
 
     fn check(&self, segment: &Segment<I>, end: u64, for_us: bool) -> Result<(), LinkError> {
         let (epoch, peer) = (segment.epoch, self.peer);
-        if epoch < peer {
-            return Err(LinkError::FromThePast { epoch, peer });
-        }
         if for_us && segment.ack > self.nxt {
             let (ack, nxt) = (segment.ack, self.nxt);
             return Err(LinkError::AckBeyondSent { ack, nxt });

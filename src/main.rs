@@ -75,7 +75,8 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// The wall clock in microseconds: an epoch for a node that remembers none. A start
-/// is later than the one before, unless somebody sets the clock back in between.
+/// is later than the one before, unless somebody sets the clock back in between: then a
+/// neighbour tells ([`hubcast::link::raised`]).
 fn wall_clock() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     u64::try_from(since.as_micros()).map_or(1, |micros| micros.max(1))

@@ -15,13 +15,17 @@
 //! [`Fields`] and written with [`json::Object`] by whom it concerns: a request by
 //! its workload, a delta by the link.
 //!
+//! **`null` is absent**, in every field that may be left out: client libraries write it
+//! for "none". [`Fields::get`] is the place where that is decided. In a field that must be
+//! there `null` is a value like any other: an `echo` gives it back, and a `message` must
+//! be an integer.
+//!
 //! Three rules for replies:
 //!
 //! - A request without `msg_id` is obeyed and not answered.
-//! - `msg_id` is an integer, says Maelstrom. Anything else, `null` and `3.0` among
-//!   it, is refused with error 12, and that error's `in_reply_to` gives back the
-//!   very JSON that came: whoever numbers requests in another way can only
-//!   recognise what it sent.
+//! - `msg_id` is an integer, says Maelstrom. Anything else, `3.0` for one, is refused
+//!   with error 12, and that error's `in_reply_to` gives back the very JSON that came:
+//!   whoever numbers requests in another way can only recognise what it sent.
 //! - What has an `in_reply_to`, of whatever kind, is itself a reply. This node asks
 //!   nobody anything, and answering answers would never end: it is ignored, and
 //!   nobody is told.
@@ -58,8 +62,8 @@ impl<'a> Message<'a> {
         Ok(Message {
             src: envelope.text("src")?,
             dest: envelope.text("dest")?,
-            msg_id: body.0.get("msg_id"),
-            is_reply: body.0.get("in_reply_to").is_some(),
+            msg_id: body.get("msg_id"),
+            is_reply: body.get("in_reply_to").is_some(),
             body,
         })
     }
@@ -93,7 +97,17 @@ pub struct Fields<'a>(pub &'a Json<'a>);
 const INTEGER: &str = "an integer from -9223372036854775808 to 9223372036854775807, written without fraction or exponent";
 
 impl<'a> Fields<'a> {
-    fn read<T>(
+    /// A field that may be left out; `None`: it is, or is null.
+    pub fn get(self, name: &str) -> Option<&'a Json<'a>> {
+        self.0.get(name).filter(|value| **value != Json::Null)
+    }
+
+    /// A field that must be there, and `what` it must be: as `read` takes it.
+    ///
+    /// # Errors
+    ///
+    /// This and the following: a sentence that names the field and what it must be.
+    pub fn read<T>(
         self,
         name: &str,
         what: &str,
@@ -106,10 +120,6 @@ impl<'a> Fields<'a> {
     }
 
     /// An integer that fits an `i64`.
-    ///
-    /// # Errors
-    ///
-    /// These and the following: a sentence that names the field and what it must be.
     pub fn int(self, name: &str) -> Result<i64, String> {
         self.read(name, INTEGER, Json::as_int)
     }
@@ -122,6 +132,11 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The same, if it is there.
+    pub fn optional_count(self, name: &str) -> Result<Option<u64>, String> {
+        self.get(name).map(|_| self.count(name)).transpose()
+    }
+
     /// A string.
     pub fn text(self, name: &str) -> Result<&'a str, String> {
         self.read(name, "a string", Json::as_str)
@@ -129,16 +144,11 @@ impl<'a> Fields<'a> {
 
     /// True or false; false if it is not there.
     pub fn flag(self, name: &str) -> Result<bool, String> {
-        match self.0.get(name) {
+        match self.get(name) {
             None => Ok(false),
             Some(Json::Bool(flag)) => Ok(*flag),
             Some(_) => Err(format!("{name} must be true or false")),
         }
-    }
-
-    /// Any JSON.
-    pub fn any(self, name: &str) -> Result<&'a Json<'a>, String> {
-        self.read(name, "there; any JSON would do", Some)
     }
 
     /// An object's own fields.
@@ -155,7 +165,8 @@ impl<'a> Fields<'a> {
         what: &str,
         element: impl Fn(&'a Json<'a>) -> Option<T>,
     ) -> Result<Vec<T>, String> {
-        let elements = self.read(name, "an array", Json::as_array)?;
+        let array = format!("an array, each element {what}");
+        let elements = self.read(name, &array, Json::as_array)?;
         let read = elements.iter().map(element).collect::<Option<_>>();
         read.ok_or_else(|| format!("an element of {name} must be {what}"))
     }

@@ -16,7 +16,7 @@ use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
 use crate::journal::{self, Disk, Found, Journal, OpenError};
 use crate::json::{self, Json};
-use crate::link::{Frame, Link, LinkStats, Marks, Segment, Sync};
+use crate::link::{self, Frame, Link, LinkStats, Marks, Segment, Sync};
 use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
 use crate::workload::broadcast::Broadcast;
@@ -154,6 +154,8 @@ pub struct Node<W: Workload> {
 #[derive(Clone, Debug)]
 struct Identity<W: Workload> {
     id: String,
+    /// The list of all nodes as `init` brought it, to compare a second one with.
+    node_ids: String,
     place: Place,
     gossip: Gossip<W::Item>,
     /// The root waits for what all others hold before it decides for them.
@@ -310,7 +312,7 @@ impl<W: Workload> Node<W> {
         journal::write_epoch(&mut self.records, epoch);
         self.workload = found.workload;
         let items = self.workload.len();
-        gossip.restart(epoch, items > 0);
+        gossip.restart(now, epoch, items > 0);
         if let Some(damage) = found.torn {
             self.events.push(Event::Torn { damage });
         }
@@ -341,10 +343,7 @@ impl<W: Workload> Node<W> {
             return self.before_init(now, kind, message);
         };
         match kind {
-            "init" => {
-                let text = format!("this is {id} already");
-                self.ignore(message, &text);
-            }
+            "init" => return self.init_again(message),
             "delta" | "ack" => return self.handle_segment(now, kind, message),
             "sync" => return self.handle_sync(now, message),
             "stats" => self.stats(message),
@@ -400,16 +399,44 @@ impl<W: Workload> Node<W> {
         }
     }
 
+    /// A neighbour knows this node as incarnation `named`. If that is a later one, the
+    /// clock was set back, and the node goes on above it: else it would be a voice from the
+    /// past for good. It keeps all that it holds, and does not know what the others do.
+    /// The workload is not told: it goes on in the same memory, and what it has numbered
+    /// with its first epoch is still its own.
+    fn refute(&mut self, now: Instant, src: &str, named: u64) {
+        let Some(epoch) = link::raised(self.config.epoch, named) else {
+            return;
+        };
+        let Some(identity) = self.identity.as_mut().filter(|i| i.gossip.knows(src)) else {
+            return;
+        };
+        self.config.epoch = epoch;
+        if self.config.data_dir.is_some() {
+            journal::write_epoch(&mut self.records, epoch);
+        }
+        self.events.push(Event::Raised {
+            peer: src.to_owned(),
+            named,
+            epoch,
+        });
+        identity.gossip.restart(now, epoch, false);
+        if identity.settling {
+            identity.gossip.gather(now);
+        }
+    }
+
     fn handle_segment(
         &mut self,
         now: Instant,
         kind: &str,
         message: &Message<'_>,
     ) -> Result<(), Refusal> {
+        let segment = Segment::read(kind, message.body)?;
+        self.refute(now, message.src, segment.peer);
         let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return Ok(());
         };
-        let segment = Segment::read(kind, message.body)?;
         match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
             Ok(None) => {}
             Ok(from) => {
@@ -432,12 +459,14 @@ impl<W: Workload> Node<W> {
     }
 
     fn handle_sync(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
+        let sync = Sync::read(message.body)?;
+        let have = message
+            .body
+            .read("have", W::Digest::WHAT, W::Digest::read)?;
+        self.refute(now, message.src, sync.peer);
         let Some(Identity { gossip, .. }) = &mut self.identity else {
             return Ok(());
         };
-        let sync = Sync::read(message.body)?;
-        let have = W::Digest::read(message.body.any("have")?);
-        let have = have.ok_or_else(|| format!("have must be {}", W::Digest::WHAT))?;
         match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
             Ok(Some(from)) => {
                 let items = self.workload.missing(&have);
@@ -492,6 +521,7 @@ impl<W: Workload> Node<W> {
         };
         self.identity = Some(Identity {
             id: id.to_owned(),
+            node_ids: node_ids(message)?,
             place,
             gossip,
             settling: false,
@@ -499,6 +529,32 @@ impl<W: Workload> Node<W> {
         self.wants_journal = self.config.data_dir.is_some();
         if !self.wants_journal {
             self.begin(now, false);
+        }
+        self.reply(message, "init_ok", |_| ());
+        Ok(())
+    }
+
+    /// Whoever did not hear the answer may ask again; what has begun does not begin anew.
+    fn init_again(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
+        let Some(Identity {
+            id,
+            node_ids: known,
+            ..
+        }) = &self.identity
+        else {
+            return Ok(());
+        };
+        let asked = message.body.text("node_id")?;
+        let differs = |name: &str, known: &str, asked: &str| {
+            let [known, asked] = [known, asked].map(event::clip);
+            format!("{name} was {known} in the first init, and cannot become {asked}")
+        };
+        if asked != id {
+            return Err(differs("node_id", id, asked).into());
+        }
+        let asked = node_ids(message)?;
+        if asked != *known {
+            return Err(differs("node_ids", known, &asked).into());
         }
         self.reply(message, "init_ok", |_| ());
         Ok(())
@@ -557,6 +613,12 @@ impl<W: Workload> Node<W> {
             reason: reason.to_owned(),
         });
     }
+}
+
+/// An `init`'s list of all nodes, as text that is the same for the same names.
+fn node_ids(init: &Message<'_>) -> Result<String, String> {
+    let read = |ids: &Json<'_>| Some(ids.to_string());
+    init.body.read("node_ids", "an array of names", read)
 }
 
 #[cfg(test)]
@@ -716,12 +778,33 @@ mod tests {
     }
 
     #[test]
-    fn a_second_init_is_ignored() {
-        let mut node = node(25, "n3");
-        let init = r#""type":"init","msg_id":2,"node_id":"n3","node_ids":["n3"]"#;
-        assert_eq!(tell(&mut node, ms(0), "c0", init), []);
-        assert_eq!(ignored(&mut node), "this is n3 already");
-        assert_eq!(node.links().next().map(|(id, _)| id), Some("n0"));
+    fn a_second_init_is_answered_if_it_says_the_same_and_changes_nothing() {
+        let mut node = node(3, "n2");
+        broadcast(&mut node, ms(5), 7);
+        let before = format!("{node:?}");
+        let init = r#""type":"init","msg_id":2,"node_ids": ["n0","n\u0031","n2"],"node_id":"n2""#;
+        let ok = said("c0", r#""type":"init_ok","in_reply_to":2"#);
+        assert_eq!(tell(&mut node, ms(6), "c0", init), [ok]);
+        for (id, ids, why) in [
+            (
+                "n2",
+                r#"["n0","n2"]"#,
+                r#"node_ids was [\"n0\",\"n1\",\"n2\"] in the first init, and cannot become [\"n0\",\"n2\"]"#,
+            ),
+            (
+                "n1",
+                r#"["n0","n1","n2"]"#,
+                "node_id was n2 in the first init, and cannot become n1",
+            ),
+            ("n2", "[]", "node_ids was"),
+        ] {
+            let init = format!(r#""type":"init","msg_id":3,"node_id":"{id}","node_ids":{ids}"#);
+            let said = tell(&mut node, ms(6), "c0", &init);
+            assert!(said[0].1.contains(r#""code":12"#), "{said:?}");
+            assert!(said[0].1.contains(why), "{said:?}");
+            ignored(&mut node);
+        }
+        assert_eq!(format!("{node:?}"), before);
     }
 
     #[test]
@@ -764,7 +847,7 @@ mod tests {
     #[test]
     fn a_number_that_is_no_integer_is_refused_and_echoed_as_it_came() {
         let mut node = node(1, "n0");
-        for id in ["null", "3.0", r#""x""#, "9223372036854775808", "[1]"] {
+        for id in ["3.0", r#""x""#, "9223372036854775808", "[1]"] {
             let body = format!(r#""type":"broadcast","msg_id":{id},"message":7"#);
             let said = tell(&mut node, ms(1), "c0", &body);
             assert!(
@@ -776,6 +859,25 @@ mod tests {
             assert!(ignored(&mut node).starts_with("msg_id must be an integer from"));
         }
         assert_eq!(values(&node), []);
+    }
+
+    #[test]
+    fn null_is_absent_wherever_a_field_may_be_left_out() {
+        let mut node = node(2, "n0");
+        let body = r#""type":"broadcast","msg_id":1,"in_reply_to":null,"message":7"#;
+        let ok = said("c0", r#""type":"broadcast_ok","in_reply_to":1"#);
+        assert_eq!(tell(&mut node, ms(0), "c0", body), [ok]);
+        let body = r#""type":"broadcast","msg_id":null,"message":8"#;
+        assert_eq!(tell(&mut node, ms(0), "c0", body), [], "no number");
+        let absent = r#""held":null,"ts":null,"echo":null,"next":null,"every":null,"missing":null"#;
+        let first = delta(0, &[9], 0).replace(r#""held":0"#, absent);
+        tell(&mut node, ms(0), "n1", &format!(r#"{first},"probe":null"#));
+        let sync = r#""type":"sync","epoch":1,"peer":1,"offset":0,"have":[],"end":null"#;
+        tell(&mut node, ms(0), "n1", &format!(r#"{sync},"probe":null"#));
+        assert_eq!((values(&node), events(&mut node)), (vec![7, 8, 9], vec![]));
+        let echo = r#""type":"echo","msg_id":2,"echo":null"#;
+        let back = said("c0", r#""type":"echo_ok","in_reply_to":2,"echo":null"#);
+        assert_eq!(tell(&mut node, ms(0), "c0", echo), [back]);
     }
 
     #[test]
@@ -800,11 +902,15 @@ mod tests {
             ),
             (
                 r#""type":"echo""#,
-                "echo is missing; it must be there; any JSON would do",
+                "echo is missing; it must be what is to come back, any JSON",
             ),
             (
                 r#""type":"delta","epoch":0,"offset":1"#,
-                "epoch must be an integer of at least 1",
+                "epoch must be an integer from 1 to 4611686018427387904",
+            ),
+            (
+                r#""type":"ack","epoch":1,"peer":9223372036854775807,"offset":0,"ack":0"#,
+                "peer must be an integer from 0 to 4611686018427387904",
             ),
             (
                 r#""type":"delta","epoch":1,"peer":0,"offset":-1,"values":[],"ack":0"#,
@@ -823,12 +929,16 @@ mod tests {
                 "an element of missing must be a pair of offsets",
             ),
             (
+                r#""type":"delta","epoch":1,"peer":0,"offset":1,"ack":0"#,
+                "values is missing; it must be an array, each element an integer",
+            ),
+            (
                 r#""type":"sync","epoch":1,"peer":0,"offset":0,"have":[[3,1]]"#,
                 "have must be ranges, each its first and last integer",
             ),
             (
                 r#""type":"sync","epoch":1,"peer":0,"offset":0"#,
-                "have is missing",
+                "have is missing; it must be ranges",
             ),
             (r#""type":7"#, "type must be a string"),
             (r#""kind":7"#, "type is missing; it must be a string"),
@@ -981,6 +1091,79 @@ mod tests {
         }
         assert_eq!((values(&node), drain(&mut node)), (vec![], vec![]));
         assert_eq!(node.poll_timeout(), Some(ms(1000)), "its greeting");
+    }
+
+    /// An ack alone, to incarnation `peer`.
+    fn ack_to(peer: u64) -> String {
+        ack(0, 0).replace(r#""peer":1"#, &format!(r#""peer":{peer}"#))
+    }
+
+    #[test]
+    fn whoever_is_named_with_a_later_epoch_goes_on_above_it_and_tells_what_it_holds() {
+        let mut node = node(4, "n2");
+        broadcast(&mut node, ms(0), 7);
+        at(&mut node, ms(0));
+        for (src, peer) in [("n1", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
+            tell(&mut node, ms(1), src, &ack_to(peer));
+            let raised = |event: &Event| matches!(event, Event::Raised { .. });
+            assert!(!events(&mut node).iter().any(raised), "{src} {peer}");
+        }
+        tell(&mut node, ms(200), "n0", &ack_to(41));
+        let raised = Event::Raised {
+            peer: "n0".into(),
+            named: 41,
+            epoch: 43,
+        };
+        assert_eq!(events(&mut node), [raised]);
+        let said_then = at(&mut node, ms(200));
+        let sync = r#""type":"sync","epoch":43,"peer":1,"offset":0,"have":[[7,7]],"probe":true"#;
+        assert_eq!(said_then[0], said("n0", sync), "as after a restart");
+        let late = r#""type":"sync","epoch":1,"peer":41,"offset":0,"end":1,"have":[]"#;
+        tell(&mut node, ms(201), "n0", late);
+        assert_eq!(events(&mut node), [], "it is above that already");
+    }
+
+    #[test]
+    fn a_raised_epoch_is_recorded_before_anything_is_said_in_it() {
+        let config = Config {
+            data_dir: Some("memory".into()),
+            ..Config::default()
+        };
+        let mut node = Node::<Broadcast>::new(config);
+        let init = r#""type":"init","node_id":"n1","node_ids":["n0","n1"]"#;
+        node.handle_line(ms(0), line("c0", "n1", init).as_bytes());
+        node.restore(
+            ms(0),
+            Found {
+                workload: Broadcast::default(),
+                epoch: 0,
+                length: 0,
+                short: 0,
+                torn: None,
+            },
+        );
+        let mut records = Vec::new();
+        assert!(node.poll_persist(&mut records));
+        records.clear();
+        tell(&mut node, ms(5), "n0", &ack_to(41));
+        assert!(
+            at(&mut node, ms(5))
+                .iter()
+                .all(|(_, body)| body.contains(r#""epoch":43"#))
+        );
+        assert!(node.poll_persist(&mut records));
+        assert!(String::from_utf8_lossy(&records).contains(r#"{"epoch":43}"#));
+    }
+
+    #[test]
+    fn a_voice_from_the_past_is_answered_once_with_the_epoch_that_is_known() {
+        let mut node = node(4, "n0");
+        let body = |epoch| ack_to(1).replace(r#""epoch":1"#, &format!(r#""epoch":{epoch}"#));
+        tell(&mut node, ms(0), "n2", &body(9));
+        at(&mut node, ms(0));
+        tell(&mut node, ms(1), "n2", &body(8));
+        assert_eq!(at(&mut node, ms(1)), [said("n2", &ack_to(9))]);
+        assert_eq!(at(&mut node, ms(500)), []);
     }
 
     /// The root of 4 nodes, whose leaves have all turned suspect.

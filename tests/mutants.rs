@@ -60,6 +60,12 @@ const COSTLY_MUTANTS: &[Mutant] = &[
         wrong: "ts: (count > 0 && !self.is_suspect()).then(",
     },
     Mutant {
+        mistake: "a digest's promise that was not kept is forgotten",
+        file: "src/link/anti_entropy.rs",
+        right: "let awaited = self.level.is_some() && !self.is_level();",
+        wrong: "let awaited = false;",
+    },
+    Mutant {
         mistake: "a greeting holds the news back",
         file: "src/link/anti_entropy.rs",
         right: "self.greeting = true;",
@@ -245,8 +251,26 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "an old epoch is believed",
         file: "src/link.rs",
-        right: "if epoch < peer {\n            return Err(LinkError::FromThePast { epoch, peer });\n        }\n        if for_us",
-        wrong: "if for_us",
+        right: "self.check_epoch(segment.epoch)?;",
+        wrong: "",
+    },
+    Mutant {
+        mistake: "who is named with a later epoch keeps its own",
+        file: "src/link.rs",
+        right: "(epoch < named && above <= MAX_EPOCH).then_some(above)",
+        wrong: "(epoch < named && above <= MAX_EPOCH && false).then_some(above)",
+    },
+    Mutant {
+        mistake: "a voice from the past gets no answer",
+        file: "src/link/anti_entropy.rs",
+        right: "self.ack_due = true;\n            return Err(LinkError::FromThePast { epoch, peer });",
+        wrong: "return Err(LinkError::FromThePast { epoch, peer });",
+    },
+    Mutant {
+        mistake: "the links go on in the epoch that is over",
+        file: "src/node.rs",
+        right: "identity.gossip.restart(now, epoch, false);",
+        wrong: "",
     },
     Mutant {
         mistake: "a new epoch is ignored",

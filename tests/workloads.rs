@@ -118,9 +118,12 @@ impl<W: Workload> Nodes<W> {
     }
 }
 
-fn id_of(answer: &str) -> i64 {
+/// All ids are strings of one length, which no client rounds.
+fn id_of(answer: &str) -> String {
     let json = Json::parse(answer.as_bytes()).expect(answer);
-    json.get("id").and_then(Json::as_int).expect(answer)
+    let id = json.get("id").and_then(Json::as_str).expect(answer);
+    assert_eq!(id.len(), 16, "{id}");
+    id.to_owned()
 }
 
 #[test]
@@ -254,6 +257,69 @@ fn committed_offsets_never_go_back_and_are_known_everywhere() {
 }
 
 #[test]
+fn a_request_without_what_it_needs_is_told_what_that_is() {
+    let offsets = "an object of key to offset, each an integer of at least 0";
+    let mut nodes = Nodes::<Log>::new(1);
+    for (request, text) in [
+        (
+            r#""type":"poll""#,
+            format!("offsets is missing; it must be {offsets}"),
+        ),
+        (
+            r#""type":"poll","offsets":[1]"#,
+            format!("offsets must be {offsets}"),
+        ),
+        (
+            r#""type":"poll","offsets":null"#,
+            format!("offsets must be {offsets}"),
+        ),
+        (
+            r#""type":"commit_offsets","offsets":{"k":"1"}"#,
+            format!("offsets must be {offsets}"),
+        ),
+        (
+            r#""type":"list_committed_offsets""#,
+            "keys is missing; it must be an array, each element a string".into(),
+        ),
+        (
+            r#""type":"list_committed_offsets","keys":[1]"#,
+            "an element of keys must be a string".into(),
+        ),
+        (
+            r#""type":"send","key":"k""#,
+            "msg is missing; it must be the message, any JSON".into(),
+        ),
+        (
+            r#""type":"send","msg":1"#,
+            "key is missing; it must be a string".into(),
+        ),
+    ] {
+        let refused = nodes.ask(0, request);
+        let says = format!(r#""code":12,"text":"{text}""#);
+        assert!(refused.contains(&says), "{request}: {refused}");
+    }
+    let mut nodes = Nodes::<Txn>::new(1);
+    let operation = r#"[\"r\", key, null] or [\"w\", key, value]"#;
+    for (request, text) in [
+        (
+            r#""type":"txn""#,
+            format!("txn is missing; it must be an array, each element {operation}"),
+        ),
+        (
+            r#""type":"txn","txn":{}"#,
+            format!("txn must be an array, each element {operation}"),
+        ),
+        (
+            r#""type":"txn","txn":[["append",1,2]]"#,
+            format!("an element of txn must be {operation}"),
+        ),
+    ] {
+        let refused = nodes.ask(0, request);
+        assert!(refused.contains(&text), "{request}: {refused}");
+    }
+}
+
+#[test]
 fn a_send_from_behind_a_cut_waits_and_is_stored_once() {
     let mut nodes = Nodes::<Log>::new(3);
     nodes.run_ms(2000);
@@ -277,6 +343,76 @@ fn a_send_from_behind_a_cut_waits_and_is_stored_once() {
         let polled = nodes.ask(node, POLL);
         assert!(polled.contains(r#""k":[[0,5]]"#), "{polled}");
     }
+}
+
+/// Three nodes whose clocks can be set back.
+fn late<W: Workload>() -> Nodes<W> {
+    let config = Config {
+        epoch: LATE,
+        ..Config::default()
+    };
+    Nodes::with(3, &config)
+}
+
+/// What a clock shows, and what it shows after it was set back. Unit: microseconds.
+const LATE: u64 = 1_800_000_000_000_000;
+const EARLY: u64 = 1_700_000_000_000_000;
+
+#[test]
+fn what_is_counted_before_an_epoch_is_raised_counts_once_and_so_does_what_comes_after() {
+    for node in [0, 1] {
+        let mut nodes = late::<PnCounter>();
+        nodes.ask(node, r#""type":"add","delta":10"#);
+        nodes.run_ms(2000);
+        nodes.restart(node, EARLY);
+        nodes.ask(node, r#""type":"add","delta":1"#);
+        nodes.run_ms(2500);
+        nodes.ask(node, r#""type":"add","delta":-3"#);
+        nodes.run_ms(2500);
+        for reader in 0..3 {
+            let read = nodes.ask(reader, r#""type":"read""#);
+            assert!(read.contains(r#""value":8"#), "n{node}, n{reader}: {read}");
+        }
+    }
+}
+
+#[test]
+fn a_send_that_waits_while_the_epoch_is_raised_is_stored_and_answered_once() {
+    for node in [0, 1] {
+        let mut nodes = late::<Log>();
+        nodes.ask(node, &format!("{SEND}1"));
+        nodes.run_ms(2000);
+        nodes.restart(node, EARLY);
+        nodes.ask(node, &format!("{SEND}2"));
+        nodes.ask(2, &format!("{SEND}3"));
+        nodes.run_ms(2500);
+        let answers = nodes.answers.iter();
+        let answers = answers.filter(|answer| answer.contains("send_ok"));
+        assert_eq!(answers.count(), 3, "n{node}");
+        for reader in 0..3 {
+            let polled = nodes.ask(reader, POLL);
+            let all = [r#"[[0,1],[1,2],[2,3]]"#, r#"[[0,1],[1,3],[2,2]]"#];
+            assert!(
+                all.iter().any(|all| polled.contains(all)),
+                "n{node}, n{reader}: {polled}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ids_go_on_in_their_order_when_the_epoch_is_raised() {
+    let mut nodes = late::<UniqueIds>();
+    nodes.run_ms(2000);
+    nodes.restart(1, EARLY);
+    let mut ids = Vec::new();
+    for _ in 0..3000 {
+        ids.push(id_of(&nodes.ask(1, r#""type":"generate""#)));
+        nodes.run_ms(1);
+    }
+    let (_, link) = nodes.nodes[1].links().next().expect("its hub");
+    assert!(link.epochs().0 > LATE, "it was raised meanwhile");
+    assert!(ids.is_sorted_by(|a, b| a < b));
 }
 
 #[test]

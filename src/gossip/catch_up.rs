@@ -3,19 +3,21 @@
 use super::*;
 
 impl<I: Item> Gossip<I> {
-    /// The node's journal was read: this is its incarnation `epoch`, and it `remembers`
-    /// what it held, or nothing. Only before anything was sent or heard.
-    pub fn restart(&mut self, epoch: u64, remembers: bool) {
+    /// The node goes on as incarnation `epoch`: its journal was read, or a neighbour knows
+    /// a later one than it had thought to be. It `remembers` what it held, or does not.
+    pub fn restart(&mut self, now: Instant, epoch: u64, remembers: bool) {
         for Neighbour { link, .. } in &mut self.neighbours {
-            link.set_epoch(epoch);
+            link.restart(epoch);
             if remembers {
                 // The neighbours have gone on meanwhile, and this node knows what it
                 // lacks: all can be asked at once.
                 link.ask();
             }
         }
-        self.caught_up |= remembers;
+        self.caught_up = remembers;
         self.touched |= remembers;
+        (self.source, self.silent_sources, self.gather_at) = (None, 0, None);
+        self.greet_at = greeting(now, &self.neighbours);
     }
 
     /// A digest came from `src`. Gives the sender's index if the caller must
@@ -34,6 +36,7 @@ impl<I: Item> Gossip<I> {
     ) -> Result<Option<usize>, String> {
         let from = self.neighbour(src)?;
         let result = self.neighbours[from].link.handle_sync(sync);
+        self.touched = true;
         let Some((news, wanted)) = present(src, result, events)? else {
             return Ok(None);
         };

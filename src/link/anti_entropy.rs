@@ -43,9 +43,11 @@ impl<I: Item> Link<I> {
         self.level.is_some_and(|level| self.received() >= level)
     }
 
-    /// Whether it has a digest to send, or waits for one: that may have been lost.
+    /// Whether it has a digest to send, or waits for one, or for what one has promised:
+    /// that may have been lost.
     pub fn wants_sync(&self) -> bool {
-        self.sync_due || self.asking || self.wants_level
+        let awaited = self.level.is_some() && !self.is_level();
+        self.sync_due || self.asking || self.wants_level || awaited
     }
 
     /// Tells the neighbour what this node holds, and asks how far its stream goes
@@ -65,12 +67,9 @@ impl<I: Item> Link<I> {
     ///
     /// # Errors
     ///
-    /// [`LinkError`] if it comes from the past; nothing has changed then.
+    /// [`LinkError`] if it comes from the past.
     pub fn handle_sync(&mut self, sync: &Sync) -> Result<(News, bool), LinkError> {
-        if sync.epoch < self.peer {
-            let (epoch, peer) = (sync.epoch, self.peer);
-            return Err(LinkError::FromThePast { epoch, peer });
-        }
+        self.check_epoch(sync.epoch)?;
         let mut news = self.recognise(sync.epoch, sync.peer);
         self.stats.received += 1;
         let received = self.received();
@@ -103,6 +102,17 @@ impl<I: Item> Link<I> {
         self.retry_at = None;
         self.timeouts = 0;
         self.release();
+    }
+
+    /// A voice from the past is answered: it may be that of a clock that was set back,
+    /// and nothing else would tell it.
+    pub(super) fn check_epoch(&mut self, epoch: u64) -> Result<(), LinkError> {
+        let peer = self.peer;
+        if epoch < peer {
+            self.ack_due = true;
+            return Err(LinkError::FromThePast { epoch, peer });
+        }
+        Ok(())
     }
 
     /// Who is talking, and to whom?

@@ -2,9 +2,10 @@
 //!
 //! Two ends, an item or two each way, a network that may deliver what is under way
 //! in any order, drop and duplicate some of it, timers that fire at any moment, and
-//! ends that start anew in the middle of it, with their memory or without, while
-//! messages of their former life are still under way. A breadth-first search visits
-//! every state that can be reached within the [`Bounds`]. Nothing is sampled.
+//! ends that start anew in the middle of it, with their memory or without, or with a
+//! clock that was set back, while messages of their former life are still under way. A
+//! breadth-first search visits every state that can be reached within the [`Bounds`].
+//! Nothing is sampled.
 //!
 //! *Time* has no place in the search. A running timer may fire next, whatever its
 //! deadline. Where a link looks at an age, both answers are tried: a message finds
@@ -55,8 +56,9 @@ impl Item for u8 {
 struct Bounds {
     /// Items that each end sends. At most 4, since both ends' share a byte.
     items: [u8; 2],
-    /// How often each end starts anew.
+    /// How often each end starts anew, and how it may.
     restarts: [u8; 2],
+    starts: [&'static [Start]; 2],
     /// Messages that the network may drop.
     drops: u8,
     /// Messages that the network may duplicate.
@@ -71,6 +73,10 @@ struct Bounds {
     /// Whether an item waits in its batch until that departs, a step of its own.
     batches: bool,
 }
+
+/// The first epoch of each end. A later start has a larger one, and after the clock was set
+/// back a smaller one, but never one twice.
+const FIRST: u64 = 10;
 
 /// More steps than this from a state to quiet would be a loop.
 const MAX_STEPS: usize = 200;
@@ -105,6 +111,7 @@ struct End {
     /// Items that may still be pushed, and restarts to come.
     items: u8,
     restarts: u8,
+    starts: &'static [Start],
     /// The next item to push.
     next: u8,
     /// The items that it holds, as bits.
@@ -148,7 +155,7 @@ enum Step {
     /// Its source was silent for too long.
     Impatient(usize),
     /// A process ends and the next one starts.
-    Restart { end: usize, memory: bool },
+    Restart { end: usize, start: Start },
     /// A message arrives at the other end, where the first `old` flights are older
     /// than a round trip, and so is the last probe if there is such a flight at all.
     Deliver {
@@ -162,16 +169,28 @@ enum Step {
     Duplicate { src: usize, index: usize },
 }
 
+/// How a process starts anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Start {
+    /// It remembers what it held.
+    Memory,
+    /// It remembers nothing.
+    Nothing,
+    /// It remembers nothing, and the clock was set back.
+    ClockBack,
+}
+
 fn items(bits: u8) -> impl Iterator<Item = u8> {
     (0..8).filter(move |item| bits & 1 << item != 0)
 }
 
 impl End {
-    fn new(items: u8, restarts: u8) -> End {
+    fn new(items: u8, restarts: u8, starts: &'static [Start]) -> End {
         End {
-            link: Link::new(1, ACK_DELAY, 0),
+            link: Link::new(FIRST, ACK_DELAY, 0),
             items,
             restarts,
+            starts,
             next: 0,
             have: 0,
             greets: false,
@@ -202,9 +221,14 @@ impl End {
         self.caught_up |= !self.link.wants_sync();
     }
 
-    fn restart(&mut self, memory: bool) {
+    fn restart(&mut self, start: Start) {
         self.restarts -= 1;
-        self.link = Link::new(self.link.epoch + 1, ACK_DELAY, 0);
+        let memory = start == Start::Memory;
+        let epoch = match start {
+            Start::ClockBack => self.link.epoch - 1,
+            _ => self.link.epoch + 2,
+        };
+        self.link = Link::new(epoch, ACK_DELAY, 0);
         (self.caught_up, self.source, self.greets) = (false, false, !memory);
         if memory {
             self.link.ask();
@@ -213,8 +237,20 @@ impl End {
         }
     }
 
+    /// It is named with a later epoch than its own.
+    fn refute(&mut self, named: u64) {
+        if let Some(epoch) = raised(self.link.epoch, named) {
+            self.link.restart(epoch);
+            (self.caught_up, self.source, self.greets) = (false, false, true);
+        }
+    }
+
     /// Gives why it refused the message though it must not.
     fn handle(&mut self, message: Message) -> Option<&'static str> {
+        self.refute(match &message {
+            Message::Segment(segment) => segment.peer,
+            Message::Sync(sync, _) => sync.peer,
+        });
         let result = match message {
             Message::Segment(segment) => self.link.handle_segment(NOW, &segment).map(|_| {
                 for item in segment.items {
@@ -315,7 +351,8 @@ impl End {
 
 impl State {
     fn initial(bounds: Bounds) -> State {
-        let end = |index: usize| End::new(bounds.items[index], bounds.restarts[index]);
+        let of = |index: usize| (bounds.items[index], bounds.restarts[index]);
+        let end = |index: usize| End::new(of(index).0, of(index).1, bounds.starts[index]);
         State {
             ends: [end(0), end(1)],
             drops: bounds.drops,
@@ -367,8 +404,8 @@ impl State {
                 ends[end].source = false;
                 end
             }
-            Step::Restart { end, memory } => {
-                ends[end].restart(memory);
+            Step::Restart { end, start } => {
+                ends[end].restart(start);
                 end
             }
             Step::Deliver { src, index, old } => {
@@ -409,7 +446,8 @@ impl State {
             let timers = at.timers(end);
             steps.extend(timers.filter(|step| !(patient && matches!(step, Step::Retry(_)))));
             if at.restarts > 0 {
-                steps.extend([true, false].map(|memory| Step::Restart { end, memory }));
+                let starts = at.starts.iter();
+                steps.extend(starts.map(|&start| Step::Restart { end, start }));
             }
             for index in 0..at.outbox.len() {
                 let (src, same) = (end, |other: &Message| *other == at.outbox[index]);
@@ -703,6 +741,7 @@ fn tell(step: &str, state: &State) {
 const ONE_LIFE: Bounds = Bounds {
     items: [2, 1],
     restarts: [0, 0],
+    starts: [&[], &[]],
     drops: 1,
     duplicates: 1,
     early: 1,
@@ -714,11 +753,18 @@ const ONE_LIFE: Bounds = Bounds {
 const RESTARTS: Bounds = Bounds {
     items: [1, 1],
     restarts: [1, 1],
+    starts: [&[Start::Memory, Start::Nothing]; 2],
     drops: 1,
     duplicates: 0,
     early: 0,
     under_way: 2,
     batches: false,
+};
+
+/// One end's clock is set back, before or after the other one forgets who it was.
+const CLOCK_BACK: Bounds = Bounds {
+    starts: [&[Start::ClockBack], &[Start::Nothing]],
+    ..RESTARTS
 };
 
 #[test]
@@ -729,6 +775,18 @@ fn every_state_of_one_life_is_safe_and_leads_to_both_ends_equal_acked_and_quiet(
 #[test]
 fn every_state_with_restarts_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
     Search::run(RESTARTS);
+}
+
+#[test]
+fn every_state_with_a_clock_that_was_set_back_is_safe_and_leads_to_both_ends_equal_acked_and_quiet()
+{
+    // The item is with either end: with both, it takes ten times as long.
+    for items in [[1, 0], [0, 1]] {
+        Search::run(Bounds {
+            items,
+            ..CLOCK_BACK
+        });
+    }
 }
 
 /// `cargo test --release model -- --ignored --nocapture --test-threads 1`
@@ -750,6 +808,16 @@ fn every_state_with_more_restarts_is_safe_and_leads_to_both_ends_equal_acked_and
     Search::run(Bounds {
         duplicates: 1,
         early: 1,
+        ..RESTARTS
+    });
+}
+
+/// As above.
+#[test]
+#[ignore = "takes minutes"]
+fn every_state_with_all_kinds_of_starts_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
+    Search::run(Bounds {
+        starts: [&[Start::Memory, Start::Nothing, Start::ClockBack]; 2],
         ..RESTARTS
     });
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::json::{self, Json, Object};
-use crate::link::Range;
+use crate::link::{MAX_EPOCH, Range};
 use crate::message::Fields;
 use crate::workload::Item;
 
@@ -62,22 +62,22 @@ impl<I: Item> Segment<I> {
     /// A sentence that says which field is wrong.
     pub fn read(kind: &str, body: Fields<'_>) -> Result<Segment<I>, String> {
         Ok(Segment {
-            epoch: epoch(body)?,
-            peer: body.count("peer")?,
+            epoch: epoch(body, "epoch", 1)?,
+            peer: epoch(body, "peer", 0)?,
             offset: body.count("offset")?,
             items: match kind {
                 "delta" => body.list("values", I::WHAT, I::read)?,
                 _ => Vec::new(),
             },
             ack: body.count("ack")?,
-            ts: optional(body, "ts")?,
-            echo: optional(body, "echo")?,
-            held: body.count("held")?,
-            next: match optional(body, "next")? {
-                Some(next) => Some((next, optional(body, "every")?.unwrap_or(next))),
+            ts: body.optional_count("ts")?,
+            echo: body.optional_count("echo")?,
+            held: body.optional_count("held")?.unwrap_or(0),
+            next: match body.optional_count("next")? {
+                Some(next) => Some((next, body.optional_count("every")?.unwrap_or(next))),
                 None => None,
             },
-            missing: match body.0.get("missing") {
+            missing: match body.get("missing") {
                 Some(_) => {
                     body.list("missing", "a pair of offsets, the smaller one first", range)?
                 }
@@ -146,10 +146,10 @@ impl Sync {
     /// A sentence that says which field is wrong.
     pub fn read(body: Fields<'_>) -> Result<Sync, String> {
         Ok(Sync {
-            epoch: epoch(body)?,
-            peer: body.count("peer")?,
+            epoch: epoch(body, "epoch", 1)?,
+            peer: epoch(body, "peer", 0)?,
             offset: body.count("offset")?,
-            end: optional(body, "end")?,
+            end: body.optional_count("end")?,
             probe: body.flag("probe")?,
         })
     }
@@ -170,15 +170,13 @@ impl Sync {
     }
 }
 
-fn epoch(body: Fields<'_>) -> Result<u64, String> {
-    match body.count("epoch")? {
-        0 => Err("epoch must be an integer of at least 1".into()),
-        epoch => Ok(epoch),
+fn epoch(body: Fields<'_>, name: &str, least: u64) -> Result<u64, String> {
+    match body.count(name)? {
+        epoch if (least..=MAX_EPOCH).contains(&epoch) => Ok(epoch),
+        _ => Err(format!(
+            "{name} must be an integer from {least} to {MAX_EPOCH}"
+        )),
     }
-}
-
-fn optional(body: Fields<'_>, name: &str) -> Result<Option<u64>, String> {
-    body.0.get(name).map(|_| body.count(name)).transpose()
 }
 
 fn range(json: &Json<'_>) -> Option<Range> {

@@ -828,10 +828,11 @@ fn a_restart_of_the_neighbour_drops_the_queue_and_asks_what_is_lacking() {
 }
 
 #[test]
-fn late_segments_of_the_former_life_are_from_the_past_and_change_nothing() {
+fn voices_of_the_former_life_are_answered_once_and_change_nothing_else() {
     let mut link = measured();
     link.handle_sync(&sync(PEER + 1, 0, 0)).unwrap();
-    let before = link.clone();
+    frames(&mut link, later(0));
+    let mut before = link.clone();
     let past = LinkError::FromThePast {
         epoch: PEER,
         peer: PEER + 1,
@@ -841,7 +842,33 @@ fn late_segments_of_the_former_life_are_from_the_past_and_change_nothing() {
         Err(past)
     );
     assert_eq!(link.handle_sync(&sync(PEER, EPOCH, 9)), Err(past));
+    let answers = drain(&mut link, later(0));
+    assert_eq!(gist(&answers), [(100, &[][..], 0)]);
+    assert_eq!(answers[0].peer, PEER + 1, "it tells who is known");
+    before.stats.acks += 1;
     assert_eq!(link, before);
+}
+
+#[test]
+fn whoever_is_named_with_a_later_epoch_goes_on_above_it_and_two_lives_differ() {
+    assert_eq!(raised(7, 7), None);
+    assert_eq!(raised(7, 3), None);
+    assert_eq!(raised(7, 8), Some(16));
+    assert_ne!(raised(6, 8), raised(7, 8), "of two lives each has its own");
+    assert_eq!(raised(7, MAX_EPOCH - 8), Some(MAX_EPOCH));
+    assert_eq!(raised(7, MAX_EPOCH - 7), None, "there is none above that");
+    assert_eq!(raised(7, u64::MAX), None);
+}
+
+#[test]
+fn a_link_that_begins_anew_keeps_what_was_measured_and_nothing_of_its_streams() {
+    let mut old = measured();
+    send(&mut old, later(0), 0..3);
+    let (trip, stats) = (old.trip.clone(), old.stats);
+    old.restart(EPOCH + 1);
+    let mut new: Link<u32> = Link::new(EPOCH + 1, ACK_DELAY, 1);
+    (new.trip, new.stats) = (trip, stats);
+    assert_eq!(old, new);
 }
 
 #[test]

@@ -72,7 +72,9 @@ impl Workload for Echo {
 ///
 /// [`Refusal`] if nothing came.
 pub fn echo<I>(request: &Message<'_>, effects: &mut Effects<'_, I>) -> Result<(), Refusal> {
-    let echo = request.body.any("echo")?;
+    let echo = request
+        .body
+        .read("echo", "what is to come back, any JSON", Some)?;
     effects.reply(request, "echo_ok", |body| body.value("echo", echo));
     Ok(())
 }

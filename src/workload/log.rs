@@ -219,7 +219,8 @@ impl Log {
         effects: &mut Effects<'_, LogItem>,
     ) -> Result<(), Refusal> {
         let key = key_of(request.body.text("key")?)?;
-        let msg = Verbatim::take("msg", request.body.any("msg")?)?;
+        let msg = request.body.read("msg", "the message, any JSON", Some)?;
+        let msg = Verbatim::take("msg", msg)?;
         if self.waiting.len() >= MAX_WAITING {
             return Err(Refusal {
                 code: ErrorCode::TemporarilyUnavailable,
@@ -341,16 +342,15 @@ fn key_of(key: &str) -> Result<Arc<str>, Refusal> {
 
 /// The field `offsets`: each key once.
 fn offsets(request: &Message<'_>) -> Result<BTreeMap<Arc<str>, u64>, Refusal> {
-    let wrong = "offsets must be an object of integers, each at least 0";
-    let members = request.body.any("offsets")?.as_object();
-    let members = members.ok_or_else(|| wrong.to_owned())?;
-    let member = |(key, offset): &(std::borrow::Cow<'_, str>, Json<'_>)| {
-        let offset = offset
-            .as_int()
-            .and_then(|offset| u64::try_from(offset).ok());
-        Ok((key_of(key)?, offset.ok_or_else(|| wrong.to_owned())?))
-    };
-    members.iter().map(member).collect()
+    let what = "an object of key to offset, each an integer of at least 0";
+    let count = |offset: &Json<'_>| u64::try_from(offset.as_int()?).ok();
+    let offsets = request.body.read("offsets", what, |offsets| {
+        let members = offsets.as_object()?.iter();
+        let members = members.map(|(key, offset)| Some((key, count(offset)?)));
+        members.collect::<Option<Vec<_>>>()
+    })?;
+    let member = |(key, offset): (&std::borrow::Cow<'_, str>, u64)| Ok((key_of(key)?, offset));
+    offsets.into_iter().map(member).collect()
 }
 
 impl Workload for Log {

@@ -163,7 +163,8 @@ pub struct Place {
     pub nodes: usize,
     /// Whether it is the root of the tree.
     pub is_root: bool,
-    /// The incarnation, larger than those before.
+    /// The incarnation with which this life began; no other life of the node has the same
+    /// one. It is mostly larger than those before, but for a clock that was set back.
     pub epoch: u64,
 }
 

@@ -116,6 +116,9 @@ enum Operation {
     Write(Verbatim, Verbatim),
 }
 
+/// What an element of `txn` must be.
+const OPERATION: &str = r#"["r", key, null] or ["w", key, value]"#;
+
 fn operation(json: &Json<'_>) -> Result<Operation, Refusal> {
     let parts = json.as_array().unwrap_or_default();
     match parts {
@@ -126,11 +129,7 @@ fn operation(json: &Json<'_>) -> Result<Operation, Refusal> {
             Verbatim::take("a key", key)?,
             Verbatim::take("a value", value)?,
         )),
-        _ => Err(
-            "an element of txn must be [\"r\", key, null] or [\"w\", key, value]"
-                .to_owned()
-                .into(),
-        ),
+        _ => Err(format!("an element of txn must be {OPERATION}").into()),
     }
 }
 
@@ -146,8 +145,8 @@ impl Txn {
         request: &Message<'_>,
         effects: &mut Effects<'_, Committed>,
     ) -> Result<(), Refusal> {
-        let operations = request.body.any("txn")?.as_array();
-        let operations = operations.ok_or_else(|| "txn must be an array".to_owned())?;
+        let what = format!("an array, each element {OPERATION}");
+        let operations = request.body.read("txn", &what, Json::as_array)?;
         let operations: Vec<Operation> =
             operations.iter().map(operation).collect::<Result<_, _>>()?;
         let mut writes = Writes::new();

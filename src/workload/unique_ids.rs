@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `generate` | `generate_ok`, `id`: an integer that was never given and never will be |
+//! | `generate` | `generate_ok`, `id`: a string that was never given and never will be |
 //! | `echo` | `echo_ok` |
 //!
 //! An id is made of three numbers, as Twitter's Snowflake did (2010):
@@ -10,6 +10,12 @@
 //! ```text
 //! | 41 bits: milliseconds since 2020 | 10 bits: the node | 12 bits: a count |
 //! ```
+//!
+//! **A string, not an integer:** the 63 bits are written as 16 hexadecimal digits,
+//! `"058a3c5e91402001"`. JavaScript, and whoever else reads JSON's numbers into 64-bit
+//! floating point, rounds integers above 2^53: of a thousand ids nine were left (RFC
+//! 8259, 6; Twitter added `id_str` for this reason). All ids have one length, so the ids
+//! of a node are in the order in which they were given, as text, too.
 //!
 //! Two nodes differ in the middle, so nobody has to be asked, and a node that is cut
 //! off from all others goes on: *total availability*. One node differs from itself in
@@ -81,7 +87,7 @@ impl Item for Mark {
 }
 
 impl UniqueIds {
-    fn generate(&mut self, effects: &mut Effects<'_, Mark>) -> i64 {
+    fn generate(&mut self, effects: &mut Effects<'_, Mark>) -> String {
         let now = self.wall_ms + (effects.now - self.began).as_millis() as u64;
         if now > self.next.0 {
             self.next = (now, 0);
@@ -95,7 +101,8 @@ impl UniqueIds {
             self.mark = ms + AHEAD_MS;
             effects.spread(Mark(self.mark));
         }
-        (ms << LOW_BITS | self.node << self.count_bits | count) as i64
+        let id = ms << LOW_BITS | self.node << self.count_bits | count;
+        format!("{id:016x}")
     }
 }
 
@@ -124,7 +131,7 @@ impl Workload for UniqueIds {
         match kind {
             "generate" => {
                 let id = self.generate(effects);
-                effects.reply(request, "generate_ok", |body| body.int("id", id));
+                effects.reply(request, "generate_ok", |body| body.text("id", &id));
             }
             "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),

@@ -29,6 +29,9 @@ use hubcast::workload::Workload;
 
 use crate::disk::Disk;
 
+/// A second, as epochs count it. Unit: microseconds.
+const SECOND: u64 = 1_000_000;
+
 /// What happens next.
 #[derive(Debug)]
 pub enum Step<E> {
@@ -180,13 +183,30 @@ impl<E> Cluster<E> {
 
     /// Starts a node that was killed, with nothing in its memory. It has to be told who
     /// it is.
-    pub fn start(&mut self, index: usize) {
-        self.down.remove(&index);
+    pub fn start(&mut self, node: usize) {
         if self.disks.is_empty() {
             // With a journal the node counts its lives itself: the clock stands still.
             self.config.epoch += 1;
         }
-        self.nodes[index] = node(self.config.clone());
+        self.start_at(node, self.config.epoch);
+    }
+
+    /// The same, when the clock shows this. The other nodes' clock stays as it is.
+    pub fn start_at(&mut self, index: usize, epoch: u64) {
+        self.down.remove(&index);
+        self.nodes[index] = node(Config {
+            epoch,
+            ..self.config.clone()
+        });
+    }
+
+    /// What a node that is down has stored is gone.
+    pub fn lose_journal(&mut self, node: usize) {
+        if let Some(disk) = self.disks.get_mut(node) {
+            *disk = Disk::default();
+            // A clock that stood still would show again what a journal has counted.
+            self.config.epoch += SECOND;
+        }
     }
 
     /// What a node says that refuses its journal.

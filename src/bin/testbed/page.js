@@ -254,7 +254,7 @@ const suspectAt = (from, to, t) => { const link = links.get(from * N + to), k = 
 const suspectsAt = (node, t) => neighbours[node].filter(other => suspectAt(node, other, t));
 
 // ---- What was decided, and noticed: the marks in the diagram, and the steps through the run.
-const SIGN = {suspect: '?', healthy: '\u2713', news: '!', restarted: '\u21BB', start: '\u21BB', restored: '\u21BB', sync: '\u2261', 'promise-broken': 'P', 'promise-kept': 'P', hole: '\u25BD'};
+const SIGN = {suspect: '?', healthy: '\u2713', news: '!', restarted: '\u21BB', start: '\u21BB', raised: '\u21BB', restored: '\u21BB', sync: '\u2261', 'promise-broken': 'P', 'promise-kept': 'P', hole: '\u25BD'};
 const namesOf = list => list.length > 6 ? list.slice(0, 5).map(name).join(', ') + ' and ' + (list.length - 5) + ' more' : list.map(name).join(', ');
 const noteText = note => {
   const who = name(note.node), peers = namesOf(note.peers), one = note.peers.length < 2, detail = note.detail ? ' (' + note.detail + ')' : '';
@@ -264,6 +264,7 @@ const noteText = note => {
     case 'news': return 'Good news at ' + who + ': ' + peers + (one ? ' is' : ' are') + ' healthy again, so the other ' + plural(note.others, 'suspect') + (note.others === 1 ? ' is' : ' are') + ' probed, too';
     case 'restarted': return who + ' sees a new incarnation of ' + peers;
     case 'start': return who + ' is started again';
+    case 'raised': return who + ' hears from ' + peers + ' of a later incarnation of its own: its clock was set back, and it begins another one' + detail;
     case 'restored': return who + ' has read its journal' + detail;
     case 'sync': return who + ' tells ' + peers + ' in a digest (sync) what it holds';
     case 'hole': return who + ' names a hole, and asks ' + peers + ' for a resend';
@@ -1244,7 +1245,7 @@ const wireNotes = () => {
   const has = (...whats) => notes.some(note => whats.includes(note.what));
   const rows = [...(departures.length ? [['batch', 'a hub\u2019s batch, from its first ' + ITEM + ' to its departure']] : []), ...(ups.some(dir => dir.batches.length) ? [['waits', ITEMS + ' that wait on a leaf']] : []),
     ...(slotsOf.some(list => list.length) ? [['slot', 'a slot that the hub announced']] : []), ...(doubts.some(list => list.length > 1) ? [['doubt', 'the node suspects somebody']] : [])];
-  const signs = [['suspect', 'suspect', 'suspect'], ['\u2713', 'healthy', 'healthy'], ['!', 'good news: healthy, so other suspects are probed', 'news'], ['\u21BB', 'restart, new incarnation', 'start', 'restarted', 'restored'], ['\u2261', 'digest (sync)', 'sync'], ['P', 'the promise broken, or kept again', 'promise-broken', 'promise-kept']];
+  const signs = [['suspect', 'suspect', 'suspect'], ['\u2713', 'healthy', 'healthy'], ['!', 'good news: healthy, so other suspects are probed', 'news'], ['\u21BB', 'restart, new incarnation', 'start', 'restarted', 'raised', 'restored'], ['\u2261', 'digest (sync)', 'sync'], ['P', 'the promise broken, or kept again', 'promise-broken', 'promise-kept']];
   $('laneslegend').append(...rows.map(([what, text]) => key(what, text)), ...signs.filter(([, , ...whats]) => has(...whats)).map(([sign, text]) => el('li', {}, el('span', {className: 'sign', textContent: sign === 'suspect' ? '?' : sign, ariaHidden: 'true'}), text)));
   const tip = $('lamporttip');
   const hide = () => { tip.style.display = 'none'; };

@@ -76,6 +76,8 @@ struct Scene {
     first: Vec<Option<Instant>>,
     /// Whenever something was sent again: how long after the first delta there.
     resent: Vec<Duration>,
+    /// How often a node had to raise its epoch.
+    raised: usize,
     /// For each value, when it was given and which nodes were told of it.
     told: Vec<(Instant, Vec<bool>)>,
     /// For each value, how long it took until all had been told, or the last one was.
@@ -106,6 +108,7 @@ impl Scene {
             first: vec![None; nodes * nodes],
             given: IntervalSet::new(),
             resent: Vec::new(),
+            raised: 0,
             told: Vec::new(),
             took: Vec::new(),
             rng: Rng::new(options.seed, "load"),
@@ -179,6 +182,7 @@ impl Scene {
             }
         };
         while let Some(event) = self.cluster.noticed(node) {
+            self.raised += usize::from(matches!(event, Event::Raised { .. }));
             if let Event::Resent { peer, .. } = event {
                 let peer = cluster::index(&peer).expect("a node");
                 let first = self.first[node * self.nodes() + peer];
@@ -192,7 +196,7 @@ impl Scene {
     fn note(&mut self, dest: usize, line: &[u8]) {
         let json = Json::parse(line).expect("JSON");
         let message = Message::read(&json).expect("a message");
-        let values = message.body.any("values").ok().and_then(Json::as_array);
+        let values = message.body.get("values").and_then(Json::as_array);
         for value in values.into_iter().flatten().filter_map(Json::as_int) {
             let now = self.cluster.now();
             let (given, told) = &mut self.told[value as usize];
@@ -218,7 +222,7 @@ impl Scene {
         let count = &mut self.counts[pair];
         match message.kind().expect("a kind") {
             "delta" => {
-                let values = message.body.any("values").ok().and_then(Json::as_array);
+                let values = message.body.get("values").and_then(Json::as_array);
                 count.values += values.map_or(0, |values| values.len() as u64);
                 count.deltas += 1;
                 self.first[pair].get_or_insert(now);
@@ -437,6 +441,82 @@ fn a_leaf_and_then_the_hub_are_killed_and_both_come_back() {
                 assert!(took <= ms(3500), "{took:?}");
                 scene.run_until_quiet();
                 assert_eq!(scene.lacking(), 0);
+            }
+        }
+    }
+}
+
+/// What the clocks show at first, and what they show after they were set back.
+/// Unit: microseconds.
+const CLOCK: u64 = 1_700_000_000_000_000;
+const SET_BACK: u64 = 1_600_000_000_000_000;
+
+/// What happens to the journals meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Journals {
+    None,
+    Kept,
+    Lost,
+}
+
+/// These nodes are killed and start again with a clock that was set back; `given`: the
+/// first one is given a value at once. Gives how long it took until all nodes held all
+/// values, and how many epochs were raised.
+fn clocks_are_set_back(
+    nodes: &[usize],
+    journals: Journals,
+    busy: bool,
+    given: bool,
+) -> (Duration, usize) {
+    let config = Config {
+        epoch: CLOCK,
+        data_dir: (journals != Journals::None).then(|| "memory".into()),
+        ..Config::default()
+    };
+    let mut scene = Scene::with(25, ms(100), Distribution::Constant, config);
+    scene.load(50, secs(10), 0..25);
+    scene.run_until_quiet();
+    if busy {
+        scene.load(50, secs(20), 8..25);
+    }
+    nodes.iter().for_each(|&node| scene.cluster.kill(node, 0));
+    scene.run_for(secs(3));
+    for &node in nodes {
+        if journals == Journals::Lost {
+            scene.cluster.lose_journal(node);
+        }
+        scene.cluster.start_at(node, SET_BACK);
+        scene.cluster.init_one(node);
+    }
+    if given {
+        scene.give(nodes[0]);
+    }
+    let values = scene.given.clone();
+    let took = scene.until_they_hold(&scene.everybody(), &values);
+    scene.run_until_quiet();
+    assert_eq!(scene.lacking(), 0);
+    for giver in [LEAF, HUB, 3] {
+        scene.give(giver);
+    }
+    let values = scene.given.clone();
+    let later = scene.until_they_hold(&scene.everybody(), &values);
+    assert!(later <= ms(600), "three new values: {later:?}");
+    scene.run_until_quiet();
+    (took, scene.raised)
+}
+
+#[test]
+fn a_node_whose_clock_was_set_back_is_whole_again_within_2500_ms_and_so_is_everybody() {
+    for nodes in [&[LEAF][..], &[HUB], &[LEAF, HUB]] {
+        for journals in [Journals::None, Journals::Kept, Journals::Lost] {
+            for (busy, given) in [(false, false), (false, true), (true, false), (true, true)] {
+                let (took, raised) = clocks_are_set_back(nodes, journals, busy, given);
+                let what = format!("{nodes:?}, journals {journals:?}, busy {busy}, given {given}");
+                println!("{what}: whole after {took:?} (bound 2.5 s), {raised} raised");
+                assert!(took <= ms(2500), "{what}: {took:?}");
+                // A hub that starts anew, too, knows of no later life of its leaf.
+                let expected = usize::from(journals != Journals::Kept);
+                assert_eq!(raised, expected, "{what}");
             }
         }
     }

@@ -11,7 +11,9 @@
 //! have one direction only, nodes that are paused (they neither read nor
 //! act; what is sent to them waits, as in a pipe), nodes that are killed, disks that
 //! keep any pages of what was not synced, and disks without room to rewrite a journal.
-//! Load: single values and bursts that are dense, sparse, negative, huge or repeated.
+//! What is killed starts again, often with a clock that was set back, and sometimes
+//! without its journal. Load: single values and bursts that are dense, sparse, negative,
+//! huge or repeated.
 //!
 //! Every other life is one of broadcast, the rest are of the other workloads: what each
 //! promises is in `promises.rs`. In a thousand lives this happens (`./run.sh torture`):
@@ -79,6 +81,10 @@ pub struct Tally {
     pub restored: u64,
     /// Of these, killed in the middle of a write.
     pub in_write: u64,
+    /// Restarts with a clock that was set back.
+    pub set_back: u64,
+    /// Epochs that were raised above one that a neighbour knew.
+    pub raised: u64,
     /// Torn ends that were cut off.
     pub torn: u64,
     /// Journals that could not be rewritten for want of room.
@@ -105,6 +111,8 @@ impl Tally {
         self.pauses += other.pauses;
         self.restarts += other.restarts;
         self.restored += other.restored;
+        self.set_back += other.set_back;
+        self.raised += other.raised;
         self.in_write += other.in_write;
         self.torn += other.torn;
         self.unwritten += other.unwritten;
@@ -213,6 +221,8 @@ impl fmt::Display for Tally {
                 "restarts with nothing remembered",
             ),
             (self.restored, "restarts with a journal"),
+            (self.set_back, "clocks that were set back"),
+            (self.raised, "epochs raised above one that a neighbour knew"),
             (self.in_write, "crashes in the middle of a write"),
             (self.torn, "torn ends of journals cut off"),
             (self.unwritten, "journals not rewritten for want of room"),

@@ -655,8 +655,11 @@ impl Stage {
                 format!("reads its journal: {items} values; its incarnation {epoch} begins")
             }
             Event::FromThePast { peer, .. } => {
-                format!("that was said by a former incarnation of {peer}: ignored")
+                format!("that was said by a former incarnation of {peer}: only answered")
             }
+            Event::Raised { peer, named, epoch } => format!(
+                "{peer} knows its incarnation {named}: the clock was set back; {epoch} begins"
+            ),
             Event::PromiseBroken { within, network } => format!(
                 "a round trip takes {network} ms of the promised {within}: all departs at once"
             ),

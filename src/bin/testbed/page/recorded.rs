@@ -179,13 +179,14 @@ pub struct Noticed {
 
 /// The events of a node's log that the page shows. Departures, holes, resends and
 /// digests it sees in the messages.
-pub const NOTICED: [&str; 11] = [
+pub const NOTICED: [&str; 12] = [
     "suspect",
     "healthy",
     "restarted",
     "promise-broken",
     "promise-kept",
     "restored",
+    "raised",
     "torn",
     "from-the-past",
     "refused",

@@ -38,6 +38,10 @@ const LONG_CUT: Duration = Duration::from_secs(100);
 /// The most requests in a life of another workload than broadcast.
 const MAX_REQUESTS: usize = 80;
 
+/// What all clocks show at first, as epochs. Unit: microseconds. Far from 0, so that they
+/// can be set back.
+const CLOCK: u64 = 1 << 40;
+
 /// A fault and its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
@@ -65,6 +69,10 @@ pub enum What {
         steps: Option<u64>,
         /// Decides what is left on the disk of what was not synced.
         draw: u64,
+        /// What their clocks were set back to when they start again, if they were.
+        clock: Option<u64>,
+        /// Their journals, if there are some, are lost.
+        loses: bool,
     },
 }
 
@@ -118,6 +126,7 @@ impl Plan {
         let config = if defaults {
             Config {
                 data_dir,
+                epoch: CLOCK,
                 log: Level::Warn,
                 ..Config::default()
             }
@@ -129,6 +138,7 @@ impl Plan {
                     .chance(0.5)
                     .then(|| 1 + rng.below(nodes as u64) as usize),
                 data_dir,
+                epoch: CLOCK,
                 log: Level::Warn,
                 ..Config::default()
             }
@@ -165,7 +175,21 @@ impl Plan {
         plan.draw_faults(rng);
         plan.draw_crashes(&mut Rng::new(seed, "crashes"));
         plan.draw_workload(&mut Rng::new(seed, "workload"));
+        plan.draw_clocks(&mut Rng::new(seed, "clocks"));
         plan
+    }
+
+    /// Some start again with an earlier clock, and some without their journal. No clock
+    /// shows the same microsecond twice.
+    fn draw_clocks(&mut self, rng: &mut Rng) {
+        let remembers = matches!(self.config.workload, Name::UniqueIds | Name::Kafka);
+        let may_lose = self.is_durable() && !remembers;
+        for fault in &mut self.faults {
+            if let What::Kill { clock, loses, .. } = &mut fault.what {
+                *loses = may_lose && rng.chance(0.2);
+                *clock = rng.chance(0.5).then(|| 1 + rng.below(CLOCK - 1));
+            }
+        }
     }
 
     /// Every other life is one of broadcast.
@@ -197,10 +221,13 @@ impl Plan {
     }
 
     /// Whether what was acknowledged may be gone in the end: its node was killed, and had
-    /// no journal.
+    /// no journal, or lost it.
     pub fn forgets(&self) -> bool {
-        let kills = |fault: &Fault| matches!(fault.what, What::Kill { .. });
-        !self.is_durable() && self.faults.iter().any(kills)
+        let forgets = |fault: &Fault| match fault.what {
+            What::Kill { loses, .. } => loses || !self.is_durable(),
+            _ => false,
+        };
+        self.faults.iter().any(forgets)
     }
 
     /// Makes it a plan of which a prompt recovery is promised.
@@ -335,6 +362,8 @@ impl Plan {
             // A turn writes and syncs; a rewriting has some seven steps more.
             steps: rng.chance(0.7).then(|| rng.below(20)),
             draw: rng.next(),
+            clock: None,
+            loses: false,
         }
     }
 
@@ -422,10 +451,19 @@ impl fmt::Display for Plan {
         for fault in &self.faults {
             let what = match &fault.what {
                 What::Pause(node) => format!("pause of n{node}"),
-                What::Kill { nodes, steps, .. } => {
+                What::Kill {
+                    nodes,
+                    steps,
+                    clock,
+                    loses,
+                    ..
+                } => {
                     let when =
                         steps.map_or(String::new(), |steps| format!(" {steps} writes later"));
-                    format!("{} are killed{when}", named(nodes))
+                    let loses = if *loses { ", lose their journals" } else { "" };
+                    let clock =
+                        clock.map_or(String::new(), |clock| format!(", start in epoch {clock}"));
+                    format!("{} are killed{when}{loses}{clock}", named(nodes))
                 }
                 What::Cut(kind, directions) => {
                     format!("cut {kind}, {} directions", directions.len())

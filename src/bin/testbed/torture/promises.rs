@@ -33,8 +33,9 @@ pub trait Promises {
     /// A node has answered a client.
     fn answered(&mut self, node: usize, body: &Json<'_>) -> Result<(), String>;
 
-    /// A node was killed. Gives whether that cost it something that it had just heard.
-    fn killed(&mut self, node: usize) -> bool;
+    /// A node was killed, and `forgets` everything or has a journal. Gives whether that
+    /// cost it something that it had just heard.
+    fn killed(&mut self, node: usize, forgets: bool) -> bool;
 
     /// It was started again, and this is what it has.
     fn started(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String>;
@@ -78,7 +79,6 @@ pub trait Tortured: Workload {
 #[derive(Debug)]
 pub struct Joined<W: Tortured> {
     forgets: bool,
-    durable: bool,
     /// What each node held after its last turn.
     held: Vec<W>,
     shown: Vec<Vec<u8>>,
@@ -121,7 +121,6 @@ impl<W: Tortured> Joined<W> {
     pub fn new(plan: &Plan) -> Joined<W> {
         Joined {
             forgets: plan.forgets(),
-            durable: plan.is_durable(),
             held: (0..plan.nodes).map(|_| W::default()).collect(),
             shown: vec![Vec::new(); plan.nodes],
             requests: 0,
@@ -179,8 +178,8 @@ impl<W: Tortured> Promises for Joined<W> {
         W::answered(&mut self.history, number, fields)
     }
 
-    fn killed(&mut self, node: usize) -> bool {
-        if !self.durable {
+    fn killed(&mut self, node: usize, forgets: bool) -> bool {
+        if forgets {
             (self.held[node], self.shown[node]) = (W::default(), Vec::new());
         }
         true
@@ -221,27 +220,27 @@ impl<W: Tortured> Promises for Joined<W> {
 }
 
 impl Tortured for UniqueIds {
-    type History = BTreeSet<i64>;
+    type History = BTreeSet<String>;
 
     const SPREADS: bool = false;
 
-    fn ask(_given: &mut BTreeSet<i64>, _number: u64, _value: i64) -> String {
+    fn ask(_given: &mut BTreeSet<String>, _number: u64, _value: i64) -> String {
         r#""type":"generate""#.into()
     }
 
-    fn answered(given: &mut BTreeSet<i64>, _: u64, answer: Fields<'_>) -> Result<(), String> {
-        let id = answer.int("id")?;
-        match given.insert(id) {
+    fn answered(given: &mut BTreeSet<String>, _: u64, answer: Fields<'_>) -> Result<(), String> {
+        let id = answer.text("id")?;
+        match given.insert(id.to_owned()) {
             true => Ok(()),
             false => Err(format!("{id} was given before")),
         }
     }
 
-    fn sound(&self, _given: &mut BTreeSet<i64>) -> Result<(), String> {
+    fn sound(&self, _given: &mut BTreeSet<String>) -> Result<(), String> {
         Ok(())
     }
 
-    fn whole(&self, _given: &BTreeSet<i64>, _forgets: bool) -> Result<(), String> {
+    fn whole(&self, _given: &BTreeSet<String>, _forgets: bool) -> Result<(), String> {
         Ok(())
     }
 }
@@ -411,7 +410,7 @@ impl Tortured for Txn {
     }
 
     fn answered(_: &mut Transactions, number: u64, answer: Fields<'_>) -> Result<(), String> {
-        let done = answer.any("txn")?.to_string();
+        let done = answer.read("txn", "the transaction", Some)?.to_string();
         match done.contains(&number.to_string()) {
             true => Ok(()),
             false => Err(format!("it answers {number} with {done}")),

@@ -41,7 +41,6 @@ impl Integers for GSet {
 /// What each node must hold.
 #[derive(Debug)]
 pub struct Set<W> {
-    durable: bool,
     /// All values given to nodes so far.
     given: IntervalSet,
     /// What each node must hold: what was given or delivered to it in this life.
@@ -58,7 +57,6 @@ impl<W> Set<W> {
     /// Before anything has happened.
     pub fn new(plan: &Plan) -> Set<W> {
         Set {
-            durable: plan.is_durable(),
             given: IntervalSet::new(),
             model: vec![IntervalSet::new(); plan.nodes],
             unsure: vec![Vec::new(); plan.nodes],
@@ -101,9 +99,9 @@ impl<W: Integers> Promises for Set<W> {
         Err("nobody has asked for an answer".into())
     }
 
-    fn killed(&mut self, node: usize) -> bool {
+    fn killed(&mut self, node: usize, forgets: bool) -> bool {
         let mut lost = std::mem::take(&mut self.model[node]);
-        if self.durable {
+        if !forgets {
             // Without this it is stored, and will be there again.
             let unsure: IntervalSet = self.unsure[node].iter().copied().collect();
             let stored = lost.iter().filter(|value| !unsure.contains(*value));

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use hubcast::event::Event as Noticed;
 use hubcast::json::Json;
-use hubcast::link::Marks;
+use hubcast::link::{self, Marks};
 use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::Name;
@@ -34,8 +34,9 @@ const MAX_STEPS: u64 = 20_000_000;
 struct Packet {
     src: usize,
     dest: usize,
-    /// The sender's incarnation.
+    /// The sender's incarnation, and the receiver's, as the sender knows it.
     epoch: u64,
+    peer: u64,
     line: Rc<[u8]>,
     items: Rc<[Json<'static>]>,
 }
@@ -58,8 +59,10 @@ struct World<'a> {
     /// How many faults pause a node, and how many keep it dead.
     pauses: Vec<u32>,
     deaths: Vec<u32>,
+    /// Each node's incarnation, with all that it was told so far.
+    epochs: Vec<u64>,
     /// The newest incarnation of its neighbours (second) that a node (first) heard of
-    /// in this life.
+    /// in this incarnation.
     heard: BTreeMap<(usize, usize), u64>,
     healed: bool,
     /// What the workload promises.
@@ -128,6 +131,7 @@ impl<'a> World<'a> {
             network: Network::new(&options),
             rng: Rng::new(plan.seed, "reorder"),
             deaths: vec![0; plan.nodes],
+            epochs: vec![plan.config.epoch; plan.nodes],
             heard: BTreeMap::new(),
             pauses: vec![0; plan.nodes],
             healed: false,
@@ -235,11 +239,17 @@ impl<'a> World<'a> {
                         self.pauses[*index] += 1;
                         self.cluster.pause(*index);
                     }
-                    What::Kill { nodes, steps, draw } => {
+                    What::Kill {
+                        nodes,
+                        steps,
+                        draw,
+                        loses,
+                        ..
+                    } => {
                         for &index in nodes {
                             self.deaths[index] += 1;
                             if steps.is_none_or(|steps| !self.cluster.arm(index, steps)) {
-                                self.kill(index, *draw);
+                                self.kill(index, *draw, *loses);
                             }
                         }
                     }
@@ -259,13 +269,19 @@ impl<'a> World<'a> {
                     self.cluster.resume(*index);
                     self.check(*index)
                 }
-                What::Kill { nodes, draw, .. } => {
+                What::Kill {
+                    nodes,
+                    draw,
+                    clock,
+                    loses,
+                    ..
+                } => {
                     for &index in nodes {
                         self.deaths[index] -= 1;
                         if self.deaths[index] == 0 {
                             // It may have written nothing in all that time.
-                            self.kill(index, *draw);
-                            self.start(index)?;
+                            self.kill(index, *draw, *loses);
+                            self.start(index, *clock, *loses)?;
                         }
                     }
                     Ok(())
@@ -280,27 +296,42 @@ impl<'a> World<'a> {
         }
     }
 
-    fn kill(&mut self, index: usize, draw: u64) {
+    fn kill(&mut self, index: usize, draw: u64, loses: bool) {
         let in_write = self.cluster.is_down(index);
         self.cluster.kill(index, draw ^ index as u64);
-        self.heard.retain(|(node, _), _| *node != index);
-        let unsaved = self.promises.killed(index);
+        if loses {
+            self.cluster.lose_journal(index);
+        }
+        let forgets = loses || !self.plan.is_durable();
+        let unsaved = self.promises.killed(index, forgets);
         self.tally.in_write += u64::from(in_write && unsaved);
     }
 
     /// Starts a node again. With a journal it must hold what was stored, and may hold
     /// what was about to be.
-    fn start(&mut self, index: usize) -> Result<(), String> {
+    fn start(&mut self, index: usize, clock: Option<u64>, loses: bool) -> Result<(), String> {
         self.tally.restarts += 1;
-        self.tally.restored += u64::from(self.plan.is_durable());
-        self.cluster.start(index);
+        self.tally.restored += u64::from(self.plan.is_durable() && !loses);
+        match clock {
+            Some(clock) => self.cluster.start_at(index, clock),
+            None => self.cluster.start(index),
+        }
+        self.tally.set_back += u64::from(clock.is_some());
         self.cluster.init_one(index);
         if let Some(refused) = self.cluster.refused() {
             return Err(refused.into());
         }
         let node = &*self.cluster.nodes()[index];
         self.promises.started(index, node)?;
+        let epoch = node.links().first().map_or(0, |(_, link)| link.epochs.0);
+        self.begin(index, epoch);
         self.check(index)
+    }
+
+    /// A node begins an incarnation, in which it has heard of nobody.
+    fn begin(&mut self, index: usize, epoch: u64) {
+        self.epochs[index] = epoch;
+        self.heard.retain(|(node, _), _| *node != index);
     }
 
     fn deliver(&mut self, packet: &Packet) -> Result<(), String> {
@@ -309,13 +340,17 @@ impl<'a> World<'a> {
             self.tally.cut_off += 1;
             return Ok(());
         }
-        let heard = self.heard.entry((dest, src)).or_default();
-        // A voice from the past is ignored.
-        let present = packet.epoch >= *heard && !self.cluster.is_down(dest);
-        if present {
-            *heard = packet.epoch;
+        if self.cluster.is_down(dest) {
+            return Ok(());
         }
-        if present {
+        // Whoever is named with a later epoch begins anew above it.
+        if let Some(epoch) = link::raised(self.epochs[dest], packet.peer) {
+            self.begin(dest, epoch);
+        }
+        let heard = self.heard.entry((dest, src)).or_default();
+        // A voice from the past is answered, and not believed.
+        if packet.epoch >= *heard {
+            *heard = packet.epoch;
             self.promises.delivered(dest, &packet.items)?;
         }
         self.tell(dest, &[&packet.line])
@@ -375,6 +410,7 @@ impl<'a> World<'a> {
         }
         while let Some(event) = self.cluster.noticed(index) {
             self.tally.torn += u64::from(matches!(event, Noticed::Torn { .. }));
+            self.tally.raised += u64::from(matches!(event, Noticed::Raised { .. }));
             if matches!(event, Noticed::Ignored { .. } | Noticed::Refused { .. }) {
                 return Err(format!("n{index} had to refuse what it was told: {event}"));
             }
@@ -417,12 +453,13 @@ impl<'a> World<'a> {
             self.promises.answered(src, message.body.0)?;
             return Ok(None);
         }
-        let epoch = message.body.count("epoch")?;
+        let (epoch, peer) = (message.body.count("epoch")?, message.body.count("peer")?);
         let items = json.get("body").and_then(|body| body.get("values"));
         let items = items.and_then(Json::as_array).unwrap_or(&[]).iter();
         let items: Vec<Json<'static>> = items.map(Json::to_static).collect();
         Ok(Some(Packet {
             epoch,
+            peer,
             src,
             dest: cluster::index(message.dest).ok_or("it is to nobody there is")?,
             line: line.into(),
