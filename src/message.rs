@@ -30,6 +30,8 @@
 //!   nobody anything, and answering answers would never end: it is ignored, and
 //!   nobody is told.
 
+use std::fmt;
+
 use crate::json::{self, Json};
 
 /// A line that was read: who says what to whom. Borrowed from the parsed line.
@@ -99,7 +101,9 @@ const INTEGER: &str = "an integer from -9223372036854775808 to 92233720368547758
 impl<'a> Fields<'a> {
     /// A field that may be left out; `None`: it is, or is null.
     pub fn get(self, name: &str) -> Option<&'a Json<'a>> {
-        self.0.get(name).filter(|value| **value != Json::Null)
+        self.0
+            .get(name)
+            .filter(|value| !matches!(value, Json::Null))
     }
 
     /// A field that must be there, and `what` it must be: as `read` takes it.
@@ -110,7 +114,7 @@ impl<'a> Fields<'a> {
     pub fn read<T>(
         self,
         name: &str,
-        what: &str,
+        what: impl fmt::Display,
         read: impl FnOnce(&'a Json<'a>) -> Option<T>,
     ) -> Result<T, String> {
         let Some(value) = self.0.get(name) else {
@@ -165,8 +169,8 @@ impl<'a> Fields<'a> {
         what: &str,
         element: impl Fn(&'a Json<'a>) -> Option<T>,
     ) -> Result<Vec<T>, String> {
-        let array = format!("an array, each element {what}");
-        let elements = self.read(name, &array, Json::as_array)?;
+        let array = format_args!("an array, each element {what}");
+        let elements = self.read(name, array, Json::as_array)?;
         let read = elements.iter().map(element).collect::<Option<_>>();
         read.ok_or_else(|| format!("an element of {name} must be {what}"))
     }
