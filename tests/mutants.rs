@@ -60,6 +60,12 @@ const COSTLY_MUTANTS: &[Mutant] = &[
         wrong: "ts: (count > 0 && !self.is_suspect()).then(",
     },
     Mutant {
+        mistake: "a raised epoch is not recorded",
+        file: "src/node.rs",
+        right: "journal::write_epoch(&mut self.records, epoch);\n        }\n        self.events",
+        wrong: "}\n        self.events",
+    },
+    Mutant {
         mistake: "a digest's promise that was not kept is forgotten",
         file: "src/link/anti_entropy.rs",
         right: "let awaited = self.level.is_some() && !self.is_level();",
@@ -259,6 +265,12 @@ const MUTANTS: &[Mutant] = &[
         file: "src/link.rs",
         right: "(epoch < named && above <= MAX_EPOCH).then_some(above)",
         wrong: "(epoch < named && above <= MAX_EPOCH && false).then_some(above)",
+    },
+    Mutant {
+        mistake: "two lives of a node may raise their epochs to the same one",
+        file: "src/link.rs",
+        right: "named.saturating_add(1 + epoch % TOLD_APART)",
+        wrong: "named.saturating_add(1)",
     },
     Mutant {
         mistake: "a voice from the past gets no answer",

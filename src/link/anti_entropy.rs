@@ -4,9 +4,9 @@ use super::*;
 
 impl<I: Item> Link<I> {
     /// Asks for the neighbour's digest, since nothing is known of what it has. What
-    /// was queued is forgotten: the digest will tell.
+    /// was queued is forgotten: the digest will tell. Only the numbers that were sent are
+    /// used up: the stream stays within the window of a neighbour that has some of them.
     pub fn ask(&mut self) {
-        self.nxt = self.end();
         self.queue.clear();
         self.flights.clear();
         (self.una, self.base, self.released) = (self.nxt, self.nxt, self.nxt);

@@ -925,6 +925,21 @@ fn who_acknowledges_less_than_where_the_stream_begins_is_told_again() {
 }
 
 #[test]
+fn whoever_asks_uses_up_the_numbers_that_were_sent_and_no_others() {
+    let mut link = link();
+    send(&mut link, ms(0), 0..WINDOW as u32 + 10);
+    link.ask();
+    link.handle_segment(ms(200), &probing(delta(0, &[7], 5)))
+        .unwrap();
+    link.handle_timeout(ms(200));
+    let Some(Frame::Segment(ack)) = link.poll_transmit(ms(200), false) else {
+        panic!("an answer to the probe");
+    };
+    let within = "a neighbour that has 5 of them would refuse more than the window";
+    assert_eq!((ack.offset, ack.ack), (WINDOW, 1), "{within}");
+}
+
+#[test]
 fn news_do_not_wait_for_the_answer_to_a_greeting_but_for_that_of_who_lacks_something() {
     let mut link = link();
     link.greet();
