@@ -29,7 +29,7 @@ list() {
         *) [ -z "$1" ] || show= ;;
         esac
         [ -z "$show" ] || printf '%s\n' "$line"
-    done <src/bin/testbed/usage.txt
+    done <src/bin/testbed/cli/usage.txt
     [ "$show$found" ]
 }
 command=${1:---help}

@@ -675,7 +675,7 @@
 //! node that answered `broadcast_ok` only when all others had the value would show a
 //! latency of 0: so the report says how long clients waited.
 //!
-//! **The code:** `src/bin/testbed/checker.rs`, which says what is known, stable, stale, lost.
+//! **The code:** `src/bin/testbed/judge/set.rs`, which says what is known, stable, stale, lost.
 //!
 //! <details><summary><b>Exercise.</b> Make 1.65 look like half of that without touching the
 //! node.</summary>
@@ -706,7 +706,7 @@
 //! messages. And `./run.sh mutants` breaks the protocol in one place after the other and
 //! counts the lives until somebody notices: a check that cannot fail proves nothing.
 //!
-//! **The code:** `src/bin/testbed/torture/`, `tests/mutants.rs`.
+//! **The code:** `src/bin/testbed/commands/torture/`, `tests/mutants.rs`.
 //!
 //! <details><summary><b>Exercise.</b> Add a mutant of your own to
 //! <code>tests/mutants.rs</code>: a line of the protocol that looks as if nobody needed

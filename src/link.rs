@@ -325,6 +325,8 @@ pub struct Link<I> {
     /// So many more deltas repeat what is in flight. Above 0: something was lost of late.
     wary: u32,
     trip: RoundTrip,
+    /// When a round trip was last measured.
+    measured_at: Option<Instant>,
 
     // The incoming stream.
     incoming: Incoming,
@@ -369,6 +371,7 @@ impl<I: Item> Link<I> {
             probed_at: None,
             wary: 0,
             trip: RoundTrip::default(),
+            measured_at: None,
             incoming: Incoming::default(),
             arrived_at: None,
             echo: None,

@@ -12,7 +12,7 @@ use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
 use hubcast::workload::{Workload, broadcast::Broadcast};
 
-#[path = "../src/bin/testbed/rng.rs"]
+#[path = "../src/bin/testbed/world/rng.rs"]
 #[allow(dead_code)] // The testbed uses all of it.
 mod rng;
 use rng::Rng;

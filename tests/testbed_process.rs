@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "../src/bin/testbed/signals.rs"]
+#[path = "../src/bin/testbed/nodes/signals.rs"]
 #[allow(dead_code)] // The testbed uses all of it.
 mod signals;
 use signals::Group;

@@ -1086,3 +1086,24 @@ fn heavy_items_go_in_several_segments_the_first_time_and_when_they_are_lost() {
     link.handle_segment(later, &missing).expect("an ack");
     assert_eq!(extents(&drain(&mut link, later)), parts);
 }
+
+#[test]
+fn what_waited_together_while_this_node_was_stopped_is_one_sample_of_the_round_trip() {
+    let mut link = measured();
+    let once = {
+        let mut link = link.clone();
+        link.trip.sample(Duration::from_secs(9));
+        link.trip.longest()
+    };
+    for item in 0..20u32 {
+        send(&mut link, later(u64::from(item)), 100 + item..101 + item);
+    }
+    // The node was stopped, and finds 20 answers when it goes on.
+    for item in 0..20u32 {
+        let answer = ack(0, 101 + u64::from(item));
+        let sent = later(u64::from(item));
+        link.handle_segment(later(9000), &echoing(sent, answer))
+            .unwrap();
+    }
+    assert_eq!(link.trip.longest(), once);
+}

@@ -1,23 +1,52 @@
 //! What the clients want of the nodes: the load of a run.
 //!
-//! The [engine](crate::engine) knows clients, their timeouts, the network and the
+//! The engine knows clients, their timeouts, the network and the
 //! phases of a run; a [`Load`] knows what is asked, what an answer means, and what
 //! all the answers together say. One file a workload, here and in the node.
 
-pub mod broadcast;
-pub mod counter;
-pub mod echo;
-pub mod kafka;
+mod broadcast;
+mod counter;
+mod echo;
+mod kafka;
 mod pool;
-pub mod txn;
-pub mod unique_ids;
+mod txn;
+mod unique_ids;
 
 use std::fmt::Debug;
 
 use hubcast::json::{Json, Object};
 
-use crate::checker::{Mark, Verdict};
-use crate::rng::Rng;
+use crate::judge::txn::Consistency;
+use crate::judge::{Mark, Verdict};
+use crate::world::rng::Rng;
+
+/// The workloads, by Maelstrom's names.
+pub const NAMES: [&str; 8] = [
+    "broadcast",
+    "echo",
+    "unique-ids",
+    "g-set",
+    "g-counter",
+    "pn-counter",
+    "kafka",
+    "txn-rw-register",
+];
+
+/// The clients of this workload, before anybody has done anything; `None`: there is no
+/// such workload. Transactions are judged by this model.
+pub fn of(workload: &str, consistency: Consistency) -> Option<Box<dyn Load>> {
+    Some(match workload {
+        "broadcast" => Box::new(broadcast::Broadcast::default()),
+        "echo" => Box::new(echo::Echo::default()),
+        "unique-ids" => Box::new(unique_ids::UniqueIds::default()),
+        "g-set" => Box::new(broadcast::GSet::default()),
+        "g-counter" => Box::new(counter::GCounter::default()),
+        "pn-counter" => Box::new(counter::PnCounter::default()),
+        "kafka" => Box::new(kafka::Kafka::default()),
+        "txn-rw-register" => Box::new(txn::Txn::new(consistency)),
+        _ => return None,
+    })
+}
 
 /// An operation that has ended: by whom, where and when.
 #[derive(Clone, Copy, Debug)]

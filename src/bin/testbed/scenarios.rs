@@ -22,14 +22,16 @@ use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
 
-use crate::checker::quantile;
-use crate::cluster::{self, Cluster, Step};
-use crate::engine::Finished;
-use crate::network::Network;
-use crate::options::{Distribution, Job, Options};
-use crate::recording::{Recording, in_scratch_folder};
-use crate::rng::Rng;
-use crate::workloads;
+use crate::judge::quantile;
+use crate::nodes::cluster::{self, Cluster, Step};
+
+use crate::run::engine::Finished;
+use crate::run::options::{Job, Options};
+use crate::run::recording::{Recording, in_scratch_folder};
+use crate::run::run_virtual;
+use crate::world::network::Distribution;
+use crate::world::network::Network;
+use crate::world::rng::Rng;
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -102,7 +104,7 @@ impl Scene {
         };
         let mut scene = Scene {
             cluster: Cluster::new(nodes, &config),
-            network: Network::new(&options),
+            network: Network::new(options.nodes, options.weather(), options.seed),
             counts: vec![Count::default(); nodes * nodes],
             last: Instant::ZERO,
             first: vec![None; nodes * nodes],
@@ -774,7 +776,7 @@ fn a_promise_above_a_second_is_kept_from_the_start_whatever_the_latency_and_the_
 fn finished(options: &Options) -> Finished {
     let (finished, _) = in_scratch_folder(|folder| {
         let recording = Recording::create(folder).expect("a folder for the run");
-        workloads::run_virtual(options, recording, None).expect("a run")
+        run_virtual(options, recording, None).expect("a run")
     });
     assert!(finished.verdict.lost.is_empty(), "seed {}", options.seed);
     finished

@@ -6,8 +6,9 @@ use std::marker::PhantomData;
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load, Operation};
-use crate::checker::{Checker, Verdict};
-use crate::rng::Rng;
+use crate::judge::Verdict;
+use crate::judge::set::Set;
+use crate::world::rng::Rng;
 
 /// What the requests of a set of integers that only grows are called.
 pub trait Names: std::fmt::Debug {
@@ -57,7 +58,7 @@ pub struct Growing<N> {
     accepted: Vec<i64>,
     /// Those that a node must show to have recovered from a fault, ascending.
     required: Vec<i64>,
-    checker: Checker,
+    checker: Set,
     names: PhantomData<N>,
 }
 
@@ -76,7 +77,7 @@ impl<N> Default for Growing<N> {
             next: 0,
             accepted: Vec::new(),
             required: Vec::new(),
-            checker: Checker::default(),
+            checker: Set::default(),
             names: PhantomData,
         }
     }

@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load, Operation};
-use crate::checker::Verdict;
-use crate::checker::counter::Counter;
-use crate::rng::Rng;
+use crate::judge::Verdict;
+use crate::judge::counter::Counter;
+use crate::world::rng::Rng;
 
 /// What is added.
 pub trait Deltas: std::fmt::Debug {

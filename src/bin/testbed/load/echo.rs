@@ -3,8 +3,8 @@
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load, Operation};
-use crate::checker::{Problems, Verdict};
-use crate::rng::Rng;
+use crate::judge::{Problems, Verdict};
+use crate::world::rng::Rng;
 
 /// Sentences with a random number in them, as Maelstrom's.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ fn asks(said: String) -> Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::Mark;
+    use crate::judge::Mark;
 
     #[test]
     fn what_comes_back_must_be_what_was_said() {

@@ -16,9 +16,9 @@ use hubcast::json::{Json, Object};
 
 use super::pool::{KEYS, Pool};
 use super::{Call, Fields, Load, Operation};
-use crate::checker::Verdict;
-use crate::checker::log::{Entries, Log, Offsets};
-use crate::rng::Rng;
+use crate::judge::Verdict;
+use crate::judge::log::{Entries, Log, Offsets};
+use crate::world::rng::Rng;
 
 /// How often a client asks for committed offsets. Maelstrom's.
 const LISTS: f64 = 1.0 / 64.0;

@@ -5,7 +5,7 @@
 //! and some are hardly used; one that was written to often enough makes room for a
 //! fresh one.
 
-use crate::rng::Rng;
+use crate::world::rng::Rng;
 
 /// How many keys are in use at a time; Elle's default for this distribution.
 pub const KEYS: usize = 10;

@@ -5,10 +5,10 @@ use hubcast::json::{Json, Object};
 
 use super::pool::Pool;
 use super::{Call, Load, Operation};
-use crate::checker::Verdict;
-use crate::checker::txn::{Registers, Step};
-use crate::options::Consistency;
-use crate::rng::Rng;
+use crate::judge::Verdict;
+use crate::judge::txn::{Consistency, Registers, Step};
+
+use crate::world::rng::Rng;
 
 /// The most steps of a transaction; Maelstrom's default.
 const MAX_STEPS: u64 = 4;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use hubcast::json::{Json, Object};
 
 use super::{Call, Load, Operation};
-use crate::checker::{Problems, Verdict};
-use crate::rng::Rng;
+use crate::judge::{Problems, Verdict};
+use crate::world::rng::Rng;
 
 /// All ids that were given.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ impl Load for UniqueIds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::Mark;
+    use crate::judge::Mark;
 
     /// What is said of these answers, each by a node.
     fn problems(answers: &[(&str, &str)]) -> Vec<String> {

@@ -1,0 +1,159 @@
+//! One run: carried out, judged, shown.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use super::challenges::Ran;
+use super::{RUNS, lock, maelstrom, own_program, say};
+use crate::nodes::processes::Processes;
+use crate::nodes::{Failure, signals};
+use crate::run::options::Options;
+use crate::run::recording::Recording;
+use crate::run::{run, run_virtual};
+use crate::show::page;
+use crate::show::report::{self, Outcome};
+
+/// Runs a job and prints its report; says whether it passed.
+pub fn main(options: &Options) -> Result<bool, Failure> {
+    let options = &with_maelstrom(options.clone());
+    say(&headline(options));
+    let folder = match options.maelstrom {
+        true => "maelstrom".to_owned(),
+        false => options.folder(),
+    };
+    let _lock = lock(&folder)?;
+    let (ran, text) = carry_out(options, &Path::new(RUNS).join(folder))?;
+    say(&text);
+    Ok(ran.passed)
+}
+
+/// The variable `MAELSTROM` asks for it, too.
+pub fn with_maelstrom(mut options: Options) -> Options {
+    let named = std::env::var_os("MAELSTROM").is_some_and(|path| !path.is_empty());
+    options.maelstrom |= named && !options.virtual_time;
+    options
+}
+
+/// Carries out a run whose files go to `folder`; gives what came of it, and the report.
+pub fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Failure> {
+    let mut options = options.clone();
+    if options.maelstrom {
+        return on_maelstrom(options, folder);
+    }
+    let recording = Recording::create(folder)?;
+    if options.needs_data_dir() {
+        options.data_dir = Some(folder.join("data").display().to_string());
+    }
+    let options = &options;
+    let (finished, recording) = if options.virtual_time {
+        run_virtual(options, recording, Some(folder))?
+    } else {
+        signals::remember_signals();
+        let mut nodes = Processes::start(
+            options.nodes,
+            &program(options)?,
+            options.program_args(),
+            folder,
+        )?;
+        let show_progress = io::stderr().is_terminal();
+        let ran = run(options, &mut nodes, recording, show_progress)?;
+        nodes.stop();
+        ran
+    };
+    let outcome = Outcome {
+        options,
+        counts: &finished.counts,
+        verdict: &finished.verdict,
+    };
+    recording.write("results.json", &format!("{}\n", outcome.to_json()))?;
+    page::write(&outcome, folder)?;
+    let measured = outcome.measured();
+    let page = folder.join("report.html");
+    let text = outcome.text() + &format!("to watch it, open {}\n", page.display());
+    let ran = Ran {
+        passed: measured.passes(options),
+        answers: outcome.answers(),
+        words: report::verdict_text(&measured, options, &outcome.problems()),
+        measured,
+    };
+    Ok((ran, text))
+}
+
+/// The same on the real Maelstrom.
+fn on_maelstrom(mut options: Options, folder: &Path) -> Result<(Ran, String), Failure> {
+    // Maelstrom gives none, runs all nodes in one folder and deletes nothing.
+    if options.needs_data_dir() {
+        options.data_dir = Some("data".into());
+        remove_folder(&folder.join("data"))?;
+    }
+    let options = &options;
+    let measured = maelstrom::run(options, &program(options)?, folder)?;
+    let words = report::verdict_text(&measured, options, &[]);
+    let text = format!(
+        "{}\n{words}Maelstrom's own files: {}/store/latest/\n",
+        report::table(&measured, options),
+        folder.display()
+    );
+    let ran = Ran {
+        passed: measured.passes(options),
+        answers: None,
+        words,
+        measured,
+    };
+    Ok((ran, text))
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "cannot empty {}: {error}",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The node's program: `--bin`, or `hubcast` next to the testbed itself.
+fn program(options: &Options) -> Result<PathBuf, Failure> {
+    let path = match &options.bin {
+        Some(path) => path.clone(),
+        None => own_program()?,
+    };
+    let found = std::fs::canonicalize(&path);
+    found.map_err(|error| Failure::new(format!("no node program at {}: {error}", path.display())))
+}
+
+fn headline(options: &Options) -> String {
+    let last = match options.maelstrom {
+        // Maelstrom draws without a seed: no two runs are the same.
+        true => "on Maelstrom".into(),
+        false => format!("seed {}", options.seed),
+    };
+    let mut text = format!(
+        "{}: {} nodes, {} ms {} latency, {} operations a second for {} s, {last}",
+        options.title(),
+        options.nodes,
+        options.latency.as_millis(),
+        options.latency_dist.name(),
+        options.rate,
+        options.time_limit.as_secs_f64(),
+    );
+    if options.loss > 0.0 || options.duplicate > 0.0 {
+        text += &format!(
+            ", {:.0} % lost, {:.0} % duplicated",
+            options.loss * 100.0,
+            options.duplicate * 100.0
+        );
+    }
+    if options.volatile {
+        text += ", without journals";
+    }
+    if !options.service.is_zero() {
+        let service = options.service.as_secs_f64() * 1e3;
+        text += &format!(", {service} ms a message at each door");
+    }
+    if !options.node_args.is_empty() {
+        text += &format!("; nodes: {}", options.node_args.join(" "));
+    }
+    text + "\n\n"
+}

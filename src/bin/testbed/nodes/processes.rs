@@ -1,0 +1,460 @@
+//! The nodes as real processes on the real clock.
+//!
+//! Each node has three pipes, and a thread for each that has nothing to decide:
+//! one moves lines from the node's stdout into the run's channel, one moves
+//! lines into its stdin, one keeps its stderr. All decisions are made in the
+//! engine, on one thread.
+//!
+//! Every buffer has a limit. What the nodes say waits in a channel of
+//! `MAX_EVENTS` lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
+//! slows the nodes down. What a node does not read waits in memory, up to
+//! `MAX_UNREAD`, and then ends the run. Of its stderr `MAX_LOG` is kept.
+//!
+//! However the testbed ends, it takes its nodes along: dropping [`Processes`]
+//! kills and reaps them, which covers errors and panics, and signals are
+//! remembered by [`signals`] and end the run as an error does. Nodes have a
+//! process group of their own, so Ctrl-C reaches the testbed alone. If the
+//! testbed itself is killed outright, the nodes see the end of their input.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::{Failure, Host, cluster, log_path, stamp};
+use crate::nodes::signals::{self, Group};
+use crate::nodes::stalls::{Stall, Watch};
+use hubcast::stdio::{self, Line, Lines};
+use hubcast::time::Instant;
+
+/// The most lines of all nodes that wait for the engine. Unit: lines.
+const MAX_EVENTS: usize = 256;
+
+/// The most that may wait for one node to read it. Unit: bytes. A healthy node
+/// reads at once; one that has this much waiting never reads again.
+const MAX_UNREAD: usize = 64 << 20;
+
+/// The most that is kept of one node's stderr. Unit: bytes. The rest is read
+/// and dropped, so that the node does not block.
+const MAX_LOG: usize = 16 << 20;
+
+/// How many of its last stderr lines are shown of a node that died.
+const LAST_LINES: usize = 10;
+
+/// How long a node may take to exit once its input has ended, before it is killed.
+const EXIT_TIME: Duration = Duration::from_secs(2);
+
+/// How long a node that made the run fail may take to exit and be heard.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(200);
+
+/// How long a node that has closed its outputs may take to exit: enough for the
+/// system to end a process, which closes its files first.
+const EXITING_TIME: Duration = Duration::from_millis(20);
+
+/// How often a testbed that waits for a node's end looks whether it has come.
+const END_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How often a waiting testbed looks whether a signal came.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Running nodes. Each leads a process group of its own.
+#[derive(Debug)]
+pub struct Processes {
+    nodes: Vec<Process>,
+    events: Receiver<Event>,
+    started: std::time::Instant,
+    watch: Watch,
+    // What it takes to start a node again.
+    sender: SyncSender<Event>,
+    program: PathBuf,
+    args: Vec<String>,
+    logs: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Process {
+    /// How many were started at this place before.
+    life: u64,
+    group: Group,
+    /// Lines for its stdin; `None` once its input has been ended.
+    input: Option<Sender<Vec<u8>>>,
+    unread: Arc<AtomicUsize>,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// Which of its outputs are open: none, once it has exited and nothing that
+    /// it has started holds on to them.
+    outputs: Arc<Outputs>,
+    /// Whether its stderr was open when it was killed; `Some` once it was.
+    was_running: Option<bool>,
+}
+
+/// Whether somebody may still write to a node's stdout and stderr.
+#[derive(Debug)]
+struct Outputs {
+    stdout: AtomicBool,
+    stderr: AtomicBool,
+}
+
+impl Outputs {
+    fn is_any_open(&self) -> bool {
+        self.stdout.load(Ordering::Relaxed) || self.stderr.load(Ordering::Relaxed)
+    }
+}
+
+/// Something that a node did in one of its lives.
+#[derive(Debug)]
+struct Event {
+    node: usize,
+    life: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Line(Vec<u8>),
+    TooLong,
+    /// The node has closed its stdout.
+    Closed,
+}
+
+impl Processes {
+    /// Starts one process a node, its stderr going to the run's folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the program cannot be started or a log not be created.
+    pub fn start(
+        nodes: usize,
+        program: &Path,
+        args: Vec<String>,
+        folder: &Path,
+    ) -> Result<Processes, Failure> {
+        let (sender, events) = mpsc::sync_channel(MAX_EVENTS);
+        let started = std::time::Instant::now();
+        let mut processes = Processes {
+            nodes: Vec::new(),
+            events,
+            started,
+            watch: Watch::start(started),
+            sender,
+            program: program.to_owned(),
+            args,
+            logs: (0..nodes)
+                .map(|node| log_path(folder, &cluster::name(node)))
+                .collect(),
+        };
+        for index in 0..nodes {
+            let node = processes.start_one(index, 0)?;
+            processes.nodes.push(node);
+        }
+        Ok(processes)
+    }
+
+    fn start_one(&self, index: usize, life: u64) -> Result<Process, Failure> {
+        let log = &self.logs[index];
+        let opened = File::options().append(true).create(true).open(log);
+        let log = opened.map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
+        let sender = self.sender.clone();
+        let log = (log, self.started);
+        let process = Process::start((index, life), &self.program, &self.args, log, sender);
+        let process = process.map_err(|error| {
+            Failure::new(format!(
+                "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
+                self.program.display()
+            ))
+        })?;
+        self.watch.follow(index, process.group.id());
+        Ok(process)
+    }
+
+    /// Ends the nodes' input and waits for them to exit; kills those that do
+    /// not. How a node ends now says nothing about it: its work is done.
+    pub fn stop(mut self) {
+        for node in &mut self.nodes {
+            node.input = None;
+        }
+        let deadline = std::time::Instant::now() + EXIT_TIME;
+        while self.nodes.iter().any(|node| node.outputs.is_any_open())
+            && std::time::Instant::now() < deadline
+        {
+            // What they still say would fill their pipes if nobody took it.
+            while self.events.try_recv().is_ok() {}
+            thread::sleep(END_INTERVAL);
+        }
+        // Those that closed everything may be exiting, the others get no more time.
+        thread::sleep(EXITING_TIME);
+    }
+}
+
+impl Host for Processes {
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.started.elapsed()
+    }
+
+    fn send(&mut self, index: usize, line: &[u8]) -> Result<(), Failure> {
+        let node = &mut self.nodes[index];
+        let mut line = line.to_vec();
+        line.push(b'\n');
+        if node.unread.fetch_add(line.len(), Ordering::Relaxed) > MAX_UNREAD {
+            let text = format!("does not read its input: more than {MAX_UNREAD} bytes wait for it");
+            return Err(Failure::of(index, text));
+        }
+        // A writer that is gone belongs to a node that is gone: `wait` says so.
+        if let Some(input) = &node.input {
+            let _ = input.send(line);
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure> {
+        loop {
+            if let Some(number) = signals::signal_received() {
+                return Err(Failure::new(format!("interrupted by signal {number}")));
+            }
+            let time = (until - self.now()).min(SIGNAL_INTERVAL);
+            let event = match self.events.recv_timeout(time) {
+                // What a node said in a former life died with it.
+                Ok(event) if event.life != self.nodes[event.node].life => continue,
+                event => event.map(|event| (event.what, event.node)),
+            };
+            match event {
+                Ok((What::Line(line), index)) => return Ok(Some((index, line))),
+                Ok((What::TooLong, index)) => {
+                    let text = format!(
+                        "wrote a malformed line: more than {} bytes",
+                        stdio::MAX_LINE
+                    );
+                    return Err(Failure::of(index, text));
+                }
+                Ok((What::Closed, index)) => {
+                    let node = &mut self.nodes[index];
+                    let text = match node.end() {
+                        End::Itself(_) => "died",
+                        End::Killed => "closed its stdout",
+                    };
+                    return Err(Failure::of(index, text));
+                }
+                Err(RecvTimeoutError::Timeout) if self.now() >= until => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::new("all nodes are gone"));
+                }
+            }
+        }
+    }
+
+    fn kill(&mut self, index: usize) -> Result<(), Failure> {
+        let node = &mut self.nodes[index];
+        node.life += 1;
+        node.input = None;
+        node.group.end()?;
+        Ok(())
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), Failure> {
+        self.nodes[index] = self.start_one(index, self.nodes[index].life + 1)?;
+        Ok(())
+    }
+
+    fn pause(&mut self, index: usize) -> Result<(), Failure> {
+        self.nodes[index].group.pause(true);
+        Ok(())
+    }
+
+    fn resume(&mut self, index: usize) -> Result<(), Failure> {
+        self.nodes[index].group.pause(false);
+        Ok(())
+    }
+
+    fn stalls(&self) -> Vec<Stall> {
+        self.watch.stalls()
+    }
+
+    fn post_mortem(&mut self, index: usize) -> String {
+        let node = &mut self.nodes[index];
+        let end = match node.end() {
+            End::Itself(status) => status,
+            End::Killed => "it still runs".into(),
+        };
+        end + &node.last_words()
+    }
+}
+
+/// How a node that is at fault came to its end.
+enum End {
+    /// By itself, before we killed it.
+    Itself(String),
+    /// It ran until we killed it.
+    Killed,
+}
+
+impl Process {
+    fn start(
+        (index, life): (usize, u64),
+        program: &Path,
+        args: &[String],
+        (log, run_began): (File, std::time::Instant),
+        events: SyncSender<Event>,
+    ) -> io::Result<Process> {
+        // From here on dropping the group ends the process, whatever fails.
+        let mut group = Group::start(
+            Command::new(program)
+                .args(args)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )?;
+        let pipes = group.pipes();
+        let (input, lines) = mpsc::channel();
+        let node = Process {
+            life,
+            group,
+            input: Some(input),
+            unread: Arc::default(),
+            last_lines: Arc::default(),
+            outputs: Arc::new(Outputs {
+                stdout: AtomicBool::new(true),
+                stderr: AtomicBool::new(true),
+            }),
+            was_running: None,
+        };
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(io::Error::other("a pipe is missing"));
+        };
+        // The threads end with the pipes.
+        let thread = thread::Builder::new;
+        let unread = Arc::clone(&node.unread);
+        thread().spawn(move || write_lines(stdin, &lines, &unread))?;
+        let outputs = Arc::clone(&node.outputs);
+        thread().spawn(move || {
+            let tell = |what| {
+                let node = index;
+                events.send(Event { node, life, what }).is_ok()
+            };
+            read_lines(stdout, tell);
+            outputs.stdout.store(false, Ordering::Relaxed);
+            // Only now: whoever hears of it looks at the line above.
+            tell(What::Closed);
+        })?;
+        let last_lines = Arc::clone(&node.last_lines);
+        let outputs = Arc::clone(&node.outputs);
+        thread().spawn(move || {
+            keep_log(stderr, log, run_began, &last_lines);
+            outputs.stderr.store(false, Ordering::Relaxed);
+        })?;
+        Ok(node)
+    }
+
+    /// Ends a node that is at fault, and gives how it ended.
+    ///
+    /// Whether it still runs cannot be asked without reaping it, and it must not
+    /// be reaped before its group is killed. So it is killed first, after some
+    /// time to exit and to have its last words read, and its status tells: of a
+    /// process that had exited it is still the old one. A status of SIGKILL is
+    /// ours if its stderr was open until then; otherwise somebody else was first.
+    fn end(&mut self) -> End {
+        let deadline = std::time::Instant::now() + LAST_WORDS_TIME;
+        while self.outputs.is_any_open() && std::time::Instant::now() < deadline {
+            thread::sleep(END_INTERVAL);
+        }
+        thread::sleep(EXITING_TIME);
+        let ran = self
+            .was_running
+            .get_or_insert(self.outputs.stderr.load(Ordering::Relaxed));
+        match self.group.end() {
+            Ok(status) if *ran && status.signal() == Some(signals::KILL) => End::Killed,
+            Ok(status) => End::Itself(status.to_string()),
+            Err(error) => End::Itself(format!("its end is not known: {error}")),
+        }
+    }
+
+    /// The last stderr lines, for the end of a sentence.
+    fn last_words(&self) -> String {
+        let lines = match self.last_lines.lock() {
+            Ok(lines) => lines,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        if lines.is_empty() {
+            return "; it left nothing on stderr".into();
+        }
+        let lines: Vec<String> = lines.iter().map(|line| format!("\n  {line}")).collect();
+        format!("; its last lines on stderr:{}", lines.concat())
+    }
+}
+
+fn write_lines(mut stdin: impl Write, lines: &Receiver<Vec<u8>>, unread: &AtomicUsize) {
+    while let Ok(line) = lines.recv() {
+        if stdin.write_all(&line).is_err() {
+            return;
+        }
+        unread.fetch_sub(line.len(), Ordering::Relaxed);
+    }
+}
+
+/// Gives the lines to the engine until there are no more, or nobody takes them.
+fn read_lines(mut stdout: impl io::Read, tell: impl Fn(What) -> bool) {
+    let mut lines = Lines::new();
+    // Bytes since the last line: one without an end is told as it grows too long,
+    // not when its end comes.
+    let mut open = 0;
+    while let Ok(count @ 1..) = lines.read_from(&mut stdout) {
+        open += count;
+        while let Some(line) = lines.next_line() {
+            open = 0;
+            let what = match line {
+                Line::Complete(line) => What::Line(line.to_vec()),
+                Line::TooLong => What::TooLong,
+            };
+            if !tell(what) {
+                return;
+            }
+        }
+        if open > stdio::MAX_LINE {
+            open = 0;
+            if !tell(What::TooLong) {
+                return;
+            }
+        }
+    }
+}
+
+/// Keeps what a node says on stderr, each line with the time when it came.
+fn keep_log(
+    stderr: impl io::Read,
+    mut log: File,
+    run_began: std::time::Instant,
+    last_lines: &Mutex<VecDeque<String>>,
+) {
+    let mut stderr = BufReader::new(stderr);
+    let mut room = MAX_LOG;
+    let mut line = Vec::new();
+    let mut is_new = true;
+    // A line without an end is cut into pieces, so that memory stays bounded.
+    while let Ok(1..) = io::Read::take(&mut stderr, 64 << 10).read_until(b'\n', &mut line) {
+        let stamp = stamp(Instant::ZERO + run_began.elapsed());
+        let mut said = if is_new {
+            stamp.into_bytes()
+        } else {
+            Vec::new()
+        };
+        said.extend_from_slice(&line);
+        is_new = line.ends_with(b"\n");
+        let kept = said.len().min(room);
+        // A full disk must not stop the node.
+        let _ = log.write_all(&said[..kept]);
+        room -= kept;
+        if let Ok(mut last) = last_lines.lock() {
+            if last.len() == LAST_LINES {
+                last.pop_front();
+            }
+            last.push_back(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
+        }
+        line.clear();
+    }
+}

@@ -1,0 +1,6 @@
+//! What happens around the nodes: network, faults, chance.
+
+pub mod nemesis;
+pub mod network;
+pub mod rng;
+pub mod topology;
