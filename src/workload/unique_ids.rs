@@ -86,8 +86,16 @@ impl Item for Mark {
     }
 }
 
+/// Appends an id: 16 hexadecimal digits in quotes.
+fn write_id(id: u64, out: &mut Vec<u8>) {
+    let digit = |at: u32| b"0123456789abcdef"[(id >> (60 - 4 * at)) as usize & 15];
+    out.push(b'"');
+    out.extend((0..16).map(digit));
+    out.push(b'"');
+}
+
 impl UniqueIds {
-    fn generate(&mut self, effects: &mut Effects<'_, Mark>) -> String {
+    fn generate(&mut self, effects: &mut Effects<'_, Mark>) -> u64 {
         let now = self.wall_ms + (effects.now - self.began).as_millis() as u64;
         if now > self.next.0 {
             self.next = (now, 0);
@@ -101,8 +109,7 @@ impl UniqueIds {
             self.mark = ms + AHEAD_MS;
             effects.spread(Mark(self.mark));
         }
-        let id = ms << LOW_BITS | self.node << self.count_bits | count;
-        format!("{id:016x}")
+        ms << LOW_BITS | self.node << self.count_bits | count
     }
 }
 
@@ -131,7 +138,9 @@ impl Workload for UniqueIds {
         match kind {
             "generate" => {
                 let id = self.generate(effects);
-                effects.reply(request, "generate_ok", |body| body.text("id", &id));
+                effects.reply(request, "generate_ok", |body| {
+                    write_id(id, body.field("id"))
+                });
             }
             "echo" => echo::echo(request, effects)?,
             _ => return Err(workload::unknown(kind, Self::REQUESTS)),
