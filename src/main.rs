@@ -159,6 +159,8 @@ impl Process {
 
     fn handle(&mut self, now: Instant, line: Line<'_>) -> io::Result<()> {
         match line {
+            // Nobody's message and nobody's mistake.
+            Line::Complete([]) => {}
             Line::Complete(line) => {
                 self.node.handle_line(now, line);
                 self.open_journal(now)?;

@@ -241,29 +241,23 @@ impl Lines {
 
     /// The next complete line, if there is one.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
-        loop {
-            let rest = &self.buffer[self.searched..];
-            let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
-                self.searched = self.buffer.len();
-                if self.dropping || self.buffer.len() - self.taken > MAX_LINE {
-                    self.dropping = true;
-                    self.taken = self.buffer.len();
-                }
-                return None;
-            };
-            let (start, end) = (self.taken, self.searched + length);
-            self.taken = end + 1;
-            self.searched = end + 1;
-            if std::mem::take(&mut self.dropping) || end - start > MAX_LINE {
-                return Some(Line::TooLong);
+        let rest = &self.buffer[self.searched..];
+        let Some(length) = rest.iter().position(|&byte| byte == b'\n') else {
+            self.searched = self.buffer.len();
+            if self.dropping || self.buffer.len() - self.taken > MAX_LINE {
+                self.dropping = true;
+                self.taken = self.buffer.len();
             }
-            let line = &self.buffer[start..end];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            // Empty lines are nobody's message and nobody's mistake.
-            if !line.is_empty() {
-                return Some(Line::Complete(&self.buffer[start..start + line.len()]));
-            }
+            return None;
+        };
+        let (start, end) = (self.taken, self.searched + length);
+        self.taken = end + 1;
+        self.searched = end + 1;
+        if std::mem::take(&mut self.dropping) || end - start > MAX_LINE {
+            return Some(Line::TooLong);
         }
+        let line = &self.buffer[start..end];
+        Some(Line::Complete(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
     /// At the end of the input: what stands behind the last line break.

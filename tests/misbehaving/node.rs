@@ -298,6 +298,26 @@ impl Liar {
             ("uncommits", "list_committed_offsets_ok") => {
                 with(&json, "offsets", Json::Object(Vec::new()))
             }
+            ("keeps-message", "broadcast_ok") => with(&json, "message", Json::Int(1)),
+            ("keeps-message-once", "broadcast_ok") if self.old.is_none() => {
+                self.old = Some(Json::Null);
+                with(&json, "message", Json::Int(1))
+            }
+            ("text-msg-id", "broadcast_ok") => with(&json, "msg_id", Json::String("1".into())),
+            ("null-list", "read_ok") => match body(&json, "messages").and_then(Json::as_array) {
+                Some([]) => with(&json, "messages", Json::Null),
+                _ => return Fate::Pass(line),
+            },
+            ("no-list", "read_ok") => with(&json, "messages", Json::Int(1)),
+            ("null-msgs", "poll_ok") => with(&json, "msgs", Json::Null),
+            ("null-entries", "poll_ok") => null_entries(&json),
+            ("more-in-init", "init_ok") => with(&json, "version", Json::Int(1)),
+            ("more-in-topology", "topology_ok") => with(&json, "version", Json::Int(1)),
+            ("envelope", "read_ok") => return Fate::Pass(opened(&line, br#"{"time":1,"#)),
+            ("null-id", "read_ok") => return Fate::Pass(opened(&line, br#"{"id":null,"#)),
+            ("own-id", "read_ok") => return Fate::Pass(opened(&line, br#"{"id":7,"#)),
+            ("blank", "read_ok") => return Fate::Pass([b"\n", &line[..]].concat()),
+            ("null-reply", "read_ok") => with(&json, "in_reply_to", Json::Null),
             ("tears", "txn_ok") => self.tear(&json),
             ("intermediate", "txn_ok") => {
                 let Some((place, step)) = self.taken.remove(&reply) else {
@@ -365,6 +385,26 @@ fn with(json: &Json<'_>, field: &str, value: Json<'static>) -> Json<'static> {
         }
     }
     json
+}
+
+/// A line that begins with this in the place of its first bracket.
+fn opened(line: &[u8], start: &[u8]) -> Vec<u8> {
+    [start, &line[1..]].concat()
+}
+
+/// A poll's answer in which a key without entries has null.
+fn null_entries(json: &Json<'_>) -> Json<'static> {
+    let Some(Json::Object(msgs)) = body(json, "msgs") else {
+        return json.to_static();
+    };
+    let msgs = msgs.iter().map(|(key, entries)| {
+        let entries = match entries.as_array() {
+            Some([]) => Json::Null,
+            _ => entries.to_static(),
+        };
+        (key.to_string().into(), entries)
+    });
+    with(json, "msgs", Json::Object(msgs.collect()))
 }
 
 fn changed_read(json: &Json<'_>, change: impl FnOnce(&mut Vec<i64>)) -> Json<'static> {

@@ -53,41 +53,77 @@ const MAX_PROBLEMS: usize = 20;
 /// The most values of a problem that are spelled out; beyond it they are only counted.
 pub const MAX_NAMED: usize = 5;
 
-/// What is wrong, a sentence each, up to a limit.
-#[derive(Clone, Debug, Default)]
+/// The longest sentence that is kept whole. Unit: characters. What a node says may be as
+/// long as a line may be.
+const MAX_PROBLEM: usize = 400;
+
+/// What is wrong, a sentence each, up to a limit: by Maelstrom's rules, and by ours that
+/// are stricter. For somebody else's node only the former decide.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Problems {
-    named: Vec<String>,
-    more: u64,
+    /// With each whether it is ours alone.
+    named: Vec<(String, bool)>,
+    /// How many more there were, Maelstrom's and ours.
+    more: [u64; 2],
 }
 
 impl Problems {
-    /// One more.
+    /// Maelstrom calls this invalid.
     pub fn note(&mut self, text: String) {
-        if self.named.len() < MAX_PROBLEMS {
-            self.named.push(text);
+        self.add(text, false);
+    }
+
+    /// Maelstrom lets this pass.
+    pub fn stricter(&mut self, text: String) {
+        self.add(text, true);
+    }
+
+    fn add(&mut self, text: String, is_ours: bool) {
+        let alike = self.named.iter().filter(|(_, ours)| *ours == is_ours);
+        if alike.count() < MAX_PROBLEMS {
+            let text = match text.char_indices().nth(MAX_PROBLEM) {
+                Some((end, _)) => format!("{}...", &text[..end]),
+                None => text,
+            };
+            self.named.push((text, is_ours));
         } else {
-            self.more += 1;
+            self.more[usize::from(is_ours)] += 1;
         }
     }
 
     /// Those of another list, behind these.
     pub fn append(&mut self, other: &Problems) {
-        for text in &other.named {
-            self.note(text.clone());
+        for (text, is_ours) in &other.named {
+            self.add(text.clone(), *is_ours);
         }
-        self.more += other.more;
+        for (more, others) in self.more.iter_mut().zip(other.more) {
+            *more += others;
+        }
     }
 
-    /// The sentences, and how many more there would be.
-    pub fn list(&self) -> Vec<String> {
-        let more = (self.more > 0).then(|| format!("and {} more like these", self.more));
-        self.named.iter().cloned().chain(more).collect()
+    /// The sentences, and how many more there would be: those that are Maelstrom's, and
+    /// those that are ours alone, as asked.
+    pub fn list(&self, maelstroms: bool, ours: bool) -> Vec<String> {
+        let wanted = [maelstroms, ours];
+        let named = self.named.iter();
+        let named = named.filter(|(_, is_ours)| wanted[usize::from(*is_ours)]);
+        let more: u64 = (self.more.iter().zip(wanted))
+            .map(|(more, wanted)| if wanted { *more } else { 0 })
+            .sum();
+        let more = (more > 0).then(|| format!("and {more} more like these"));
+        named.map(|(text, _)| text.clone()).chain(more).collect()
+    }
+
+    /// All sentences.
+    #[cfg(test)]
+    pub fn all(&self) -> Vec<String> {
+        self.list(true, true)
     }
 
     /// The verdict where nothing but problems tells.
     pub fn verdict(&self) -> Verdict {
         Verdict {
-            problems: self.list(),
+            problems: self.clone(),
             ..Verdict::default()
         }
     }
@@ -110,8 +146,8 @@ pub struct Verdict {
     pub stable_latencies: Vec<u64>,
     /// Each value's moment of being known and its stable latency, in the order of values.
     pub by_value: Vec<(i64, Instant, Duration)>,
-    /// Everything else that is wrong, a sentence each.
-    pub problems: Vec<String>,
+    /// Everything else that is wrong.
+    pub problems: Problems,
     /// What is worth knowing and no fault, a sentence each.
     pub notes: Vec<String>,
 }

@@ -98,6 +98,15 @@ impl Operation {
     }
 }
 
+/// The elements of a list. Null is an empty one: Maelstrom takes it so, and Go's encoder
+/// writes it for a nil slice.
+fn elements<'a>(json: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
+    match json {
+        Json::Null => Some(&[]),
+        json => json.as_array(),
+    }
+}
+
 /// One workload's clients and their judge.
 pub trait Load: Debug {
     /// The kinds of operations, in the order of the report. A kind's name is its
@@ -119,11 +128,16 @@ pub trait Load: Debug {
         None
     }
 
-    /// It was answered as asked.
+    /// What the answer to a kind of operation has besides `type`, `in_reply_to` and
+    /// `msg_id`. Maelstrom refuses an answer with anything else in it.
+    fn fields(&self, kind: usize) -> &'static [&'static str];
+
+    /// It was answered as asked, with these [fields](Load::fields) at most.
     ///
     /// # Errors
     ///
-    /// What the node did, if that is no answer at all; it ends the run.
+    /// What the node did, if that is no answer: nothing was taken in, and Maelstrom refuses
+    /// it, too.
     fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String>;
 
     /// It was answered with the definite error `code`: it has not happened, and
@@ -219,6 +233,6 @@ mod tests {
                 asked += 1;
             }
         }
-        load.verdict().problems
+        load.verdict().problems.list(true, true)
     }
 }

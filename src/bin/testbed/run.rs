@@ -92,7 +92,7 @@ mod tests {
     fn flooding_a_quiet_grid_loses_nothing_and_says_each_value_56_times() {
         let (finished, _) = played(Job::Efficient, Topology::Grid);
         let (counts, verdict) = (&finished.counts, &finished.verdict);
-        assert!(verdict.lost.is_empty() && counts.problems.is_empty());
+        assert!(verdict.lost.is_empty() && counts.problems.all().is_empty());
         // 40 lines between neighbours, both ways; 24 hear it first and do not say it back.
         assert_eq!(counts.server.total, counts.kinds[0].begun * (2 * 40 - 24));
     }

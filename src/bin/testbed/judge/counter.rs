@@ -72,7 +72,7 @@ impl Counter {
     pub fn read_ok(&mut self, [begun, answered]: [Mark; 2], node: &str, value: i64) {
         let (least, most) = self.begun;
         if !(least..=most).contains(&value) {
-            self.problems.note(format!(
+            self.problems.stricter(format!(
                 "a read at {node} shows {value}, and all additions begun so far allow {least} to {most}"
             ));
         }
@@ -80,7 +80,7 @@ impl Counter {
         if let Some(before) = Peak::show(peak, [begun, answered], value)
             && least == 0
         {
-            self.problems.note(format!(
+            self.problems.stricter(format!(
                 "reads at {node} go back, from {before} to {value}, and nothing was subtracted"
             ));
         }
@@ -122,7 +122,7 @@ impl Counter {
             if let [(one, shows), (other, instead)] = pair
                 && shows != instead
             {
-                problems.note(format!(
+                problems.stricter(format!(
                     "final reads differ: {one} shows {shows}, {other} shows {instead}"
                 ));
             }
@@ -188,7 +188,7 @@ mod tests {
         for (index, &value) in values.iter().enumerate() {
             counter.final_read(&format!("n{index}"), value);
         }
-        counter.verdict().problems
+        counter.verdict().problems.all()
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Log {
         shown: &Entries,
     ) {
         for key in shown.keys().filter(|&key| !asked.contains_key(key)) {
-            self.problems.note(format!(
+            self.problems.stricter(format!(
                 "a poll at {node} shows key {key}, for which it was not asked"
             ));
         }
@@ -224,7 +224,7 @@ impl Log {
                 return self.place(key, offset, message);
             }
         };
-        self.problems.note(format!(
+        self.problems.stricter(format!(
             "a poll at {node} shows message {message} in key {key}, which {strayed}"
         ));
     }
@@ -279,16 +279,17 @@ impl Log {
             let lists = format!("{node} lists {spelled} of key {key} as committed");
             if offset > wanted {
                 let wanted = wanted.map_or("nothing".into(), |wanted| wanted.to_string());
-                (self.problems).note(format!("{lists}, and the highest commit was {wanted}"));
+                (self.problems).stricter(format!("{lists}, and the highest commit was {wanted}"));
             }
             let peak = log.listed.entry(node.to_owned()).or_default();
             // No offset is below 0, so none at all is.
             if let Some(before) = Peak::show(peak, when, offset.unwrap_or(-1)) {
-                self.problems.note(format!(
+                self.problems.stricter(format!(
                     "{lists}, and had acknowledged or listed {before} before"
                 ));
             } else if let Some(final_) = acknowledged.filter(|_| is_last && offset < acknowledged) {
-                (self.problems).note(format!("{lists} in the end, and {final_} was acknowledged"));
+                (self.problems)
+                    .stricter(format!("{lists} in the end, and {final_} was acknowledged"));
             }
         }
     }
@@ -323,7 +324,7 @@ impl Log {
             let text = format!("{} below others had no message", plural(gaps, "offset"));
             verdict.notes.push(text);
         }
-        verdict.problems = problems.list();
+        verdict.problems = problems;
         verdict.lost = lost.into_iter().collect();
         verdict
     }
@@ -435,7 +436,7 @@ mod tests {
     }
 
     fn problems(log: &Log) -> Vec<String> {
-        log.verdict().problems
+        log.verdict().problems.all()
     }
 
     const THREE: [(i64, i64); 3] = [(0, 10), (1, 11), (2, 12)];
@@ -452,7 +453,7 @@ mod tests {
             log.final_poll(node, &key_1(&THREE[1..]));
         }
         let verdict = log.verdict();
-        assert_eq!(verdict.problems, NONE);
+        assert_eq!(verdict.problems.all(), NONE);
         assert_eq!((verdict.lost, verdict.never_read), (vec![], 0));
     }
 
@@ -463,7 +464,7 @@ mod tests {
         poll(&mut log, 110, "n1", 2, &THREE[2..]);
         let verdict = log.verdict();
         assert_eq!(
-            verdict.problems,
+            verdict.problems.all(),
             [
                 "message 11 is lost: acknowledged at offset 1 of key 1, it is in no poll, and offset 2 is"
             ]
@@ -478,7 +479,10 @@ mod tests {
         log.final_poll("n1", &key_1(&THREE));
         log.final_poll("n2", &key_1(&THREE[..2]));
         let verdict = log.verdict();
-        assert_eq!(verdict.problems, ["n2 lacks 1 message that was known: 12"]);
+        assert_eq!(
+            verdict.problems.all(),
+            ["n2 lacks 1 message that was known: 12"]
+        );
         assert_eq!(verdict.lost, [12]);
     }
 
@@ -488,7 +492,7 @@ mod tests {
         log.send_begins(12, 1);
         log.final_poll("n1", &key_1(&THREE[..2]));
         let verdict = log.verdict();
-        assert_eq!(verdict.problems, NONE);
+        assert_eq!(verdict.problems.all(), NONE);
         poll(&mut log, 100, "n2", 0, &THREE);
         assert_eq!(problems(&log), ["n1 lacks 1 message that was known: 12"]);
     }

@@ -96,14 +96,14 @@ impl Set {
         }
         for pair in values.windows(2).filter(|pair| pair[0] == pair[1]) {
             let text = format!("a read at {node} shows {} twice", pair[0]);
-            self.problems.note(text);
+            self.problems.stricter(text);
         }
         values.dedup();
         // Both sides ascend: one pass over the elements meets every value.
         let mut values = values.into_iter().peekable();
         let problems = &mut self.problems;
         let mut unsent = |value| {
-            problems.note(format!("a read at {node} shows {value}, which nobody sent"));
+            problems.stricter(format!("a read at {node} shows {value}, which nobody sent"));
         };
         for (&value, element) in &mut self.elements {
             while let Some(stray) = values.next_if(|&shown| shown < value) {
@@ -139,13 +139,13 @@ impl Set {
                 let text = format!(
                     "{value} is in a read, though its broadcast was refused with the definite error {code}"
                 );
-                problems.note(text);
+                problems.stricter(text);
             }
             if element.refused.is_none() && element.judge(value, &mut verdict) {
                 lost.insert(value);
             }
         }
-        verdict.problems = problems.list();
+        verdict.problems = problems;
         verdict.lost = lost.into_iter().collect();
         verdict.stable_latencies.sort_unstable();
         verdict
@@ -248,7 +248,7 @@ mod tests {
         let verdict = checker.verdict();
         assert_eq!(verdict.lost, [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(
-            verdict.problems,
+            verdict.problems.all(),
             [
                 "n1 lacks 7 values that were known: 1, 2, 3, 4, 5 and 2 more",
                 "n2 lacks 1 value that was known: 8"
@@ -264,11 +264,11 @@ mod tests {
         read(&mut checker, 200, &[7]);
         checker.final_read("n1", &[7]);
         let verdict = checker.verdict();
-        assert_eq!(verdict.problems, Vec::<String>::new());
+        assert_eq!(verdict.problems.all(), Vec::<String>::new());
         assert_eq!((verdict.lost.len(), verdict.never_read), (0, 0));
         read(&mut checker, 300, &[7, 8]);
         assert_eq!(
-            checker.verdict().problems,
+            checker.verdict().problems.all(),
             ["8 is in a read, though its broadcast was refused with the definite error 11"]
         );
     }
@@ -314,7 +314,7 @@ mod tests {
         let mut checker = known_at_100();
         read(&mut checker, 200, &[7, 3, 7, 9]);
         assert_eq!(
-            checker.verdict().problems,
+            checker.verdict().problems.all(),
             [
                 "a read at n1 shows 7 twice",
                 "a read at n1 shows 3, which nobody sent",

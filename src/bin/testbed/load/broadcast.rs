@@ -17,7 +17,9 @@ pub trait Names: std::fmt::Debug {
     /// The field of the value that is added.
     const VALUE: &'static str;
     /// The field of the answer with all of them.
-    const VALUES: &'static str;
+    const VALUES: &'static str = Self::ANSWER[0];
+    /// All fields of that answer.
+    const ANSWER: &'static [&'static str];
     /// As [`Load::advises`].
     const ADVISES: bool;
 }
@@ -29,7 +31,7 @@ pub struct BroadcastNames;
 impl Names for BroadcastNames {
     const KINDS: &'static [&'static str] = &["broadcast", "read"];
     const VALUE: &'static str = "message";
-    const VALUES: &'static str = "messages";
+    const ANSWER: &'static [&'static str] = &["messages"];
     const ADVISES: bool = true;
 }
 
@@ -40,7 +42,7 @@ pub struct SetNames;
 impl Names for SetNames {
     const KINDS: &'static [&'static str] = &["add", "read"];
     const VALUE: &'static str = "element";
-    const VALUES: &'static str = "value";
+    const ANSWER: &'static [&'static str] = &["value"];
     const ADVISES: bool = false;
 }
 
@@ -64,7 +66,7 @@ pub struct Growing<N> {
 
 /// The values that an answer shows; `None` if it is something else.
 fn shown<N: Names>(body: &Json<'_>) -> Option<Vec<i64>> {
-    let values = body.get(N::VALUES)?.as_array()?;
+    let values = super::elements(body.get(N::VALUES)?)?;
     values.iter().map(Json::as_int).collect()
 }
 
@@ -112,6 +114,13 @@ impl<N: Names> Load for Growing<N> {
         (asked == 0).then(read)
     }
 
+    fn fields(&self, kind: usize) -> &'static [&'static str] {
+        match kind {
+            ADD => &[],
+            _ => N::ANSWER,
+        }
+    }
+
     fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         if asked.kind == ADD {
             self.checker.broadcast_ok(call.ended, asked.id);
@@ -147,7 +156,7 @@ impl<N: Names> Load for Growing<N> {
 
     fn shortened(&self, body: &Json<'_>) -> Option<Json<'static>> {
         // A read shows everything each time; the history has it as ranges.
-        let count = body.get(N::VALUES)?.as_array()?.len();
+        let count = super::elements(body.get(N::VALUES)?)?.len();
         Some(super::count("read_ok", count))
     }
 
@@ -168,8 +177,9 @@ impl<N: Names> Load for Growing<N> {
     fn verdict(&self) -> Verdict {
         let mut verdict = self.checker.verdict();
         if verdict.stable_latencies.is_empty() {
-            let text = "no value was both acknowledged and read".into();
-            verdict.problems.insert(0, text);
+            verdict
+                .problems
+                .note("no value was both acknowledged and read".into());
         }
         verdict
     }

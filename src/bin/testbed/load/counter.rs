@@ -83,6 +83,13 @@ impl<D: Deltas> Load for Sum<D> {
         (asked == 0).then(read)
     }
 
+    fn fields(&self, kind: usize) -> &'static [&'static str] {
+        match kind {
+            ADD => &[],
+            _ => &["value"],
+        }
+    }
+
     fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         if asked.kind == ADD {
             self.checker.add_ok(asked.id);

@@ -21,6 +21,10 @@ impl Load for Echo {
         asks(format!("Please echo {}", rng.below(128)))
     }
 
+    fn fields(&self, _kind: usize) -> &'static [&'static str] {
+        &["echo"]
+    }
+
     fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let (answer, said) = (body.get("echo"), &asked.fields[0].1);
         if answer != Some(said) {
@@ -77,6 +81,6 @@ mod tests {
             r#"n0 gave back ["hello"] for "hello""#,
             r#"n0 gave back nothing for "hello""#,
         ];
-        assert_eq!(load.verdict().problems, says);
+        assert_eq!(load.verdict().problems.all(), says);
     }
 }

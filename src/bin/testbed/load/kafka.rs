@@ -112,7 +112,7 @@ fn read_entries(body: &Json<'_>) -> Option<Entries> {
         _ => None,
     };
     by_key(body.get("msgs")?, |pairs| {
-        pairs.as_array()?.iter().map(pair).collect()
+        super::elements(pairs)?.iter().map(pair).collect()
     })
 }
 
@@ -204,6 +204,15 @@ impl Load for Kafka {
         })
     }
 
+    fn fields(&self, kind: usize) -> &'static [&'static str] {
+        match kind {
+            SEND => &["offset"],
+            POLL => &["msgs"],
+            COMMIT => &[],
+            _ => &["offsets"],
+        }
+    }
+
     fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let when = [call.begun, call.ended];
         let offsets = || read_offsets(&asked.fields[0].1).unwrap_or_default();
@@ -290,8 +299,9 @@ impl Load for Kafka {
     fn verdict(&self) -> Verdict {
         let mut verdict = self.checker.verdict();
         if verdict.stable_latencies.is_empty() {
-            let text = "no message was both acknowledged and polled".into();
-            verdict.problems.insert(0, text);
+            verdict
+                .problems
+                .note("no message was both acknowledged and polled".into());
         }
         verdict
     }

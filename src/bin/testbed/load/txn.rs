@@ -39,7 +39,7 @@ fn steps(steps: &[Step]) -> Json<'static> {
 
 /// Reads them; `None` if they are something else.
 fn read_steps(body: &Json<'_>) -> Option<Vec<Step>> {
-    let steps = body.get("txn")?.as_array()?.iter();
+    let steps = super::elements(body.get("txn")?)?.iter();
     let steps = steps.map(|step| match step.as_array()? {
         [Json::String(kind), Json::Int(key), value] => match (kind.as_ref(), value) {
             ("r", Json::Null) => Some(Step::Read(*key, None)),
@@ -101,6 +101,10 @@ impl Load for Txn {
         Some(self.begin(keys.map(|key| Step::Read(key, None)).collect()))
     }
 
+    fn fields(&self, _kind: usize) -> &'static [&'static str] {
+        &["txn"]
+    }
+
     fn ok(&mut self, call: &Call<'_>, asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let Some(steps) = read_steps(body) else {
             return Err("answered a transaction without its steps called txn".into());
@@ -121,7 +125,7 @@ impl Load for Txn {
     }
 
     fn shortened(&self, body: &Json<'_>) -> Option<Json<'static>> {
-        let count = body.get("txn")?.as_array()?.len();
+        let count = super::elements(body.get("txn")?)?.len();
         (count > MAX_RECORDED).then(|| super::count("txn_ok", count))
     }
 

@@ -27,6 +27,10 @@ impl Load for UniqueIds {
         Operation::default()
     }
 
+    fn fields(&self, _kind: usize) -> &'static [&'static str] {
+        &["id"]
+    }
+
     fn ok(&mut self, call: &Call<'_>, _asked: &Operation, body: &Json<'_>) -> Result<(), String> {
         let Some(id) = body.get("id") else {
             return Err("answered generate without an id".into());
@@ -74,7 +78,7 @@ mod tests {
             load.ok(&call, &Operation::default(), &body)
                 .expect("an answer");
         }
-        load.verdict().problems
+        load.verdict().problems.all()
     }
 
     #[test]

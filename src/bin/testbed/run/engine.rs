@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::judge::{Mark, Verdict};
+use crate::judge::{Mark, Problems, Verdict};
 use crate::load::{Call, Load, Operation};
 use crate::nodes::cluster;
 use crate::nodes::stalls::Stall;
@@ -52,12 +52,6 @@ const MAX_UNDER_WAY: usize = 256 << 20;
 
 /// How often the progress line is redrawn.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-
-/// The most problems that are kept; whoever has this many has made the point.
-const MAX_PROBLEMS: usize = 20;
-
-/// The longest sentence on a problem that is kept whole. Unit: characters.
-const MAX_PROBLEM: usize = 300;
 
 /// Maelstrom's error codes that say "definitely not done". The others are
 /// indefinite: 0 (timeout) and 13 (crash) by their meaning, and those from 1000 on,
@@ -113,6 +107,8 @@ pub struct KindCounts {
     pub begun: u64,
     /// How they ended.
     pub outcomes: Outcomes,
+    /// Why the first reply was refused that Maelstrom refuses, if one was.
+    pub refused: Option<String>,
     /// How long each took that was answered as asked.
     pub latency: Vec<Duration>,
 }
@@ -141,8 +137,8 @@ pub struct Counts {
     pub last_op: Option<Instant>,
     /// When the last message between servers was sent.
     pub last_message: Option<Instant>,
-    /// What clients and nodes did wrong, a sentence each.
-    pub problems: Vec<String>,
+    /// What clients and nodes did wrong.
+    pub problems: Problems,
 }
 
 /// A finished run.
@@ -338,7 +334,7 @@ impl<'a> Engine<'a> {
             };
             let end = self.host.post_mortem(node);
             let mut text = format!("{} {}; {end}", self.node_ids[node], failure.text);
-            if let Some(first) = self.counts.problems.first() {
+            if let Some(first) = self.counts.problems.list(true, true).first() {
                 text += &format!("\nthe first problem before that: {first}");
             }
             return Err(Failure::of(node, text));
@@ -646,7 +642,7 @@ impl<'a> Engine<'a> {
         }
         if self.phase == Phase::Final {
             let (node, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
-            self.problem(format!(
+            self.counts.problems.stricter(format!(
                 "{node} did not answer its final {kind} within {time} s"
             ));
         }
@@ -669,12 +665,17 @@ impl<'a> Engine<'a> {
         }
         let (clients, nodes) = (self.clients.len(), self.node_ids.len());
         let name = &self.node_ids[src];
-        let Some(reply) = body.get("in_reply_to") else {
-            self.problem(format!("{name} told c{client} {body}, in reply to nothing"));
+        let Some(reply) = body
+            .get("in_reply_to")
+            .filter(|reply| **reply != Json::Null)
+        else {
+            self.counts
+                .problems
+                .stricter(format!("{name} told c{client} {body}, in reply to nothing"));
             return Ok(());
         };
         let Some(reply) = reply.as_int() else {
-            self.problem(format!(
+            self.counts.problems.stricter(format!(
                 "{name} answered with in_reply_to {reply}, which is no integer"
             ));
             return Ok(());
@@ -687,11 +688,13 @@ impl<'a> Engine<'a> {
             return self.started(now, src, reply, body);
         }
         if client >= clients || self.node_of(client) != src {
-            self.problem(format!("{name} answered c{client}, which asked it nothing"));
+            self.counts
+                .problems
+                .stricter(format!("{name} answered c{client}, which asked it nothing"));
             return Ok(());
         }
         if !(1..=self.clients[client].last_msg_id).contains(&reply) {
-            self.problem(format!(
+            self.counts.problems.stricter(format!(
                 "{name} answered with in_reply_to {reply}, which was never asked"
             ));
             return Ok(());
@@ -736,12 +739,34 @@ impl<'a> Engine<'a> {
         let is_ok = kind.and_then(|kind| kind.strip_suffix("_ok")) == Some(asked);
         match question {
             Question::Load(asked) if is_ok => {
-                self.succeeded(now, client, &asked, begun, body)?;
+                let ended = self.mark(now);
+                let call = Call {
+                    client,
+                    node: &self.node_ids[self.node_of(client)],
+                    begun,
+                    ended,
+                    is_last: self.phase == Phase::Final,
+                };
+                let taken = match refusal(body, self.load.fields(asked.kind)) {
+                    Some(why) => Err(why),
+                    None => self.load.ok(&call, &asked, body),
+                };
+                match taken {
+                    Ok(()) => self.succeeded(now, client, &asked, begun, body)?,
+                    Err(why) => self.refused(now, client, &asked, &why, body)?,
+                }
                 if self.phase == Phase::Final {
                     self.ask_last(client)?;
                 }
             }
             Question::Load(asked) => self.not_done(now, client, &asked, body)?,
+            Question::Topology if is_ok => {
+                if let Some(why) = refusal(body, &[]) {
+                    let text = format!("{why}: {body}; Maelstrom refuses that and ends the run");
+                    return Err(Failure::of(self.node_of(client), text));
+                }
+            }
+            // Maelstrom looks at nothing but the type of an `init_ok`.
             _ if is_ok => {}
             _ => {
                 let text = unexpected(body, asked);
@@ -759,15 +784,6 @@ impl<'a> Engine<'a> {
         begun: Mark,
         body: &Json<'_>,
     ) -> Result<(), Failure> {
-        let (ended, node) = (self.mark(now), self.node_of(client));
-        let call = Call {
-            client,
-            node: &self.node_ids[node],
-            begun,
-            ended,
-            is_last: self.phase == Phase::Final,
-        };
-        (self.load.ok(&call, asked, body)).map_err(|text| Failure::of(node, text))?;
         let counts = &mut self.counts.kinds[asked.kind];
         counts.outcomes.ok += 1;
         counts.latency.push(now - begun.time);
@@ -778,6 +794,26 @@ impl<'a> Engine<'a> {
             self.load.answer(body, line);
         })?;
         Ok(())
+    }
+
+    /// An operation was answered with a reply that Maelstrom refuses. It may have happened,
+    /// and nobody is told.
+    fn refused(
+        &mut self,
+        now: Instant,
+        client: usize,
+        asked: &Operation,
+        why: &str,
+        body: &Json<'_>,
+    ) -> Result<(), Failure> {
+        let node = &self.node_ids[self.node_of(client)];
+        let text = format!("{node} {why}: {body}; Maelstrom refuses the reply");
+        let counts = &mut self.counts.kinds[asked.kind];
+        counts.outcomes.indeterminate += 1;
+        counts.refused.get_or_insert_with(|| text.clone());
+        self.counts.problems.stricter(text);
+        let client = format!("c{client}");
+        Ok((self.recording).operation(now, &client, "info", |_| ())?)
     }
 
     /// An operation was answered with an error, or with something else.
@@ -802,11 +838,15 @@ impl<'a> Engine<'a> {
             None => outcomes.indeterminate += 1,
         }
         if !is_error {
-            self.problem(format!("{name} {}", unexpected(body, kind)));
+            return self.refused(now, client, asked, &wrong_type(kind), body);
         } else if code.is_none() {
-            self.problem(format!("{name} answered an error without a code: {body}"));
+            self.counts
+                .problems
+                .stricter(format!("{name} answered an error without a code: {body}"));
         } else if self.phase == Phase::Final {
-            self.problem(format!("{name} answered its final {kind} with {body}"));
+            self.counts
+                .problems
+                .stricter(format!("{name} answered its final {kind} with {body}"));
         }
         let event = if definite.is_some() { "fail" } else { "info" };
         let client = format!("c{client}");
@@ -818,18 +858,6 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Notes what makes the run invalid, up to a limit.
-    fn problem(&mut self, text: String) {
-        // A node's answer may be as long as a line may be.
-        let text = match text.char_indices().nth(MAX_PROBLEM) {
-            Some((end, _)) => format!("{}...", &text[..end]),
-            None => text,
-        };
-        if self.counts.problems.len() < MAX_PROBLEMS {
-            self.counts.problems.push(text);
-        }
-    }
-
     // The network.
 
     /// A node has said a line.
@@ -837,10 +865,29 @@ impl<'a> Engine<'a> {
         let now = self.host.now();
         let malformed = |what: &str| {
             let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
-            Failure::of(src, format!("wrote a malformed line: {what}: {start}"))
+            Failure::of(
+                src,
+                format!(
+                    "wrote a malformed line: {what}: {start}; Maelstrom hears nothing more of a \
+                     node after that"
+                ),
+            )
         };
         let name = &self.node_ids[src];
+        if line.trim_ascii().is_empty() {
+            return Err(malformed("it is blank, and each line must be a message"));
+        }
         let json = Json::parse(&line).map_err(|error| malformed(&error.to_string()))?;
+        if let Json::Object(members) = &json {
+            let known = ["id", "src", "dest", "body"];
+            if let Some((key, _)) = members.iter().find(|(key, _)| !known.contains(&&**key)) {
+                let what = format!("it has the key {key}, and a message has id, src, dest, body");
+                return Err(malformed(&what));
+            }
+        }
+        if json.get("id").is_some_and(|id| id.as_int().is_none()) {
+            return Err(malformed("id must be an integer, or not there"));
+        }
         if json.get("src").and_then(Json::as_str) != Some(name) {
             return Err(malformed("src must be its own name"));
         }
@@ -946,6 +993,30 @@ fn write_fields(fields: &[(&'static str, Json<'_>)], object: &mut Object<'_>) {
     for (name, value) in fields {
         object.value(name, value);
     }
+}
+
+fn wrong_type(kind: &str) -> String {
+    format!("sent something else where {kind}_ok was expected")
+}
+
+/// Why Maelstrom refuses a reply with this body, if it does: its replies are closed
+/// schemas (`defrpc` in its client.clj). Besides the usual fields there may be these.
+fn refusal(body: &Json<'_>, fields: &[&str]) -> Option<String> {
+    let Json::Object(members) = body else {
+        return None;
+    };
+    let kind = body.get("type").and_then(Json::as_str).unwrap_or("");
+    members.iter().find_map(|(name, value)| match &**name {
+        "type" | "in_reply_to" => None,
+        "msg_id" if value.as_int().is_some() => None,
+        "msg_id" => Some(format!(
+            "sent a {kind} whose msg_id, {value}, is no integer"
+        )),
+        name if fields.contains(&name) => None,
+        name => Some(format!(
+            "sent a {kind} with the field {name}, which it must not have (disallowed-key)"
+        )),
+    })
 }
 
 fn unexpected(body: &Json<'_>, kind: &str) -> String {

@@ -188,7 +188,7 @@ fn fault_rows() -> [Row<Options>; 6] {
 }
 
 /// Where it runs.
-fn place_rows() -> [Row<Options>; 4] {
+fn place_rows() -> [Row<Options>; 5] {
     [
         row(
             "--virtual",
@@ -209,6 +209,12 @@ fn place_rows() -> [Row<Options>; 4] {
             "the node to test (hubcast); target/release/flood is the lesson's first, and the only \
              other one that --virtual takes",
             |o| path(&o.bin),
+        ),
+        row(
+            "--strict",
+            Nothing(|o| o.strict = true),
+            "judge the node of --bin by all rules, as hubcast is, not by Maelstrom's alone",
+            |o| o.strict.to_string(),
         ),
         row(
             "--maelstrom",
@@ -367,6 +373,8 @@ pub struct Options {
     pub bin: Option<PathBuf>,
     /// Nodes in memory on a virtual clock.
     pub virtual_time: bool,
+    /// Rules that are stricter than Maelstrom's decide for another node than hubcast, too.
+    pub strict: bool,
     /// Run the real Maelstrom.
     pub maelstrom: bool,
     /// The node's arguments, behind `--`.
@@ -424,6 +432,7 @@ impl Options {
             seed: DEFAULT_SEED,
             bin: None,
             virtual_time: false,
+            strict: false,
             maelstrom: false,
             node_args: Vec::new(),
             volatile: false,
@@ -493,6 +502,11 @@ impl Options {
             .chain(own)
             .chain(folder)
             .collect()
+    }
+
+    /// Whether rules that are stricter than Maelstrom's decide, and are not only noted.
+    pub fn is_strict(&self) -> bool {
+        self.strict || self.bin.is_none()
     }
 
     /// Whether it is the workload `broadcast`, which the limits are about.

@@ -129,9 +129,11 @@ impl Measured {
     }
 
     /// Whether every operation succeeded, where that is demanded: `efficient` cuts
-    /// nobody off, so there is no excuse.
-    pub fn is_available(&self, options: &Options) -> bool {
-        !options.is_total || self.availability.is_none_or(|part| part >= 1.0)
+    /// nobody off, so there is no excuse. Maelstrom demands it where it was asked for
+    /// alone; `is_strict`: we do.
+    pub fn is_available(&self, options: &Options, is_strict: bool) -> bool {
+        let demanded = options.is_total && (is_strict || options.job != Job::Efficient);
+        !demanded || self.availability.is_none_or(|part| part >= 1.0)
     }
 
     /// Whether the promise was kept; `None` where it is not judged.
@@ -145,7 +147,7 @@ impl Measured {
     /// [`limits`] that count for it.
     pub fn passes(&self, options: &Options) -> bool {
         self.valid
-            && self.is_available(options)
+            && self.is_available(options, options.is_strict())
             && self.keeps_promise(options) != Some(false)
             && (deciding(options).iter()).all(|limits| self.meets(limits) != Some(false))
     }
@@ -247,9 +249,18 @@ impl Outcome<'_> {
     /// Everything that makes the run invalid, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        for KindCounts { name, outcomes, .. } in &self.counts.kinds {
+        for KindCounts {
+            name,
+            outcomes,
+            refused,
+            ..
+        } in &self.counts.kinds
+        {
             if outcomes.ok == 0 && outcomes.all() > 0 {
-                problems.push(format!("no {name} succeeded, of {}", outcomes.all()));
+                let why = refused
+                    .as_ref()
+                    .map_or(String::new(), |why| format!(": {why}"));
+                problems.push(format!("no {name} succeeded, of {}{why}", outcomes.all()));
             }
         }
         let lost = &self.verdict.lost;
@@ -259,9 +270,23 @@ impl Outcome<'_> {
             let were = were[usize::from(lost.len() == 1)];
             problems.push(format!("{values} {were} lost: {}", name_some(lost)));
         }
-        problems.extend_from_slice(&self.verdict.problems);
-        problems.extend_from_slice(&self.counts.problems);
+        let ours = self.options.is_strict();
+        problems.extend(self.verdict.problems.list(true, ours));
+        problems.extend(self.counts.problems.list(true, ours));
         problems
+    }
+
+    /// What Maelstrom lets pass, where that decides: a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.options.is_strict() {
+            notes.extend(self.verdict.problems.list(false, true));
+            notes.extend(self.counts.problems.list(false, true));
+            if !self.measured().is_available(self.options, true) {
+                notes.push("some operations failed, and in efficient all should succeed".into());
+            }
+        }
+        notes
     }
 
     /// How long clients waited for the answers to the load's first kind of operation:
@@ -339,6 +364,7 @@ impl Outcome<'_> {
             ("stalls", self.stalls_json()),
             ("latency_judged", Json::Bool(measured.judged != Judged::Not)),
             ("problems", strings(self.problems())),
+            ("stricter", strings(self.notes())),
         ])
     }
 
@@ -455,6 +481,23 @@ impl Outcome<'_> {
             let _ = writeln!(
                 text,
                 "{lost} {item}s lost, {stale} stale, {never_read} never read"
+            );
+        }
+        let notes = self.notes();
+        for note in &notes {
+            let _ = writeln!(text, "stricter than Maelstrom: {note}");
+        }
+        if !notes.is_empty() {
+            let count = plural(notes.len(), "note");
+            let _ = writeln!(
+                text,
+                "{count} of rules that Maelstrom does not have; --strict lets them decide"
+            );
+        }
+        if !lost.is_empty() && !self.options.is_strict() {
+            let _ = writeln!(
+                text,
+                "Maelstrom may let the loss pass by luck: there the last read decides, here every node's"
             );
         }
         for note in &self.verdict.notes {
@@ -684,7 +727,7 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
     let pass = ["FAIL", "PASS"][usize::from(measured.passes(options))];
     let valid = ["not valid", "valid"][usize::from(measured.valid)];
     let available = match measured.availability {
-        Some(part) if !measured.is_available(options) => {
+        Some(part) if !measured.is_available(options, options.is_strict()) => {
             let who = match options.job {
                 Job::Efficient => "efficient",
                 _ => "--availability total",
