@@ -308,7 +308,6 @@ impl Liar {
                 Some([]) => with(&json, "messages", Json::Null),
                 _ => return Fate::Pass(line),
             },
-            ("no-list", "read_ok") => with(&json, "messages", Json::Int(1)),
             ("null-msgs", "poll_ok") => with(&json, "msgs", Json::Null),
             ("null-entries", "poll_ok") => null_entries(&json),
             ("more-in-init", "init_ok") => with(&json, "version", Json::Int(1)),
