@@ -12,12 +12,16 @@
 //!   that and after the last read that showed it.
 //! - Otherwise nobody ever read it.
 //!
-//! Two rules are stricter than Jepsen's. Every known value must be in *every*
-//! node's final read: Jepsen asks only for the last of all reads, and a node that
-//! drops what it should keep passes as long as another one reads after it. And a
-//! value whose broadcast was refused with a *definite* error must not appear:
-//! "definitely not done" was the answer. An *indefinite* error or a timeout
-//! promises nothing; such a value may appear, and once it does it is known.
+//! Stricter than Maelstrom, and for somebody else's node only a note:
+//!
+//! - a value twice in one read, and a value that nobody sent;
+//! - a value whose broadcast was refused with a *definite* error, and appears: "definitely
+//!   not done" was the answer. An *indefinite* error or a timeout promises nothing; such a
+//!   value may appear, and once it does it is known.
+//!
+//! Stricter, and decisive for every node: each known value must be in *every* node's final
+//! read. Jepsen asks only for the last of all reads, and a node that drops what it should
+//! keep passes there as long as another one reads after it.
 //!
 //! # What the figures mean
 //!
