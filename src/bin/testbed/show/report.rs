@@ -92,8 +92,9 @@ pub enum Judged {
     All,
     /// Those of the values that no stall of the machine touched; their quantiles.
     Untouched(Option<[u64; 5]>),
-    /// None: the machine stalled too much.
-    Not,
+    /// None: the machine stalled too much, for so many milliseconds at worst. Only a
+    /// median that this cannot explain is judged.
+    Not(u64),
 }
 
 /// The quantiles in [`Measured::stable_latency`].
@@ -111,14 +112,16 @@ impl Measured {
         match self.judged {
             Judged::All => self.stable_latency,
             Judged::Untouched(latencies) => latencies,
-            Judged::Not => None,
+            Judged::Not(_) => None,
         }
     }
 
     /// Whether the figures are within a challenge's limits; `None`: nobody can tell.
     pub fn meets(&self, limits: &Limits) -> Option<bool> {
-        if self.messages_per_op < limits.messages_per_op && self.judged == Judged::Not {
-            return None;
+        if let (Judged::Not(longest), Some([_, median, ..])) = (&self.judged, self.stable_latency) {
+            let is_slow = median >= limits.median + longest * MOST_STALLS;
+            let is_bad = is_slow || self.messages_per_op >= limits.messages_per_op;
+            return is_bad.then_some(false);
         }
         let within = |[_, median, _, _, max]: [u64; 5]| {
             self.messages_per_op < limits.messages_per_op
@@ -158,6 +161,12 @@ impl Measured {
 /// Unit: time. What missed a departure may go with the next one, a promise later; what
 /// was taken for lost is sent again after a second.
 const LEAST_AFTERMATH: Duration = Duration::from_secs(1);
+
+/// How many of the longest stalls may make half of all values late.
+///
+/// Unit: times the longest stall. A value crosses two edges and is read once; a median
+/// that is later than this is the node's.
+const MOST_STALLS: u64 = 3;
 
 /// The most stalls that `results.json` names.
 const MAX_STALLS: usize = 20;
@@ -200,7 +209,8 @@ impl Outcome<'_> {
             return Judged::All;
         }
         if left.len() * 2 < by_value.len() {
-            return Judged::Not;
+            let longest = self.counts.stalls.iter().map(|stall| stall.time).max();
+            return Judged::Not(longest.unwrap_or_default().as_millis() as u64);
         }
         let latencies = left.iter().map(|(.., latency)| latency.as_millis() as u64);
         let mut latencies: Vec<u64> = latencies.collect();
@@ -234,7 +244,7 @@ impl Outcome<'_> {
                 touched.count(),
                 by_value.len()
             ),
-            (Judged::Not, _) => "promise and limits of latency are not judged \
+            (Judged::Not(_), _) => "promise and limits of latency are not judged \
                                  (--virtual needs no quiet machine)"
                 .into(),
         };
@@ -362,7 +372,10 @@ impl Outcome<'_> {
             ("promise", self.promise_json(&measured)),
             ("limits", object(limits)),
             ("stalls", self.stalls_json()),
-            ("latency_judged", Json::Bool(measured.judged != Judged::Not)),
+            (
+                "latency_judged",
+                Json::Bool(!matches!(measured.judged, Judged::Not(_))),
+            ),
             ("problems", strings(self.problems())),
             ("stricter", strings(self.notes())),
         ])
@@ -718,10 +731,10 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
         [] if !options.is_broadcast() => String::new(),
         [] => "; the challenges' limits do not apply to this network".into(),
         [_] => format!("; {met}"),
+        _ if matches!(measured.judged, Judged::Not(_)) => format!("; {met}"),
         _ if options.is_tuned() => {
             format!("; {met}; judged by 3e's limits, as settings were given")
         }
-        _ if measured.judged == Judged::Not => format!("; {met}"),
         _ => format!("; {met}; judged by both"),
     };
     let pass = ["FAIL", "PASS"][usize::from(measured.passes(options))];
@@ -913,14 +926,22 @@ mod tests {
     fn a_machine_that_stalls_all_the_time_lets_no_latency_be_judged() {
         let options = Options::new(Job::Efficient);
         let measured = stalled(&[(1000, 20), (3000, 20), (5000, 20), (7000, 20)]);
-        assert_eq!(measured.judged, Judged::Not);
+        assert_eq!(measured.judged, Judged::Not(20));
         assert!(measured.passes(&options));
         let text = verdict_text(&measured, &options, &[]);
         assert_eq!(text, "PASS: valid; 3d not judged, 3e not judged\n");
         let many = Measured {
             messages_per_op: 31.0,
-            ..measured
+            ..measured.clone()
         };
         assert!(!many.passes(&options), "messages are judged on any machine");
+        let slow = Measured {
+            stable_latency: Some([0, 460, 500, 550, 590]),
+            ..stalled(&[(1000, 20), (3000, 20), (5000, 20), (7000, 20)])
+        };
+        assert!(
+            !slow.passes(&options),
+            "no stall of 20 ms makes so many so late"
+        );
     }
 }
