@@ -1,7 +1,7 @@
 //! What a node notices: typed events, for its driver to print or to match on.
 //!
 //! The core does not print. A driver takes events with
-//! [`poll_event`](crate::node::Node::poll_event); the node's loop writes them to
+//! [`poll_event`](crate::node::AnyNode::poll_event); the node's loop writes them to
 //! stderr as logfmt, `level=warn event=suspect peer=n3 unacked=12`, where Maelstrom
 //! and the testbed collect them in a file a node. Nobody reads that text back.
 
@@ -326,7 +326,7 @@ pub fn clip(text: &str) -> String {
     }
 }
 
-/// The most events that wait for [`Node::poll_event`](crate::node::Node::poll_event);
+/// The most events that wait for [`poll_event`](crate::node::AnyNode::poll_event);
 /// beyond it new ones are dropped. A driver takes them every turn of its loop, and
 /// one message makes one for every link at most, so only a driver that never asks
 /// gets there.

@@ -20,7 +20,7 @@
 //!
 //! A hub's work grows with its leaves: it sends some 5 messages a second to each
 //! with the default promise and a value now and then. `./run.sh scale` shows what
-//! about sqrt(n) hubs would change; `sweep.rs` has its table.
+//! about sqrt(n) hubs would change; `commands/scale.rs` has its table.
 //!
 //! Two more hops take a second round trip off the promise, whatever the size, so less
 //! of it is left to gather in. All that they buy is a less busy hub. So there is one

@@ -129,7 +129,7 @@ impl Problems {
     }
 }
 
-/// What the checker found.
+/// What the judge found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// What one of these is called, in the user's words; empty where the following

@@ -146,7 +146,7 @@ pub struct Counts {
 pub struct Finished {
     /// What was counted.
     pub counts: Counts,
-    /// What the checker says.
+    /// What the judge says.
     pub verdict: Verdict,
 }
 

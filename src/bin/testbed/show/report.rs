@@ -178,7 +178,7 @@ pub struct Outcome<'a> {
     pub options: &'a Options,
     /// What was counted.
     pub counts: &'a Counts,
-    /// What the checker says.
+    /// What the judge says.
     pub verdict: &'a Verdict,
 }
 
