@@ -85,7 +85,7 @@ esac
 build() {
     built=target/$1 quiet=--quiet
     if [ ! -e "$built" ]; then
-        echo "run.sh: building $1, once, about $2" >&2
+        echo "run.sh: building, once, about $2" >&2
     fi
     if [ -t 2 ] && { [ ! -e "$built" ] || [ "$(find src Cargo.toml -newer "$built")" ]; }; then
         quiet=
