@@ -6,6 +6,9 @@
 //! and a queue of things to do at their time; a virtual run is the same run
 //! with the waiting left out.
 //!
+//! Maelstrom's services are servers like the nodes, but here, not at the host: latency, loss
+//! and the counting of messages are the same for them, and no fault touches them.
+//!
 //! A run has phases: `init` to all, answered by all; `topology` likewise; load
 //! for the time limit; heal; quiet; each client's last questions. Then everything that
 //! is judged is there, and the nodes are asked for their links' counters, which
