@@ -418,16 +418,15 @@ mod tests {
         let (mut shown, mut old, mut fresh) = ([0; 3], 0, 0);
         for step in 1..=500 {
             ask(&mut services, "seq-kv", "writer", &write(step));
-            // The third reads seldom: what it had seen is long forgotten.
-            for client in 0..if step % 100 == 0 { 3 } else { 2 } {
+            for (client, shown) in shown.iter_mut().enumerate() {
+                // One reads seldom: what it had seen is long forgotten.
+                if client == 2 && step % 100 > 0 {
+                    continue;
+                }
                 let now = value(&ask(&mut services, "seq-kv", &format!("n{client}"), READ));
-                assert!(
-                    now >= shown[client],
-                    "{client} goes back from {} to {now}",
-                    shown[client]
-                );
+                assert!(now >= *shown, "{client} goes back from {shown} to {now}");
                 assert!(now > step - STATES as i64, "{now} is too old at {step}");
-                shown[client] = now;
+                *shown = now;
                 old += u32::from(now < step);
                 fresh += u32::from(now == step);
             }
