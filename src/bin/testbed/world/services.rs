@@ -492,6 +492,21 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_that_has_heard_of_a_write_gives_the_next_one_a_later_time() {
+        let change = |replica: &mut Replica, body: &str| {
+            replica.change(&Json::parse(body.as_bytes()).expect(body));
+        };
+        let [mut one, mut other] = [Replica::default(), Replica::default()];
+        for step in 1..=3 {
+            change(&mut one, &write(step));
+        }
+        other.merge(one.clone());
+        change(&mut other, &write(4));
+        one.merge(other);
+        assert_eq!(one.keys[r#""x""#].1, Json::Int(4));
+    }
+
+    #[test]
     fn lin_tso_strictly_grows_from_0() {
         let mut services = Services::new(1);
         for expected in 0..100 {
