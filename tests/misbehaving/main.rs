@@ -3,9 +3,11 @@
 //!
 //! This program has two lives. Called by cargo it goes through the cases; called
 //! as `misbehaving node MODE WHERE WORKLOAD`, as the testbed does with `--bin`, it is such a
-//! node (`node.rs`). So it needs no interpreter and no program beside it.
+//! node (`node.rs`), or one that asks Maelstrom's services, as published solutions do
+//! (`solutions.rs`; their WHERE is `services`). So it needs no interpreter and no program beside it.
 
 mod node;
+mod solutions;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -60,6 +62,12 @@ const LOSES_P: &str =
 /// The challenges' own latency, so that their limits are judged. Such cases run alone:
 /// the others keep the machine busy, and then latency is not judged.
 const SLOW: &str = "efficient --time-limit 4 --latency 100 --quiet 4";
+
+/// Challenges 4 and 5b, shorter. Those that refresh what they show need some quiet.
+const COUNTER: &str = "workload g-counter --node-count 3 --rate 100 --latency 0 --time-limit 3 \
+                       --quiet 3 --nemesis partition --nemesis-interval 0.5";
+const LOG: &str = "workload kafka --node-count 2 --concurrency 2n --rate 1000 --latency 0 \
+                   --time-limit 2";
 
 /// Transactions enough for some to write twice.
 const TXN: &str = "workload txn-rw-register --rate 400";
@@ -308,6 +316,48 @@ const CASES: &[Case] = &[
         "PASS: valid",
     ),
     case(
+        "counts by cas on one key of seq-kv",
+        ["one-key", "services", COUNTER],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "counts in a key a node of seq-kv",
+        ["key-a-node", "services", COUNTER],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "counts by cas, and writes before it reads",
+        ["barrier", "services", COUNTER],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "takes a cas that failed for one that succeeded",
+        ["careless", "services", COUNTER],
+        FAIL,
+        "'s final read shows ",
+    ),
+    case(
+        "asks a service that does not exist",
+        ["big-kv", "services", COUNTER],
+        FAIL,
+        "dest is no node, no client and no service (lin-kv, seq-kv, lww-kv, lin-tso)",
+    ),
+    case(
+        "keeps a log's entries one by one in lin-kv",
+        ["log-entries", "services", LOG],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
+        "keeps a log as one value in lin-kv",
+        ["log-value", "services", LOG],
+        PASS,
+        "PASS: valid",
+    ),
+    case(
         "shows an old sum",
         ["stale", "n1", "workload g-counter"],
         FAIL,
@@ -542,7 +592,10 @@ fn main() {
     if let [command, mode, at, workload] = args.as_slice()
         && command == "node"
     {
-        return node::main(mode, at, workload);
+        return match at.as_str() {
+            "services" => solutions::main(mode),
+            _ => node::main(mode, at, workload),
+        };
     }
     if args.iter().any(|arg| arg == "--ignored") {
         return;

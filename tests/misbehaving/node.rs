@@ -589,7 +589,8 @@ impl Act {
     }
 }
 
-fn write(line: &[u8]) {
+/// Says a line.
+pub fn write(line: &[u8]) {
     let mut out = std::io::stdout().lock();
     let mut line = line.to_vec();
     line.push(b'\n');

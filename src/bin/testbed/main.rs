@@ -15,7 +15,7 @@
 //! | [`nodes`] | processes, and nodes in memory with their disks |
 //! | [`load`] | what clients ask, one file a workload |
 //! | [`judge`] | what the history says, one file a kind of workload |
-//! | [`world`] | network, nemesis, topology, chance |
+//! | [`world`] | network, nemesis, services, topology, chance |
 //!
 //! One known difference to Maelstrom: its one receiving thread a node sleeps out
 //! a delayed message before it hands over the client's request behind it. That

@@ -1,6 +1,7 @@
-//! What happens around the nodes: network, faults, chance.
+//! What happens around the nodes: network, faults, services, chance.
 
 pub mod nemesis;
 pub mod network;
 pub mod rng;
+pub mod services;
 pub mod topology;

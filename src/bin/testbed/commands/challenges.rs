@@ -65,8 +65,7 @@ pub fn rows() -> [Row<Challenges>; 4] {
         Row {
             name: "--bin",
             takes: Text("PATH", |c, path| c.bin = Some(PathBuf::from(path))),
-            help: "a node that needs no key-value service of Maelstrom's: 4, 5b and 5c are left \
-                   out",
+            help: "another node for all of them; Maelstrom's services (seq-kv, ...) are there",
             value: |c| path(&c.bin),
         },
     ]
@@ -79,25 +78,10 @@ struct Challenge {
     id: &'static str,
     /// The workload and its options.
     run: &'static str,
-    /// Whether the series solves it with a key-value service of Maelstrom's, which the
-    /// testbed does not have. hubcast needs none.
-    needs_service: bool,
 }
 
 const fn challenge(id: &'static str, run: &'static str) -> Challenge {
-    Challenge {
-        id,
-        run,
-        needs_service: false,
-    }
-}
-
-const fn with_service(id: &'static str, run: &'static str) -> Challenge {
-    Challenge {
-        id,
-        run,
-        needs_service: true,
-    }
+    Challenge { id, run }
 }
 
 /// The challenges in the series' order. 3d and 3e have their limits besides; hubcast's
@@ -120,7 +104,7 @@ const CHALLENGES: [Challenge; 14] = [
     ),
     challenge("3d", "broadcast --node-count 25 --rate 100 --latency 100"),
     challenge("3e", "broadcast --node-count 25 --rate 100 --latency 100"),
-    with_service(
+    challenge(
         "4",
         "g-counter --node-count 3 --rate 100 --latency 0 --nemesis partition",
     ),
@@ -128,11 +112,11 @@ const CHALLENGES: [Challenge; 14] = [
         "5a",
         "kafka --node-count 1 --concurrency 2n --rate 1000 --latency 0",
     ),
-    with_service(
+    challenge(
         "5b",
         "kafka --node-count 2 --concurrency 2n --rate 1000 --latency 0",
     ),
-    with_service(
+    challenge(
         "5c",
         "kafka --node-count 2 --concurrency 2n --rate 1000 --latency 0",
     ),
@@ -225,14 +209,9 @@ pub fn run(
         ["workload", "nodes", "rate"],
         ["verdict", "messages/op", "median", "maximum"],
     ));
-    let (mut passed, mut failed, mut left_out) = (0, 0, 0);
+    let (mut passed, mut failed) = (0, 0);
     let mut why = String::new();
     for challenge in CHALLENGES {
-        if challenge.needs_service && challenges.bin.is_some() {
-            left_out += 1;
-            tell(&challenge.row(["left out", "-", "-", "-"]));
-            continue;
-        }
         match challenge
             .options(challenges)
             .and_then(|options| run(&options))
@@ -254,20 +233,12 @@ pub fn run(
     }
     tell("median and maximum: of the stable latency for broadcast, for others of how soon\n");
     tell("the first kind of operation was answered\n");
-    if left_out > 0 {
-        tell("left out: the series solves it with a key-value service of Maelstrom's\n");
-    }
     tell(&format!("\n{why}"));
     let verdict = ["FAIL", "PASS"][usize::from(failed == 0)];
     tell(&format!(
-        "{verdict}: {passed} of {} passed",
+        "{verdict}: {passed} of {} passed\n",
         passed + failed
     ));
-    let left_out = match left_out {
-        0 => "\n".into(),
-        left_out => format!(", {left_out} left out\n"),
-    };
-    tell(&left_out);
     failed == 0
 }
 
@@ -373,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_may_need_a_service_is_spared_what_needs_one_and_is_told_nothing() {
+    fn another_node_has_all_challenges_before_it_and_is_told_nothing() {
         let challenges = Challenges {
             bin: Some("other".into()),
             ..Challenges::default()
@@ -383,10 +354,8 @@ mod tests {
             ran(options)
         });
         for (id, workload) in [("4", "g-counter"), ("5b", "kafka"), ("5c", "kafka")] {
-            let row = format!("\n{id:<10}{workload}");
-            let row = text.split(&row).nth(1).and_then(|rest| rest.lines().next());
-            assert!(row.expect(id).contains("left out"), "{text}");
+            assert!(text.contains(&format!("\n{id:<10}{workload}")), "{text}");
         }
-        assert!(text.contains(", 3 left out\n") && text.contains("key-value service"));
+        assert!(text.ends_with("\nFAIL: 13 of 14 passed\n"), "{text}");
     }
 }

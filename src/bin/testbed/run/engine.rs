@@ -6,6 +6,9 @@
 //! and a queue of things to do at their time; a virtual run is the same run
 //! with the waiting left out.
 //!
+//! Maelstrom's services are servers like the nodes, but here, not at the host: latency, loss
+//! and the counting of messages are the same for them, and no fault touches them.
+//!
 //! A run has phases: `init` to all, answered by all; `topology` likewise; load
 //! for the time limit; heal; quiet; each client's last questions. Then everything that
 //! is judged is there, and the nodes are asked for their links' counters, which
@@ -28,6 +31,7 @@ use crate::run::recording::Recording;
 use crate::world::nemesis::Nemesis;
 use crate::world::network::Network;
 use crate::world::rng::Rng;
+use crate::world::services::{self, Services};
 pub use faults::Fault;
 use faults::Seat;
 use hubcast::json::{self, Json, Object, encode_str};
@@ -181,7 +185,7 @@ enum Event {
     Progress,
 }
 
-/// A message between servers under way.
+/// A message between servers under way. The services' indices follow the nodes'.
 #[derive(Clone, Debug)]
 struct Packet {
     id: u64,
@@ -228,7 +232,9 @@ pub struct Engine<'a> {
     host: &'a mut dyn Host,
     recording: Recording,
     node_ids: Vec<String>,
+    /// Where a name stands: the nodes, and behind them the services.
     node_index: BTreeMap<String, usize>,
+    services: Services,
     queue: BTreeMap<(Instant, u64), Event>,
     queued: u64,
     phase: Phase,
@@ -271,7 +277,9 @@ impl<'a> Engine<'a> {
         show_progress: bool,
     ) -> Engine<'a> {
         let node_ids = options.node_ids();
-        let node_index = node_ids.iter().cloned().zip(0..).collect();
+        let servers = options.nodes + services::NAMES.len();
+        let names = node_ids.iter().map(String::as_str).chain(services::NAMES);
+        let node_index = names.map(String::from).zip(0..).collect();
         let client = |_| Client {
             last_msg_id: 0,
             waiting: None,
@@ -287,11 +295,12 @@ impl<'a> Engine<'a> {
             recording,
             node_ids,
             node_index,
+            services: Services::new(options.seed),
             queue: BTreeMap::new(),
             queued: 0,
             phase: Phase::Init,
             begun: Instant::ZERO,
-            network: Network::new(options.nodes, options.weather(), options.seed),
+            network: Network::new(servers, options.weather(), options.seed),
             nemesis: Nemesis::new(&options.nemesis, options.nemesis_interval, options.seed),
             cut: Vec::new(),
             seats: (0..options.nodes).map(|_| Seat::new()).collect(),
@@ -304,7 +313,7 @@ impl<'a> Engine<'a> {
             message_ids: 0,
             under_way: 0,
             streams: BTreeMap::new(),
-            loads: vec![0; options.nodes],
+            loads: vec![0; servers],
             observer: Observer::new(options.nodes),
             counts: Counts {
                 kinds: load.kinds().iter().map(kind).collect(),
@@ -905,7 +914,10 @@ impl<'a> Engine<'a> {
         // Behind the clients' numbers each node has an observer's and one that starts it again.
         let all = self.clients.len() + 2 * self.node_ids.len();
         let Some(client) = client.filter(|&index: &usize| index < all) else {
-            return Err(malformed("dest is neither a node nor a client"));
+            let services = services::NAMES.join(", ");
+            return Err(malformed(&format!(
+                "dest is no node, no client and no service ({services})"
+            )));
         };
         if client < self.clients.len() {
             self.message_ids += 1;
@@ -945,7 +957,9 @@ impl<'a> Engine<'a> {
         self.under_way += line.len() * copies.iter().flatten().count();
         if self.under_way > MAX_UNDER_WAY {
             let text = format!("sent too much: more than {MAX_UNDER_WAY} bytes are under way");
-            return Err(Failure::of(src, text));
+            // A service's answer is its asker's doing.
+            let node = if src < self.node_ids.len() { src } else { dest };
+            return Err(Failure::of(node, text));
         }
         let packet = Packet {
             id,
@@ -959,10 +973,33 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Counts a message between servers.
+    /// A message has reached a service, which answers at once.
+    fn serve(&mut self, now: Instant, asked: Packet) -> Result<(), Failure> {
+        self.recording.recv(now, asked.id)?;
+        let Ok(json) = Json::parse(&asked.line) else {
+            return Ok(());
+        };
+        let Some(body) = json.get("body") else {
+            return Ok(());
+        };
+        let (service, client) = (asked.dest - self.node_ids.len(), &self.node_ids[asked.src]);
+        let answer = self.services.answer(service, client, body);
+        let line = cluster::line(services::NAMES[service], client, |message| {
+            write_fields(&answer, message);
+            // As in Maelstrom: null for who gave no number.
+            message.value("in_reply_to", body.get("msg_id").unwrap_or(&Json::Null));
+        });
+        self.count(now, asked.dest, asked.src, &Json::Null);
+        self.transmit(now, asked.dest, asked.src, line)
+    }
+
+    /// Counts a message between servers; services are servers, as in Maelstrom.
     fn count(&mut self, now: Instant, src: usize, dest: usize, body: &Json<'_>) {
         for node in [src, dest] {
             self.loads[node] += 1;
+            if node >= self.node_ids.len() {
+                continue;
+            }
             self.counts.busiest_node = self.counts.busiest_node.max(self.loads[node]);
         }
         let server = &mut self.counts.server;
@@ -1021,4 +1058,146 @@ fn refusal(body: &Json<'_>, fields: &[&str]) -> Option<String> {
 
 fn unexpected(body: &Json<'_>, kind: &str) -> String {
     format!("answered {body} where {kind}_ok was expected")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::load;
+    use crate::run::options::Job;
+    use crate::run::recording::in_scratch_folder;
+
+    /// Nodes that ask a service before they answer a client, on a virtual clock.
+    struct Asking {
+        service: &'static str,
+        now: Instant,
+        said: VecDeque<(usize, Vec<u8>)>,
+        asked: Vec<Vec<u8>>,
+    }
+
+    impl Host for Asking {
+        fn now(&self) -> Instant {
+            self.now
+        }
+
+        fn send(&mut self, node: usize, line: &[u8]) -> Result<(), Failure> {
+            let json = Json::parse(line).expect("a message");
+            let body = json.get("body").expect("a body");
+            let (name, kind) = (cluster::name(node), body.get("type").and_then(Json::as_str));
+            let said = match (kind, body.get("in_reply_to").and_then(Json::as_int)) {
+                (Some("ts_ok"), Some(place)) => {
+                    let asked = &self.asked[place as usize];
+                    reply(&name, &Json::parse(asked).expect("a message"))
+                }
+                (Some("echo"), _) => {
+                    self.asked.push(line.to_vec());
+                    cluster::line(&name, self.service, |body| {
+                        body.word("type", "ts");
+                        body.int("msg_id", self.asked.len() as i64 - 1);
+                    })
+                }
+                _ => reply(&name, &json),
+            };
+            self.said.push_back((node, said));
+            Ok(())
+        }
+
+        fn wait(&mut self, until: Instant) -> Result<Option<(usize, Vec<u8>)>, Failure> {
+            let said = self.said.pop_front();
+            if said.is_none() {
+                self.now = until;
+            }
+            Ok(said)
+        }
+
+        fn kill(&mut self, _: usize) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn start(&mut self, _: usize) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn pause(&mut self, _: usize) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn resume(&mut self, _: usize) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn post_mortem(&mut self, _: usize) -> String {
+            "it is a test's".into()
+        }
+    }
+
+    /// The same body back, as its `_ok`.
+    fn reply(name: &str, asked: &Json<'_>) -> Vec<u8> {
+        let text = |json: &Json<'_>, name| json.get(name).and_then(Json::as_str).map(String::from);
+        let body = asked.get("body").expect("a body");
+        let client = text(asked, "src").expect("an asker");
+        cluster::line(name, &client, |answer| {
+            answer.text(
+                "type",
+                &format!("{}_ok", text(body, "type").expect("a type")),
+            );
+            answer.value("in_reply_to", body.get("msg_id").expect("a number"));
+            if let Some(echo) = body.get("echo") {
+                answer.value("echo", echo);
+            }
+        })
+    }
+
+    /// What comes of an echo through this service, with these options.
+    fn echo_through(service: &'static str, words: &str) -> Result<Finished, Failure> {
+        let words: Vec<String> = words.split_whitespace().map(String::from).collect();
+        let options = Options {
+            workload: "echo",
+            ..Options::new(Job::Workload)
+        };
+        let options = options.with(&words).expect("options");
+        let mut nodes = Asking {
+            service,
+            now: Instant::ZERO,
+            said: VecDeque::new(),
+            asked: Vec::new(),
+        };
+        in_scratch_folder(|folder| {
+            let recording = Recording::create(folder).expect("a folder for the run");
+            let load = load::of("echo", options.consistency).expect("a load");
+            let run = Engine::new(&options, load, &mut nodes, recording, false).run();
+            run.map(|(finished, _)| finished)
+        })
+    }
+
+    #[test]
+    fn a_service_answers_after_two_latencies_and_both_messages_are_between_servers() {
+        let finished = echo_through("lin-tso", "--node-count 5 --latency 100").expect("a run");
+        let echo = &finished.counts.kinds[0];
+        assert!(echo.begun > 100 && echo.outcomes.ok == echo.begun);
+        assert!(echo.latency.iter().all(|time| time.as_millis() == 200));
+        assert_eq!(finished.counts.server.total, 2 * echo.begun);
+        assert_eq!(finished.counts.server.dropped, 0);
+    }
+
+    #[test]
+    fn a_partition_does_not_cut_a_service_off_and_loss_strikes_its_messages_too() {
+        let cuts = "--node-count 5 --nemesis partition --nemesis-interval 1";
+        let finished = echo_through("lin-tso", cuts).expect("a run");
+        assert!(finished.counts.faults.len() > 5);
+        assert_eq!(finished.counts.server.dropped, 0);
+        let finished = echo_through("lin-tso", "--node-count 5 --loss 0.2").expect("a run");
+        let (sent, lost) = (finished.counts.server.total, finished.counts.server.dropped);
+        assert!((sent / 10..sent / 3).contains(&lost), "{lost} of {sent}");
+    }
+
+    #[test]
+    fn a_message_to_a_service_that_does_not_exist_ends_the_run_and_names_those_that_do() {
+        let failure = echo_through("big-kv", "--node-count 1").expect_err("no such service");
+        let words = "dest is no node, no client and no service (lin-kv, seq-kv, lww-kv, lin-tso)";
+        assert!(failure.text.contains(words), "{}", failure.text);
+        assert!(failure.text.contains("big-kv"), "{}", failure.text);
+    }
 }

@@ -285,6 +285,10 @@ impl Engine<'_> {
     }
 
     pub(super) fn deliver(&mut self, now: Instant, packet: Packet) -> Result<(), Failure> {
+        if packet.dest >= self.node_ids.len() {
+            self.under_way -= packet.line.len();
+            return self.serve(now, packet);
+        }
         if self.network.is_cut(packet.src, packet.dest) {
             self.under_way -= packet.line.len();
             self.counts.server.dropped += 1;
