@@ -126,11 +126,12 @@ fn the_report_page_does_what_a_person_expects() {
     records(&mut page);
     narrow(&mut page, "kafka");
 
-    page.open("crash", "crash --virtual --seed 1");
+    page.open("crash", "crash --virtual --seed 1 --loss 0.01");
     restarts(&mut page);
+    fates(&mut page);
 
     let short = "--node-count 5 --latency 20 --quiet 2";
-    let run = "partition --time-limit 6 --seed 3 --nemesis-interval 2";
+    let run = "partition --time-limit 9 --seed 3 --nemesis-interval 4";
     page.open("real", &format!("{run} {short}"));
     real_nodes(&mut page);
 
@@ -148,7 +149,11 @@ fn the_report_page_does_what_a_person_expects() {
 
     page.open("story", "trace");
     a_story(&mut page);
+    moments_of_a_story(&mut page);
     narrow(&mut page, "story");
+
+    page.open("dead-hub", "trace ../../../../tests/stories/dead-hub.story");
+    a_dead_hub(&mut page);
 
     let (checks, failed) = (page.checks, page.failed);
     println!("\n{checks} checks; screenshots: target/runs/test-page/*.png");
@@ -467,9 +472,75 @@ fn restarts(page: &mut Page) {
         "digests are messages of a kind of their own",
         "hubcast.kinds.includes(5) && $('legend').textContent.includes('digest (sync)')",
     );
+    page.holds(
+        "the moments to jump to are in the order of time",
+        "const times = [...$('jump').options].slice(1).map(each => +each.value);
+         times.length > 8 && times.every((at, k) => !k || at >= times[k - 1]) || times",
+    );
+    page.holds(
+        "no dead node has a batch",
+        "hubcast.absences.flatMap((list, node) => list.filter(each => each.dead).flatMap(({start, end}) =>
+           [hubcast.ups[node], hubcast.downs[node]].flatMap(dir =>
+             dir.batches.filter(batch => batch.start < end && batch.end > start))))",
+    );
     page.eval("hubcast.seek(hubcast.notes.find(note => note.what === 'restarted').t); drawn()");
     page.shot("crash-light");
     page.quiet_console();
+}
+
+/// Of each fate that a message can have, what the picture and the words make of it.
+fn fates(page: &mut Page) {
+    for (fate, dest, colour, words) in [
+        (1, "there", "delta", "received at"),
+        (2, "there", "cut", "dropped by the partition"),
+        (2, "absent", "cut", "and ten messages wait for it already"),
+        (3, "there", "cut", "lost by the network"),
+    ] {
+        // The end of its stroke has the colour of its fate. Of one only that ends alone.
+        page.holds(
+            &format!("the picture shows a message that is {words}, and says so"),
+            &format!(
+                "(async () => {{
+                   const probe = document.createElement('i'); document.body.append(probe); probe.style.color = 'var(--{colour})';
+                   const ink = getComputedStyle(probe).color.match(/\\d+/g).map(Number); probe.remove();
+                   const canvas = $('lamport'), ratio = canvas.width / canvas.clientWidth;
+                   for (let t = 2e6; t < hubcast.end; t += 5e5) {{
+                     hubcast.seek(t); await drawn();
+                     const ends = hubcast.lamport.filter(mark => mark.message >= 0), inside = mark => mark.x2 > 60 && mark.x2 < canvas.clientWidth - 60;
+                     const alone = mark => ends.every(other => other === mark || Math.hypot(other.x2 - mark.x2, other.y2 - mark.y2) > 9);
+                     for (const mark of ends.filter(({{message: i}}) => hubcast.fates[i] === {fate} && hubcast.kinds[i] === 0)) {{
+                       const {{dest, arrive}} = hubcast.way(mark.message);
+                       const absent = hubcast.absences[dest].some(each => each.start <= arrive && arrive < each.end);
+                       if (absent !== ('{dest}' === 'absent') || !inside(mark) || !alone(mark)) continue;
+                       const pixels = canvas.getContext('2d').getImageData(mark.x2 * ratio - 3, mark.y2 * ratio - 3, 7, 7).data;
+                       let near = 0;
+                       for (let k = 0; k < pixels.length; k += 4) near += pixels[k + 3] > 150 && [0, 1, 2].every(c => Math.abs(pixels[k + c] - ink[c]) < 40);
+                       hubcast.pick(mark.message);
+                       return near >= 6 && $('picked').textContent.toLowerCase().includes('{words}') || [near, ink, $('picked').textContent];
+                     }}
+                   }}
+                   return 'there is none';
+                 }})()"
+            ),
+        );
+    }
+    page.holds(
+        "what comes for an absent node of a run waits, and the page says so",
+        "(async () => {
+           const starts = hubcast.notes.filter(note => note.what === 'start');
+           for (const note of starts) {
+             hubcast.seek(note.t - 1); await drawn();
+             document.querySelector('#underway [data-more]')?.click();
+             for (const button of all('#underway button[data-message]')) {
+               if (!button.textContent.includes('\u{2192} n' + note.node + ',')) continue;
+               button.click(); await drawn();
+               if (/it waited until n\\d+ was back/.test($('picked').textContent))
+                 return $('legend').textContent.includes('what comes for an absent node waits');
+             }
+           }
+           return starts.length + ' starts';
+         })()",
+    );
 }
 
 fn real_nodes(page: &mut Page) {
@@ -680,6 +751,75 @@ fn a_story(page: &mut Page) {
     page.media("dark", "reduce");
     page.eval("$('back').click(); drawn()");
     page.shot("story-dark");
+    page.quiet_console();
+}
+
+/// However one comes to a moment, what is picked belongs to it.
+fn moments_of_a_story(page: &mut Page) {
+    let begin = "hubcast.seek(0); while (hubcast.sentence < 20) $('step').click(); drawn()";
+    let picks = "picks the node and the message of the new moment";
+    let belongs = "(([, node, message]) => hubcast.picked.node === node && hubcast.picked.message === message
+           && hubcast.sentence !== 20 && +$('node').value === node || [hubcast.said, hubcast.picked])(hubcast.said)";
+    for (how, act) in [
+        (
+            "scrubbing",
+            "$('scrub').value = 700; $('scrub').dispatchEvent(new Event('input')); drawn()",
+        ),
+        (
+            "Play",
+            "choose('speed', '5'); $('play').click();
+             until(() => hubcast.sentence > 24).then(() => { $('play').click(); return drawn(); })",
+        ),
+        ("a link", "location.hash = '#t=9.5'; sleep(100)"),
+    ] {
+        page.eval(begin);
+        page.eval(act);
+        page.holds(&format!("{how} {picks}"), belongs);
+    }
+    for key in ["p", "h"] {
+        page.eval(begin);
+        page.key(key);
+        page.holds(&format!("the key {key} {picks}"), belongs);
+    }
+    page.eval(begin);
+    page.eval("choose('node', '4'); hubcast.seek(7e6); drawn()");
+    page.holds(
+        "a node that the reader picked stays",
+        "hubcast.picked.node === 4 || hubcast.picked",
+    );
+    page.key("Escape");
+}
+
+fn a_dead_hub(page: &mut Page) {
+    let hub = "const label = $('tree').getAttribute('aria-label');";
+    for (moment, words) in [
+        ("2.2e6", "batch dies with it in 100 ms"),
+        ("2.6e6", "n0 is dead"),
+        ("3.6e6", "n0 has no batch"),
+    ] {
+        page.seek(moment);
+        page.holds(
+            &format!("at {moment} of its story the hub's batch reads: {words}"),
+            &format!("{hub} label.includes('{words}') || label"),
+        );
+    }
+    page.seek("2.6e6");
+    page.shot("dead-hub-light");
+    page.holds(
+        "no batch is drawn through its node's death",
+        "hubcast.downs[0].batches.filter(batch => batch.start < 3.5e6 && batch.end > 2.3e6)",
+    );
+    page.eval(
+        "(async () => { while (!/ for n0: /.test($('captiontext').textContent)) {
+           $('step').click(); await drawn(); } })()",
+    );
+    page.holds(
+        "what comes for a dead node of a story is dropped, and the page says so",
+        "$('captiontext').textContent.includes('dropped, n0 is down')
+           && $('picked').textContent.includes('dropped: n0 is dead')
+           && $('legend').textContent.includes('what comes for a dead node is dropped')
+           || [$('captiontext').textContent, $('picked').textContent]",
+    );
     page.quiet_console();
 }
 

@@ -79,28 +79,63 @@ fn each_story_reads_as_it_is_written_down_and_fits_a_terminal() {
     );
 }
 
-/// What a node decides in a story: when, which node, and the words, be they on several
-/// lines.
-fn decisions(story: &str) -> Vec<(f64, usize, String)> {
+/// What a node does in a story, and decides: when, which node, by which mark, and the
+/// words, be they on several lines.
+fn deeds(story: &str) -> Vec<(f64, usize, char, String)> {
     // As wide as the head of the table, up to the words on the hub.
     let words = story.lines().find_map(|line| line.find("n0 is the hub"));
     let words = words.expect("a head");
-    let mut found: Vec<(f64, usize, String)> = Vec::new();
+    let mut found: Vec<(f64, usize, char, String)> = Vec::new();
     let mut open = false;
     for line in story.lines() {
         let (lanes, text) = line.split_at_checked(words).unwrap_or((line, ""));
         let clock = lanes.split_once(" s ").map(|(clock, _)| clock.trim());
         let at = clock.and_then(|clock| clock.parse().ok());
-        match (at, lanes.find('!'), found.last_mut()) {
+        match (at, lanes.find(['!', '[', '#']), found.last_mut()) {
             (Some(at), Some(mark), _) => {
-                found.push((at, (mark - 11) / 5, text.trim().into()));
+                let sign = lanes[mark..].chars().next().expect("it was found");
+                found.push((at, (mark - 11) / 5, sign, text.trim().into()));
                 open = true;
             }
-            (None, _, Some((_, _, before))) if open => *before += &format!(" {}", text.trim()),
+            (None, _, Some((.., before))) if open => *before += &format!(" {}", text.trim()),
             _ => open = false,
         }
     }
     found
+}
+
+/// The number behind some words.
+fn number_behind(words: &str, text: &str) -> Option<f64> {
+    let (_, rest) = text.split_once(words)?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_batch_departs_when_it_was_announced_or_a_sentence_moves_it() {
+    let (mut departed, mut moved) = (0, 0);
+    for (name, _, story) in told() {
+        let mut due: Option<f64> = None;
+        for (at, node, sign, words) in deeds(&story) {
+            if node != 0 {
+                continue;
+            }
+            if let Some(said) = number_behind("departs at ", &words) {
+                moved += usize::from(due.is_some());
+                due = Some(said);
+            } else if words.starts_with("its batch departs") {
+                let said = due.take();
+                departed += 1;
+                assert!(
+                    said.is_some_and(|said| (said - at).abs() < 0.0015),
+                    "{name}: it departs at {at} s, {said:?} was said last"
+                );
+            } else if sign == '#' && words.starts_with("KILL") {
+                due = None;
+            }
+        }
+        assert_eq!(due, None, "{name}: a batch that was announced departs");
+    }
+    assert!(departed > 12 && moved > 0, "{departed}, {moved} moved");
 }
 
 #[test]
@@ -108,7 +143,7 @@ fn a_probe_comes_when_it_was_announced_or_says_what_news_brought_it_forward() {
     let mut probes = 0;
     for (name, _, story) in told() {
         let mut announced: Vec<(usize, String, f64)> = Vec::new();
-        for (at, node, words) in decisions(&story) {
+        for (at, node, _, words) in deeds(&story) {
             let Some(probe) = words.strip_prefix("probes ") else {
                 continue;
             };
@@ -132,8 +167,7 @@ fn a_probe_comes_when_it_was_announced_or_says_what_news_brought_it_forward() {
                     "{name}: {at} s, before {due}, without news: {words}"
                 );
             }
-            let again = words.split_once("again in ").map(|(_, next)| next);
-            let again = again.and_then(|next| next.split(' ').next()?.parse::<f64>().ok());
+            let again = number_behind("again in ", &words);
             announced.extend(again.map(|again| (node, peer, at + again)));
         }
     }

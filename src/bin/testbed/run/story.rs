@@ -37,7 +37,9 @@ events: their time in ms, not before the line above, 600000 at most
   0 cut n3                nothing passes between n3 and all others
   0 cut n3 n0             nothing passes from n3 to n0; the other way it does
   0 heal                  everything passes again
-  0 kill n2               n2 stops, without a word
+  0 kill n2               n2 stops, without a word; until it starts again, what
+                          is sent to it is dropped. (In a run with kills, such
+                          as ./run.sh crash, ten messages wait for it.)
   0 start n2              it starts again
   0 say TEXT              the author's own words
   0 end                   the story ends here; else when all is quiet, and 10 s

@@ -6,8 +6,11 @@
 //! come from what they say, on the wire and in their events. What is said about the
 //! future (when a batch departs, when the next try is) is asked of a copy of the node,
 //! which lives on alone: a node without I/O can be copied, and its clock be put forward.
-//! So it holds as long as the node hears nothing else, and whatever comes earlier has a
-//! reason of its own, which is told.
+//! So it holds as long as the node hears nothing else, and whatever moves it is told, with
+//! its reason.
+//!
+//! A node that is down loses what is sent to it: a process that is gone has no inbox. (A
+//! run such as `./run.sh crash` keeps ten messages until it is back, as Maelstrom does.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -432,7 +435,7 @@ impl Stage {
 
     fn broadcast(&mut self, node: usize, value: i64) {
         let answer = match self.cluster.is_down(node) {
-            true => "nobody is there to take it",
+            true => "it is down, so nobody takes it",
             false => "it is answered at once",
         };
         let words = format!("a client gives n{node} the value {value}; {answer}");
@@ -464,8 +467,10 @@ impl Stage {
         let id = packet.id;
         self.about = Some(packet.number);
         let gone = match () {
-            () if self.cut.contains(&(src, dest)) => Some(("partition", "dropped by the cut")),
-            () if self.cluster.is_down(dest) => Some(("down", "nobody is there")),
+            () if self.cut.contains(&(src, dest)) => {
+                Some(("partition", "dropped by the cut".into()))
+            }
+            () if self.cluster.is_down(dest) => Some(("down", format!("dropped, n{dest} is down"))),
             () => None,
         };
         if let Some((why, words)) = gone {
@@ -509,6 +514,12 @@ impl Stage {
         self.link(node, peer).map(Link::una)
     }
 
+    /// Whether the first knows how far it is to the second.
+    fn is_measured(&self, node: usize, peer: usize) -> bool {
+        let link = self.link(node, peer);
+        link.is_some_and(|link| link.round_trip().is_measured())
+    }
+
     fn is_suspect(&self, node: usize, peer: usize) -> bool {
         self.link(node, peer).is_some_and(Link::is_suspect)
     }
@@ -531,7 +542,8 @@ impl Stage {
         } else {
             Towards::Hub
         };
-        let waited = self.departure(node, towards).is_some();
+        let waited = self.departure(node, towards);
+        let knew_the_way = src.is_none_or(|src| self.is_measured(node, src));
         let suspect = src.filter(|src| self.is_suspect(node, *src));
         self.cluster.tell(node, line);
         let events = self.drain(node);
@@ -539,15 +551,27 @@ impl Stage {
             let words = format!("n{node} hears from its suspect n{src}: a sign of life");
             self.line(Tone::Scene, &[(node, '!')], &words);
         }
-        if !waited && let Some(at) = self.departure(node, towards) {
+        // By less than the clock of the story shows is no move.
+        let has_moved = |at: &Instant| {
+            waited.is_none_or(|was| was.max(*at) - was.min(*at) >= Duration::from_millis(1))
+        };
+        if let Some(at) = self.departure(node, towards).filter(has_moved) {
             let wait = (at - self.cluster.now()).as_millis();
             let at = seconds(at);
-            let words = match towards {
-                Towards::Leaves => {
+            let words = match (towards, waited, src) {
+                (Towards::Leaves, None, _) => {
                     format!("its batch begins: departs at {at:.3} s, in {wait} ms")
                 }
-                Towards::Hub => {
+                (Towards::Hub, None, _) => {
                     format!("holds it back until {at:.3} s: n0 gathers that long")
+                }
+                (_, Some(_), src) => {
+                    let by = src.map_or("the client".into(), cluster::name);
+                    let how = match src.is_some_and(|src| self.is_measured(node, src)) {
+                        true if !knew_the_way => "answer measures the way and",
+                        _ => "message",
+                    };
+                    format!("{by}'s {how} moves its batch: departs at {at:.3} s, in {wait} ms")
                 }
             };
             self.line(Tone::Plain, &[(node, '[')], &words);

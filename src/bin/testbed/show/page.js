@@ -120,6 +120,14 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
     if (count && dir.sent >= 0) dir.batches.push({start: since, end: D.items ? t : dir.sent, count: D.items ? dir.size : count, node: dir.node, down: dir.down});
     if (count) { dir.sent = -1; dir.size = 0; }
   };
+  // Who dies takes along what waits there.
+  const bury = (dir, t) => {
+    settle(dir, t);
+    const queue = dir.queue.slice(dir.head);
+    if (queue.length) dir.batches.push({start: queue[0][1], end: t, count: queue.length, node: dir.node, down: dir.down, dies: true});
+    dir.head = dir.queue.length; dir.sent = -1; dir.size = 0;
+    for (const link of dir.links) change(link, t, link => link.waits.clear());
+  };
   const wait = (link, value, t) => {
     const dir = toward(link.from, link.to), last = dir.queue[dir.queue.length - 1];
     if (!last || last[0] !== value) dir.queue.push([value, t]);
@@ -184,7 +192,7 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
     for (let k = first[i]; k < first[i + 1]; k++) learn(node, M.values[k], t, M.src[i], i);
   };
   // A node that dies forgets whom it suspects.
-  const dies = (node, t) => { for (const other of neighbours[node]) { const link = links.get(node * N + other); link.fresh = true; if (link.suspect) change(link, t, link => { link.suspect = 0; }); } };
+  const dies = (node, t) => { bury(ups[node], t); bury(downs[node], t); for (const other of neighbours[node]) { const link = links.get(node * N + other); link.fresh = true; if (link.suspect) change(link, t, link => { link.suspect = 0; }); } };
   const believe = ({t, node, what, peer, detail}) => {
     if (BELIEFS || !['suspect', 'healthy'].includes(what)) notice(t, node, what, peer, detail);
     const link = links.get(node * N + peer), suspect = {suspect: 1, healthy: 0, restarted: 0}[what];
@@ -210,10 +218,14 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
       if (what === RECV) hears(i, t);
     } else if (what === ASK) {
       asked[i] = t;
+      if (absenceAt(C.node[i], t)) continue;      // It waits for the node, or is lost.
       if (D.requests[C.what[i]] === ADDS) learn(C.node[i], C.value[i], t, -1, -1);
       // What becomes of another request is not known yet; it may leave with the next delta.
       else if (D.items && D.requests[C.what[i]] === FIRST && !D.foreign) for (const other of neighbours[C.node[i]]) { const link = links.get(C.node[i] * N + other); link.waits.add('c' + i); toward(C.node[i], other).queue.push(['c' + i, t]); }
-    } else if (what === REPLY) replied[i] = t;
+    } else if (what === REPLY) {
+      replied[i] = t;
+      if (D.requests[C.what[i]] === ADDS) learn(C.node[i], C.value[i], t, -1, -1);
+    }
     else if (what === CUT) {
       const pairs = new Set(), flat = D.cuts[i].pairs;
       for (let k = 0; k < flat.length; k += 2) pairs.add(flat[k] * N + flat[k + 1]);
@@ -247,6 +259,8 @@ const linkAt = (link, t) => {
     unacked: link.ends[k] - link.ackeds[k], flight: Math.max(0, link.sents[k] - link.ackeds[k]), unsent: link.ends[k] - link.sents[k],
     acked: link.ackeds[k], sent: link.sents[k], end: link.ends[k], recv: link.recvs[k], suspect: link.suspects[k]};
 };
+// What comes for an absent node waits in a run, ten messages at most, and is dropped in a story.
+const waited = i => fate[i] === 1 && arrive[i] - sent[i] > D.latency && absences[M.dest[i]].some(each => each.end > sent[i] && each.end <= arrive[i]);
 const cutAt = t => cuts.find(cut => cut.start <= t && t < cut.end);
 const valuesOf = i => M.values.slice(first[i], first[i + 1]);
 const carries = (i, value) => { for (let k = first[i]; k < first[i + 1]; k++) if (M.values[k] === value) return true; return false; };
@@ -290,8 +304,8 @@ const noteText = note => {
   notes.length = 0; notes.push(...joined);
 }
 const noteTimes = Float64Array.from(notes, note => note.t);
-const departures = D.foreign ? [] : downs.flatMap(dir => dir.batches).sort((a, b) => a.end - b.end);
-const batchText = batch => name(batch.node) + (batch.down ? '\u2019s batch departs: ' : ' sends what has waited: ') + plural(batch.count, ITEM) + ', the first ' + (batch.end - batch.start >= 1000 ? 'after ' + ms(batch.end - batch.start) : 'at once');
+const departures = D.foreign ? [] : downs.flatMap(dir => dir.batches).filter(batch => !batch.dies).sort((a, b) => a.end - b.end);
+const batchText = batch => name(batch.node) + (batch.dies ? ' dies, and with it what waits there: ' : batch.down ? '\u2019s batch departs: ' : ' sends what has waited: ') + plural(batch.count, ITEM) + ', the first ' + (batch.end - batch.start >= 1000 ? (batch.dies ? 'since ' : 'after ') + ms(batch.end - batch.start) : 'at once');
 // A hub's slots: those that it announced, until it says otherwise; three at most that nobody used.
 const slotsOf = announced.map(list => list.flatMap((each, k) => {
   const until = list[k + 1] ? list[k + 1].t + 2000 : Infinity, slots = [];
@@ -308,7 +322,7 @@ const decisions = [];                         // {t, text, node}
 const decisionTimes = Float64Array.from(decisions, each => each.t);
 
 // ---- What is shown now.
-const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, decision: -1, note: -1, all: false, allNotes: false, frames: 0};
+const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, decision: -1, note: -1, hub: '', all: false, allNotes: false, frames: 0};
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 let ink = {};
 const readInks = () => {
@@ -383,6 +397,7 @@ const CUT_AT = .56;                           // where on an edge, seen from the
 const batchAt = (batches, t) => { let low = 0, high = batches.length; while (low < high) { const middle = (low + high) >> 1; if (batches[middle].end <= t) low = middle + 1; else high = middle; } return batches[low] && batches[low].start <= t ? batches[low] : undefined; };
 const drawTree = () => {
   const [c, width, height] = surface($('tree')), t = state.t;
+  state.hub = '';
   const head = width < 480 ? 20 : 0;      // on a phone the corners' words need room above
   const cx = width / 2, cy = height / 2 + head, scale = Math.min(width, height - 2 * head) / 2 - 12;
   const radius = Math.max(1.5, Math.min(20, leafRoom * scale * .3, scale * .09));
@@ -477,7 +492,7 @@ const drawTree = () => {
   for (let k = from; k < to; k++) {
     const i = flights[k][0], end = until(flights[k]);
     if (end <= t) continue;
-    const duration = end === Infinity ? Math.max(D.latency, 1) : end - sent[i];
+    const duration = end === Infinity || waited(i) ? Math.max(D.latency, 1) : end - sent[i];
     let way = Math.min(1, (t - sent[i]) / duration), dying = 0;
     if (fate[i] === 3) { dying = way; way *= .3; }
     if (fate[i] === 2 && way > CUT_AT) { dying = (way - CUT_AT) / (1 - CUT_AT); way = CUT_AT - .06; }
@@ -524,10 +539,12 @@ const drawTree = () => {
     c.font = '12px' + FONT; c.fillStyle = ink.soft; c.fillText(D.items ? '+ ms since it was first seen' : '+ ms since its client sent it', corner, line + 17);
   } else if (!D.foreign && N > 1) {
     const root = D.parent.indexOf(-1);
-    const batch = batchAt(downs[root].batches, t);
+    const batch = batchAt(downs[root].batches, t), absence = absenceAt(root, t);
+    state.hub = absence ? name(root) + ' is ' + (absence.dead ? 'dead' : 'paused') : !batch ? name(root) + ' has no batch'
+      : name(root) + (batch.dies ? '\u2019s batch dies with it in ' : '\u2019s batch departs in ') + ms(Math.round((batch.end - t) / 1000) * 1000);
     if (width >= 480) c.textAlign = 'right';
     c.fillStyle = ink.soft; c.font = '12.5px' + FONT;
-    c.fillText(batch ? name(root) + '\u2019s batch departs in ' + ms(Math.round((batch.end - t) / 1000) * 1000) : name(root) + ' has no batch', corner, line);
+    c.fillText(state.hub, corner, line);
   }
 };
 
@@ -577,7 +594,7 @@ const drawBatches = (c, x, y, pitch, begin, end) => {
       const h = dir.down ? high * 1.35 : high * .8, up = y(node) - h / 2;
       c.fillStyle = ink.hold; c.globalAlpha = dir.down ? 1 : .8; c.fillRect(from, up, to - from, h);
       c.globalAlpha = 1; c.strokeStyle = ink.delta; c.lineWidth = dir.down ? 2.4 : 1.6;
-      c.beginPath(); c.moveTo(to, y(node) - h * .75); c.lineTo(to, y(node) + h * .75); c.stroke();
+      if (!batch.dies) { c.beginPath(); c.moveTo(to, y(node) - h * .75); c.lineTo(to, y(node) + h * .75); c.stroke(); }
       if (dir.down && to - from > 22) { c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(8, h * .85)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle'; c.fillText(batch.count, (from + to) / 2, y(node) + .5); }
       lamportMarks.push({x1: from, y1: y(node), x2: to, y2: y(node), reach: h / 2, hint: batchText(batch)});
     }
@@ -890,12 +907,18 @@ const messageText = i => {
 };
 const a = text => (/^[aeiou]/.test(text) ? 'an ' : 'a ') + text;
 const nodesText = nodes => nodes.length === N ? 'All nodes are' : nodes.length > 4 ? plural(nodes.length, 'node') + ' are' : nodes.map(name).join(', ') + (nodes.length === 1 ? ' is' : ' are');
+const dropText = i => {
+  const absence = absenceAt(M.dest[i], arrive[i]), cut = cutAt(arrive[i]);
+  if (fate[i] === 3) return 'lost by the network';
+  if (!absence || (cut && cut.pairs.has(M.src[i] * N + M.dest[i]))) return 'dropped by the partition';
+  return 'dropped: ' + name(M.dest[i]) + ' is ' + (absence.dead ? 'dead' : 'paused') + (STORY.length ? '' : ', and ten messages wait for it already');
+};
 const eventText = k => {
-  const i = evIndex[k], t = evTime[k];
+  const i = evIndex[k];
   switch (evWhat[k]) {
     case SEND: return name(M.src[i]) + ' sends ' + a(messageText(i)) + ' to ' + name(M.dest[i]);
-    case RECV: return name(M.dest[i]) + ' receives ' + a(messageText(i)) + ' from ' + name(M.src[i]);
-    case DROP: return 'The ' + messageText(i) + ' from ' + name(M.src[i]) + ' to ' + name(M.dest[i]) + (fate[i] === 3 ? ' is lost' : absenceAt(M.dest[i], t) ? ' is dropped: ' + name(M.dest[i]) + ' is not there' : ' is dropped by the partition');
+    case RECV: return name(M.dest[i]) + ' receives ' + a(messageText(i)) + ' from ' + name(M.src[i]) + (waited(i) ? ', which waited until ' + name(M.dest[i]) + ' was back' : '');
+    case DROP: return 'The ' + messageText(i) + ' from ' + name(M.src[i]) + ' to ' + name(M.dest[i]) + ' is ' + dropText(i);
     case ASK: return 'c' + C.client[i] + ' asks ' + name(C.node[i]) + ': ' + D.requests[C.what[i]] + (D.requests[C.what[i]] === ADDS ? ' ' + C.value[i] : '');
     case REPLY: return name(C.node[i]) + ' answers c' + C.client[i] + ': ' + D.requests[C.what[i]] + '_ok' + (C.shown[i] >= 0 ? ', ' + plural(C.shown[i], ITEM) : '');
     case CUT: return 'The network is cut: ' + cuts[i].kind;
@@ -929,7 +952,7 @@ const more = (count, toggle, open) => { const button = el('button', {type: 'butt
 const goTo = (text, t) => { const button = el('button', {type: 'button', className: 'text', textContent: text}); button.onclick = () => seek(t); return button; };
 const showMessage = i => {
   const from = name(M.src[i]), to = name(M.dest[i]);
-  const end = fate[i] === 1 ? 'Received at ' + sec(arrive[i]) + ', after ' + ms(arrive[i] - sent[i]) + '.' : fate[i] === 2 ? 'Dropped by the partition at ' + sec(arrive[i]) + '.' : fate[i] === 3 ? 'Lost by the network.' : 'Still under way at the end.';
+  const end = fate[i] === 1 ? 'Received at ' + sec(arrive[i]) + ', after ' + ms(arrive[i] - sent[i]) + (waited(i) ? ': it waited until ' + to + ' was back.' : '.') : fate[i] ? 'It is ' + dropText(i) + ' (at ' + sec(arrive[i]) + ').' : 'Still under way at the end.';
   const parts = [heading(KINDS[M.kind[i]][0].toUpperCase() + KINDS[M.kind[i]].slice(1) + ' ' + from + ' \u2192 ' + to, goTo('go to its sending', sent[i])),
     el('p', {className: 'small soft', textContent: 'Sent at ' + sec(sent[i]) + '. ' + end + ' Number ' + ids[i] + ' in messages.jsonl.'})];
   if (!isSegment(i)) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: M.kind[i] === SYNC ? 'A digest: what ' + from + ' holds, in short (have), so that ' + to + ' can send what it lacks. After a new incarnation of either, or to a neighbour of which nothing was heard yet.' : 'Not a message of hubcast\u2019s; it is shown as it was.'})];
@@ -1032,6 +1055,7 @@ const seek = (t, cursor) => {
   state.cursor = cursor ?? above(evTime, state.t) - 1;
   state.decision = -1;
   dirty = true; words = 0;
+  follow();
   request();
 };
 // A story's page: its sentences one by one, each with the node and the message that it is about.
@@ -1039,16 +1063,29 @@ const STORY = D.story ? D.story.sentences : [];
 const storyTimes = STORY.map(([t]) => t);
 // What arrives is still seen there, just before it is taken in.
 const storyTime = k => storyTimes[k] - STORY[k][3];
+// The sentence of this moment, with its node and its message. What the reader picked stays;
+// what the sentence before picked does not.
+const choose = (k, picksAll) => {
+  const [, node, message] = STORY[k], [, wasNode, wasMessage] = STORY[state.sentence] ?? [];
+  const isOwn = (now, was) => !picksAll && now >= 0 && now !== was;
+  const ownNode = isOwn(state.node, wasNode), ownMessage = isOwn(state.message, wasMessage) || isOwn(state.client, -1);
+  state.sentence = k;
+  if (!ownNode) { state.node = node; $('node').value = node; }
+  if (!ownMessage) { state.message = message; state.client = -1; }
+  if (picksAll || !(ownNode || ownMessage || last === 'value')) last = message >= 0 ? 'message' : node >= 0 ? 'node' : '';
+  showPicked();
+};
+const follow = () => {
+  if (!STORY.length || (state.sentence >= 0 && storyTime(state.sentence) === state.t)) return;
+  const k = Math.max(0, above(storyTimes, state.t) - 1);
+  if (k !== state.sentence) choose(k, false);
+};
 const stepStory = by => {
-  state.sentence = Math.max(0, Math.min(STORY.length - 1, state.sentence + by));
-  seek(storyTime(state.sentence));
-  const [, node, message] = STORY[state.sentence];
-  state.node = node; state.message = message; state.client = -1; $('node').value = node;
-  last = message >= 0 ? 'message' : node >= 0 ? 'node' : ''; showPicked();
+  const k = Math.max(0, Math.min(STORY.length - 1, state.sentence + by));
+  choose(k, true);
+  seek(storyTime(k));
 };
 const tellStory = () => {
-  // Who scrubs or plays hears the last sentence until then.
-  if (state.sentence < 0 || storyTime(state.sentence) !== state.t) state.sentence = Math.max(0, above(storyTimes, state.t) - 1);
   const said = STORY[state.sentence], at = 'Sentence ' + (state.sentence + 1) + ' of ' + STORY.length + ', ' + sec(said[0]);
   if ($('captionat').textContent === at) return;
   // What a node notices or decides has no name in it: in the diagram of the trace the lane tells.
@@ -1093,9 +1130,10 @@ const writeLink = () => {
 const readLink = () => {
   const said = new URLSearchParams(location.hash.slice(1)), t = parseFloat(said.get('t')), number = key => said.has(key) && /^\d+$/.test(said.get(key)) ? +said.get(key) : -1;
   if (!(t >= 0) || location.hash === linked) return false;
-  if (number('value') >= 0) pickValue(number('value'));
-  if (number('node') >= 0 && number('node') < N) pickNode(number('node'));
   pause(); seek(t * 1e6);
+  if (number('value') >= 0) pickValue(number('value'));
+  const node = number('node');
+  if (node >= 0 && node < N && node !== state.node) pickNode(node);
   linked = location.hash;
   return true;
 };
@@ -1113,6 +1151,7 @@ const frame = now => {
     if (!still.matches || held0 >= 500) {
       state.t = Math.min(END, state.t + (still.matches ? held0 : passed) * 1000 * state.speed); held0 = 0; dirty = true;
       state.cursor = above(evTime, state.t) - 1; state.decision = -1;
+      follow();
     }
     if (state.t >= END) pause();
   }
@@ -1158,7 +1197,7 @@ const tell = () => {
   const kind = last || shownKind();
   if (kind === 'node' || (kind === 'value' && !state.playing)) showPicked();
   const cut = cutAt(t);
-  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + (state.doubted ? ', ' + plural(state.doubted, 'link') + ' suspect' : '') + '.');
+  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + (state.doubted ? ', ' + plural(state.doubted, 'link') + ' suspect' : '') + (state.hub ? '. ' + state.hub : '') + '.');
   lamport.setAttribute('aria-label', 'Space-time diagram of ' + sec(span, 1) + ' around ' + sec(t) + '. The list "Under way" names its messages.');
 };
 
@@ -1295,7 +1334,8 @@ const wireWords = () => {
   if (M.kind.includes(SYNC)) legend.splice(3, 0, ['sync', 'digest (sync)']);
   if (M.kind.includes(HOLE)) legend.splice(3, 0, ['hole', 'asks for a resend']);
   $('legend').append(...legend.map(([what, text]) => key(what, text)));
-  if (troubles.length) $('legend').append(el('li', {textContent: '\u2715 dead'}), el('li', {textContent: '\u2016 paused'}));
+  const absent = [...(troubles.some(each => each.dead) ? ['\u2715 dead'] : []), ...(troubles.some(each => !each.dead) ? ['\u2016 paused'] : [])];
+  if (absent.length) $('legend').append(...[...absent, STORY.length ? 'what comes for a dead node is dropped' : 'what comes for an absent node waits, ten messages at most'].map(textContent => el('li', {textContent})));
   if (lanes.length > LANES) { $('lanenote').hidden = false; $('lanenote').textContent = 'It shows the first ' + LANES + ' of ' + lanes.length + ' nodes.'; }
 };
 // Buttons, lists and the timeline.
@@ -1308,11 +1348,12 @@ const wireControls = () => {
   const value = () => { const text = $('value').value; if (text === '') { state.value = null; pickValue(null); last = ''; showPicked(); } else { const wanted = Math.trunc(+text); pickValue(wanted); const list = spread.get(wanted); if (list) { pause(); seek(list[0][1]); } } request(); };
   $('value').onchange = value;
   $('clear').onclick = () => { clear(); request(); };
-  const jumps = [['', 'a moment\u2026'], [0, 'the start']];
+  const jumps = [[0, 'the start']];
   if (known.length) jumps.push([Math.max(0, known[0] - 1000), 'the first ' + ITEM]);
   troubles.forEach(each => jumps.push([Math.max(0, each.start - 100000), (each.dead ? 'kill, ' : 'pause, ') + each.kind]));
   cuts.forEach((cut, k) => { jumps.push([Math.max(0, cut.start - 100000), 'cut ' + (k + 1) + ', ' + cut.kind]); if (cut.end < Infinity) jumps.push([Math.max(0, cut.end - 100000), 'heal ' + (k + 1)]); });
-  $('jump').append(...jumps.map(([at, text]) => el('option', {value: at, textContent: text})));
+  jumps.sort((a, b) => a[0] - b[0]);
+  $('jump').append(...[['', 'a moment\u2026'], ...jumps].map(([at, text]) => el('option', {value: at, textContent: text})));
   $('jump').onchange = () => { if ($('jump').value !== '') seek(+$('jump').value); $('jump').value = ''; };
   $('play').onclick = () => state.playing ? pause() : play();
   $('back').onclick = () => stepBy(-1);
@@ -1420,7 +1461,7 @@ window.hubcast = {
   get time() { return state.t; }, get frames() { return state.frames; }, get playing() { return state.playing; }, get end() { return END; },
   get picked() { return {message: state.message, client: state.client, node: state.node, value: state.value}; },
   get cuts() { return cuts.map(cut => [cut.start, cut.end]); },
-  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; }, notes, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, kinds: M.kind,
+  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; }, get said() { return STORY[state.sentence]; }, notes, fates: fate, pick: pickMessage, way: i => ({dest: M.dest[i], arrive: arrive[i]}), absences, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, kinds: M.kind,
   nodeAt: node => [treeGeometry.cx + place[2 * node] * treeGeometry.scale, treeGeometry.cy + place[2 * node + 1] * treeGeometry.scale],
 };
 })();

@@ -1,11 +1,7 @@
 //! The report page: a run that can be watched.
 //!
-//! After each run [`fn@write`] leaves two pictures beside `results.json`:
-//!
-//! | file | holds |
-//! |---|---|
-//! | `report.html` | verdict, replay, space-time diagram and charts in one file that needs no network |
-//! | `messages.svg` | a space-time diagram of a second and a half: the first heal, or the first load |
+//! After each run [`fn@write`] leaves `report.html` beside `results.json`: verdict, replay,
+//! space-time diagram and charts in one file that needs no network.
 //!
 //! The page is a template, `page.html`, into which go its style (`page.css`), its
 //! script (`page.js`) and, between them, the run's data: this module reads
@@ -31,7 +27,6 @@
 //! shows what the messages show, on a tree that this node does not have.
 
 mod data;
-mod picture;
 mod recorded;
 
 use std::fs::{self, File};
@@ -46,7 +41,6 @@ use crate::run::trace::Told;
 use crate::show::report::Outcome;
 use data::{data, string};
 use hubcast::tree;
-use picture::svg;
 use recorded::Trace;
 
 /// The page without its style, its script and its data: one language a file.
@@ -58,8 +52,7 @@ const STYLE: &str = include_str!("page.css");
 /// What the page does.
 const SCRIPT: &str = include_str!("page.js");
 
-/// Writes `report.html` and `messages.svg` into the run's folder, which holds
-/// its `messages.jsonl` already.
+/// Writes `report.html` into the run's folder, which holds its `messages.jsonl` already.
 ///
 /// # Errors
 ///
@@ -70,11 +63,8 @@ pub fn write(outcome: &Outcome<'_>, folder: &Path) -> io::Result<()> {
     let trace = Trace::new(outcome)
         .read(recording, &parents)?
         .read_logs(folder);
-    fs::write(
-        folder.join("report.html"),
-        page(outcome, &trace, &parents).as_bytes(),
-    )?;
-    fs::write(folder.join("messages.svg"), svg(&trace, outcome, &parents))
+    let page = page(outcome, &trace, &parents);
+    fs::write(folder.join("report.html"), page)
 }
 
 /// Writes `report.html` for a [story](crate::run::story) that was told with a recording in the
@@ -194,7 +184,7 @@ fn in_script(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
 
-/// Text that can stand in HTML or SVG, in attributes too.
+/// Text that can stand in HTML, in attributes too.
 fn in_html(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     text.replace('>', "&gt;").replace('"', "&quot;")
@@ -261,7 +251,6 @@ fn settings(options: &Options) -> String {
 #[cfg(test)]
 mod tests {
     use super::data::left_out;
-    use super::picture::lanes;
     use super::recorded::{Kind, MAX_MESSAGES, Noticed, What};
     use super::*;
     use crate::judge::Verdict;
@@ -317,27 +306,6 @@ mod tests {
             },
             verdict: &Verdict::default(),
         })
-    }
-
-    /// Start tags minus end tags and self-closing ones; attributes have quotes.
-    fn is_balanced(xml: &str) -> bool {
-        let mut open = Vec::new();
-        for part in xml.split('<').skip(1) {
-            let Some((tag, _)) = part.split_once('>') else {
-                return false;
-            };
-            if tag.matches('"').count() % 2 != 0 {
-                return false;
-            }
-            if let Some(name) = tag.strip_prefix('/') {
-                if open.pop() != Some(name) {
-                    return false;
-                }
-            } else if !tag.ends_with('/') {
-                open.extend(tag.split(' ').next());
-            }
-        }
-        open.is_empty()
     }
 
     #[test]
@@ -476,44 +444,10 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_is_well_formed_and_shows_every_fate() {
-        outcome(|outcome| {
-            let svg = svg(&trace(JOURNAL), outcome, &STAR);
-            assert!(is_balanced(&svg), "{svg}");
-            for class in [
-                "m delta", "m ack", "m again", "m hole", "m sync", "slot", "drop", "cut", "client",
-            ] {
-                let shown = svg.matches(&format!("class=\"{class}\"")).count();
-                assert!(shown >= 1, "{class}");
-            }
-            assert!(svg.contains("around the first heal"));
-        });
-        assert!(is_balanced("<a x=\"1\"><b/></a>") && !is_balanced("<a><b></a>"));
-    }
-
-    #[test]
-    fn an_empty_journal_makes_a_page_and_a_picture() {
+    fn an_empty_journal_makes_a_page() {
         outcome(|outcome| {
             let empty = Trace::default();
             assert!(page(outcome, &empty, &STAR).contains("\"events\":{\"t\":[]"));
-            assert!(is_balanced(&svg(&empty, outcome, &STAR)));
         });
-    }
-
-    #[test]
-    fn lanes_hold_every_node_once_and_a_hub_above_its_leaves() {
-        let parents: Vec<i64> = (0..50)
-            .map(|node| {
-                tree::place(50, 7, node)
-                    .parent
-                    .map_or(-1, |parent| parent as i64)
-            })
-            .collect();
-        let lanes = lanes(&parents);
-        let mut sorted = lanes.clone();
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
-        let lane = |node: i64| lanes.iter().position(|&each| each as i64 == node);
-        assert!((1..50).all(|node| lane(parents[node as usize]) < lane(node)));
     }
 }

@@ -94,9 +94,6 @@ pub fn requests(outcome: &Outcome<'_>) -> Vec<&'static str> {
     before.chain(kinds).chain(["stats"]).collect()
 }
 
-/// Where the load's first kind stands among these.
-pub const FIRST_KIND: usize = 3;
-
 /// Whether what spreads are the integers that clients add. Other items the page
 /// numbers as they come, and shows as the JSON that they are.
 pub fn spreads_values(options: &Options) -> bool {
