@@ -461,7 +461,7 @@ const CASES: &[Case] = &[
     ),
     case(
         "Maelstrom: tears a transaction",
-        ["tears", "n1", TXN],
+        ["tears", "all", "workload txn-rw-register --rate 400 --time-limit 3"],
         PASS,
         "stricter than Maelstrom: T",
     ),
