@@ -57,6 +57,9 @@ const MAX_UNDER_WAY: usize = 256 << 20;
 /// How often the progress line is redrawn.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
+/// What is said of a node that writes something else than a message.
+const MALFORMED: &str = "wrote a malformed line";
+
 /// Maelstrom's error codes that say "definitely not done". The others are
 /// indefinite: 0 (timeout) and 13 (crash) by their meaning, and those from 1000 on,
 /// which nodes make up, since nobody says otherwise.
@@ -343,6 +346,9 @@ impl<'a> Engine<'a> {
             };
             let end = self.host.post_mortem(node);
             let mut text = format!("{} {}; {end}", self.node_ids[node], failure.text);
+            if failure.text.starts_with(MALFORMED) {
+                text += "\nMaelstrom hears nothing more of a node that has written such a line";
+            }
             if let Some(first) = self.counts.problems.list(true, true).first() {
                 text += &format!("\nthe first problem before that: {first}");
             }
@@ -874,13 +880,7 @@ impl<'a> Engine<'a> {
         let now = self.host.now();
         let malformed = |what: &str| {
             let start = String::from_utf8_lossy(&line[..line.len().min(200)]);
-            Failure::of(
-                src,
-                format!(
-                    "wrote a malformed line: {what}: {start}; Maelstrom hears nothing more of a \
-                     node after that"
-                ),
-            )
+            Failure::of(src, format!("{MALFORMED}: {what}: {start}"))
         };
         let name = &self.node_ids[src];
         if line.trim_ascii().is_empty() {
