@@ -11,7 +11,7 @@ pub mod torture;
 pub mod trace;
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::nodes::Failure;
@@ -46,6 +46,21 @@ pub fn lock(command: &str) -> Result<File, Failure> {
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(error.into()),
         Ok(()) => Ok(file),
+    }
+}
+
+/// Whether a stream of ours can show colours and lines that are drawn anew.
+pub fn has_screen(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
+}
+
+/// A path as the user gave it, and from which folder it was taken.
+pub fn place(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => {
+            format!("{} (taken from {})", path.display(), folder.display())
+        }
+        _ => path.display().to_string(),
     }
 }
 

@@ -55,6 +55,12 @@ pub trait Host {
         Vec::new()
     }
 
+    /// Why nothing may have been heard of a node, for the end of a sentence: a line that it
+    /// has begun and not ended.
+    fn unheard(&self, _node: usize) -> String {
+        String::new()
+    }
+
     /// Whether a node still runs or how it ended, and its last words.
     fn post_mortem(&mut self, node: usize) -> String;
 }

@@ -57,11 +57,21 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
         option("--concurrency", options.concurrency.name());
     }
     // `efficient` shows all of it and has its own word on it.
-    if options.is_total && options.job != Job::Efficient {
-        option("--availability", "total".into());
+    if options.availability > 0.0 && options.job != Job::Efficient {
+        option("--availability", options.availability_name());
     }
     if options.workload.starts_with("txn") {
         option("--consistency-models", options.consistency.name().into());
+    }
+    let (drawn, usual) = (options.draws, plain.draws);
+    for (name, value, usual) in [
+        ("--key-count", drawn.keys as u64, usual.keys as u64),
+        ("--max-txn-length", drawn.max_steps, usual.max_steps),
+        ("--max-writes-per-key", drawn.max_writes, usual.max_writes),
+    ] {
+        if value != usual {
+            option(name, value.to_string());
+        }
     }
     if !options.nemesis.is_empty() {
         option("--nemesis", options.tools(","));
@@ -69,6 +79,9 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
             "--nemesis-interval",
             options.nemesis_interval.as_secs_f64().to_string(),
         );
+    }
+    if options.log_stderr {
+        args.push("--log-stderr".into());
     }
     let node_args = options.program_args();
     if !node_args.is_empty() {
@@ -327,7 +340,7 @@ mod tests {
         let total = Options {
             workload: "txn-rw-register",
             concurrency: Concurrency::EachNode(2),
-            is_total: true,
+            availability: 1.0,
             ..Options::new(Job::Workload)
         };
         let args = arguments(&total, Path::new("x")).expect("all known");

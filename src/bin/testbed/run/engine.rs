@@ -263,6 +263,8 @@ pub struct Engine<'a> {
     observer: Observer,
     counts: Counts,
     show_progress: bool,
+    /// When the progress line was drawn last, by the machine's clock.
+    drawn: Option<std::time::Instant>,
 }
 
 impl<'a> Engine<'a> {
@@ -316,6 +318,7 @@ impl<'a> Engine<'a> {
             },
             load,
             show_progress,
+            drawn: None,
         }
     }
 
@@ -327,7 +330,7 @@ impl<'a> Engine<'a> {
     /// `init`; if files cannot be written; if a signal comes.
     pub fn run(mut self) -> Result<(Finished, Recording), Failure> {
         let result = self.run_phases();
-        if self.show_progress {
+        if self.drawn.is_some() {
             // The progress line goes.
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
@@ -338,6 +341,7 @@ impl<'a> Engine<'a> {
             };
             let end = self.host.post_mortem(node);
             let mut text = format!("{} {}; {end}", self.node_ids[node], failure.text);
+            text += &self.early_text(node);
             if let Some(first) = self.counts.problems.first() {
                 text += &format!("\nthe first problem before that: {first}");
             }
@@ -358,6 +362,7 @@ impl<'a> Engine<'a> {
         }
         self.each_node(|| Question::Init)?;
         loop {
+            self.progress();
             if let Err(failure) = self.work_off_queue() {
                 self.forgive(failure)?;
             }
@@ -505,17 +510,25 @@ impl<'a> Engine<'a> {
                 }
             }
             Event::Progress => {
+                // The line is drawn wherever the loop is; this wakes it.
                 self.at(now + PROGRESS_INTERVAL, Event::Progress);
-                self.progress(now);
             }
         }
         Ok(())
     }
 
-    fn progress(&self, now: Instant) {
+    /// Draws the progress line if the last one is old. A virtual clock may stand still for
+    /// minutes, so it is the machine's that counts.
+    fn progress(&mut self) {
+        let is_old = |drawn: std::time::Instant| drawn.elapsed() >= PROGRESS_INTERVAL;
+        if !self.show_progress || !self.drawn.is_none_or(is_old) {
+            return;
+        }
+        self.drawn = Some(std::time::Instant::now());
         let line = format!(
-            "{:5.1} s  {:6} operations  {:5.2} messages per operation  {}",
-            now.as_secs_f64(),
+            "{} nodes {:6.1} s {:6} operations, {:.2} messages per operation {}",
+            self.node_ids.len(),
+            self.host.now().as_secs_f64(),
             self.counts.ops,
             self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
             self.faults_now(),
@@ -559,6 +572,7 @@ impl<'a> Engine<'a> {
     }
 
     fn begin(&mut self, client: usize, question: Question) -> Result<(), Failure> {
+        self.progress();
         let (now, node) = (self.host.now(), self.node_of(client));
         let mark = self.mark(now);
         let name = format!("c{client}");
@@ -645,9 +659,10 @@ impl<'a> Engine<'a> {
             false => outcomes.indeterminate += 1,
         }
         if self.phase == Phase::Final {
-            let (node, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
+            let (name, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
+            let unheard = self.host.unheard(node);
             self.problem(format!(
-                "{node} did not answer its final {kind} within {time} s"
+                "{name} did not answer its final {kind} within {time} s{unheard}"
             ));
         }
         self.recording

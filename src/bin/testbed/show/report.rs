@@ -128,10 +128,11 @@ impl Measured {
         Some(self.latencies().is_some_and(within))
     }
 
-    /// Whether every operation succeeded, where that is demanded: `efficient` cuts
+    /// Whether as many operations succeeded as are demanded: all in `efficient`, which cuts
     /// nobody off, so there is no excuse.
     pub fn is_available(&self, options: &Options) -> bool {
-        !options.is_total || self.availability.is_none_or(|part| part >= 1.0)
+        self.availability
+            .is_none_or(|part| part >= options.availability)
     }
 
     /// Whether the promise was kept; `None` where it is not judged.
@@ -686,12 +687,13 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
     let available = match measured.availability {
         Some(part) if !measured.is_available(options) => {
             let who = match options.job {
-                Job::Efficient => "efficient",
-                _ => "--availability total",
+                Job::Efficient => "efficient".into(),
+                _ => format!("--availability {}", options.availability_name()),
             };
             format!(
-                "; {} of the operations succeeded, and {who} demands 100 %",
-                percent(part)
+                "; {} of the operations succeeded, and {who} demands {}",
+                percent(part),
+                percent(options.availability)
             )
         }
         _ => String::new(),
