@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::judge::{Verdict, name_some, plural, quantile};
+use crate::run::arguments;
 use crate::run::engine::{Counts, KindCounts};
 use crate::run::options::{Job, Options};
 use crate::world::nemesis::Tool;
@@ -439,24 +440,28 @@ impl Outcome<'_> {
             0 => String::new(),
             count => format!(", {count} digests"),
         };
-        let _ = writeln!(
-            text,
-            "{} messages between nodes: {} deltas, {} acks alone{digests}; {} retransmitted, {} dropped, {} duplicated",
+        let messages = format!(
+            "{} messages between nodes: {} deltas ({} with nothing new), {} acks alone{digests}; \
+             {} dropped, {} duplicated",
             server.total,
             server.delta,
-            server.ack,
             server.retransmitted,
+            server.ack,
             server.dropped,
             server.duplicated,
         );
+        paragraph(&mut text, &messages);
         let Verdict { item, lost, .. } = self.verdict;
         if !item.is_empty() {
             let (lost, stale) = (lost.len(), self.verdict.stale);
             let never_read = self.verdict.never_read;
-            let _ = writeln!(
-                text,
-                "{lost} {item}s lost, {stale} stale, {never_read} never read"
-            );
+            let _ = writeln!(text, "{lost} {item}s lost, {never_read} never read");
+            if stale > 0 {
+                let _ = writeln!(
+                    text,
+                    "{stale} stale: some read missed them at first, as on any network with latency"
+                );
+            }
         }
         for note in &self.verdict.notes {
             let _ = writeln!(text, "{note}");
@@ -464,9 +469,14 @@ impl Outcome<'_> {
         if !counts.links.is_empty() {
             let links = counts.links.iter();
             let links: Vec<_> = links
-                .map(|(name, count)| format!("{count} {name}"))
+                .map(|(name, count)| match name.as_str() {
+                    // The testbed has its own word for what was not new.
+                    "retransmitted" => format!("{count} sent again after a timeout or a loss"),
+                    name => format!("{count} {name}"),
+                })
                 .collect();
-            let _ = writeln!(text, "the nodes' links say: {}", links.join(", "));
+            let links = format!("what the nodes' links counted: {}", links.join(", "));
+            paragraph(&mut text, &links);
         }
         if let Some(time) = self.quiet_after() {
             let _ = writeln!(
@@ -716,12 +726,22 @@ pub fn verdict_text(measured: &Measured, options: &Options, problems: &[String])
 }
 
 /// How wide the names of figures are at least. Unit: characters.
-const NAME_COLUMN: usize = 32;
+const NAME_COLUMN: usize = 25;
+
+/// How wide a terminal is at least. Unit: characters.
+const WIDTH: usize = 80;
+
+/// A sentence as lines that fit.
+fn paragraph(text: &mut String, sentence: &str) {
+    for line in arguments::wrap(sentence, WIDTH) {
+        let _ = writeln!(text, "{line}");
+    }
+}
 
 fn line(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Item = String>) {
     let _ = write!(text, "{name:<NAME_COLUMN$}{value:>11}");
     for cell in cells {
-        let _ = write!(text, "{cell:>12}");
+        let _ = write!(text, "{cell:>11}");
     }
     text.push('\n');
 }
@@ -815,7 +835,7 @@ mod tests {
     fn the_promise_stands_below_the_maximum_also_where_it_is_not_to_be_had() {
         let text = table(&measured(390), &options("--within-ms 585"));
         let last = text.lines().next_back();
-        assert_eq!(last, Some("promised within                      585 ms"));
+        assert_eq!(last, Some("promised within               585 ms"));
         let options = options("--within-ms 150");
         let text = table(&measured(390), &options);
         let row = "150 ms  not to be had: the network takes 200 ms\n";
