@@ -796,6 +796,15 @@ fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
             && stderr.contains("No such workload"),
         "{stderr}"
     );
+    let output = testbed("no-results", "efficient")
+        .env("MAELSTROM", "maelstrom/maelstrom")
+        .output()
+        .unwrap();
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("MAELSTROM names maelstrom/maelstrom (taken from /"),
+        "{stderr}"
+    );
     let output = testbed("no-results", "efficient --maelstrom")
         .env("PATH", "/nowhere")
         .output()

@@ -54,16 +54,6 @@ pub fn has_screen(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
 
-/// A path as the user gave it, and from which folder it was taken.
-pub fn place(path: &Path) -> String {
-    match std::env::current_dir() {
-        Ok(folder) if path.is_relative() => {
-            format!("{} (taken from {})", path.display(), folder.display())
-        }
-        _ => path.display().to_string(),
-    }
-}
-
 /// Prints to stdout; a closed stdout is no reason to leave nodes behind.
 pub fn say(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());

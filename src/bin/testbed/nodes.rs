@@ -106,6 +106,16 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// A path as the user gave it, and from which folder it was taken.
+pub fn place(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => {
+            format!("{} (taken from {})", path.display(), folder.display())
+        }
+        _ => path.display().to_string(),
+    }
+}
+
 /// Where a node's log goes, in the folder of its run.
 pub fn log_path(folder: &Path, node: &str) -> PathBuf {
     folder.join("node-logs").join(format!("{node}.log"))

@@ -9,9 +9,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{RUNS, job, lock, place, say};
+use super::{RUNS, job, lock, say};
 use crate::load;
-use crate::nodes::{Failure, signals};
+use crate::nodes::{Failure, place, signals};
 use crate::run::arguments::Takes::{Nothing, Text, Whole, Words};
 use crate::run::arguments::{self, Row};
 use crate::run::options::{DEFAULT_SEED, Job, Options, path};

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::challenges::Ran;
-use super::{RUNS, has_screen, lock, maelstrom, own_program, place, say};
+use super::{RUNS, has_screen, lock, maelstrom, own_program, say};
 use crate::nodes::processes::Processes;
-use crate::nodes::{Failure, signals};
+use crate::nodes::{Failure, place, signals};
 use crate::run::options::Options;
 use crate::run::recording::Recording;
 use crate::run::{run, run_virtual};

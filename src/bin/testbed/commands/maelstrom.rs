@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::nodes::Failure;
+use crate::nodes::{Failure, place};
 use crate::run::options::{Job, Options};
 use crate::show::report::{Judged, Measured};
 
@@ -98,7 +98,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
 /// [`Failure`] with [`HOW_TO_GET`] if there is no Maelstrom, and with the end of
 /// its own output if it crashed.
 pub fn run(options: &Options, program: &Path, folder: &Path) -> Result<Measured, Failure> {
-    let maelstrom = find().ok_or_else(|| Failure::new(HOW_TO_GET))?;
+    let maelstrom = find()?;
     let files = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
     fs::create_dir_all(folder).map_err(files)?;
     // The results of an earlier run must not pass for those of one that crashed.
@@ -136,15 +136,19 @@ fn crash(what: &str, status: ExitStatus, output: &Path) -> Failure {
 }
 
 /// The program that `MAELSTROM` names, or the first `maelstrom` on the `PATH`.
-fn find() -> Option<PathBuf> {
+fn find() -> Result<PathBuf, Failure> {
     if let Some(path) = std::env::var_os("MAELSTROM").filter(|path| !path.is_empty()) {
         // Maelstrom runs in a folder of its own, so the path must not be relative.
-        return fs::canonicalize(path).ok();
+        return fs::canonicalize(&path).map_err(|error| {
+            let path = place(Path::new(&path));
+            Failure::new(format!("MAELSTROM names {path}: {error}"))
+        });
     }
-    let folders = std::env::var_os("PATH")?;
+    let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders)
         .map(|folder| folder.join("maelstrom"))
         .find(|path| path.is_file())
+        .ok_or_else(|| Failure::new(HOW_TO_GET))
 }
 
 /// Reads the figures out of `results.edn`; `None` if they are not there.

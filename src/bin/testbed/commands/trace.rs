@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::{RUNS, has_screen, lock, place};
-use crate::nodes::Failure;
+use super::{RUNS, has_screen, lock};
+use crate::nodes::{Failure, place};
 use crate::run::recording::Recording;
 use crate::run::story::Story;
 use crate::run::trace;

@@ -168,6 +168,24 @@ mod tests {
     }
 
     #[test]
+    fn no_transaction_is_longer_than_asked_for() {
+        let draws = Draws {
+            max_steps: 2,
+            ..Draws::default()
+        };
+        let mut txn = Txn::new(Consistency::ReadCommitted, draws);
+        let mut rng = Rng::new(1, "clients");
+        let longest = (0..100).map(|_| {
+            let body = Json::Object(vec![(
+                "txn".into(),
+                txn.next(0, &mut rng).fields[0].1.clone(),
+            )]);
+            read_steps(&body).expect("steps").len()
+        });
+        assert_eq!(longest.max(), Some(2));
+    }
+
+    #[test]
     fn nodes_that_run_one_transaction_after_the_other_are_valid() {
         assert_eq!(run(|_, state, _| state.clone()), [""; 0]);
     }

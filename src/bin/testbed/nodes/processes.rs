@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Failure, Host, cluster, log_path, stamp};
+use super::{Failure, Host, cluster, log_path, place, stamp};
 use crate::nodes::signals::{self, Group};
 use crate::nodes::stalls::{Stall, Watch};
 use hubcast::stdio::{self, Line, Lines};
@@ -177,7 +177,7 @@ impl Processes {
     fn start_one(&self, index: usize, life: u64) -> Result<Process, Failure> {
         let log = &self.logs[index];
         let opened = File::options().append(true).create(true).open(log);
-        let log = opened.map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
+        let log = opened.map_err(|error| Failure::new(format!("{}: {error}", place(log))))?;
         let sender = self.sender.clone();
         let log = Log {
             file: log,
@@ -337,7 +337,7 @@ impl Process {
         (index, life): (usize, u64),
         program: &Path,
         args: &[String],
-        log: Log,
+        log: Log<File>,
         events: SyncSender<Event>,
     ) -> io::Result<Process> {
         // From here on dropping the group ends the process, whatever fails.
@@ -384,6 +384,7 @@ impl Process {
         })?;
         let last_said = Arc::clone(&node.last_said);
         let outputs = Arc::clone(&node.outputs);
+        let mut log = log;
         thread().spawn(move || {
             log.keep(stderr, &last_said);
             outputs.stderr.store(false, Ordering::Relaxed);
@@ -503,17 +504,17 @@ fn read_lines(
 
 /// Where what a node says on stderr goes.
 #[derive(Debug)]
-struct Log {
-    file: File,
+struct Log<W> {
+    file: W,
     run_began: std::time::Instant,
     /// The name before each line on our own stderr; `None`: it does not go there.
     shown_as: Option<String>,
 }
 
-impl Log {
+impl<W: Write> Log<W> {
     /// Keeps what a node says, each line with the time when it came, and at hand the last
     /// of it.
-    fn keep(mut self, mut stderr: impl Read, last_said: &Mutex<Vec<u8>>) {
+    fn keep(&mut self, mut stderr: impl Read, last_said: &Mutex<Vec<u8>>) {
         let mut room = MAX_LOG;
         let mut piece = vec![0; READ_SIZE];
         let mut is_new = true;
@@ -555,4 +556,63 @@ fn with_heads(piece: &[u8], head: &str, is_new: bool) -> Vec<u8> {
         text.extend_from_slice(line);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts how often it is written to.
+    #[derive(Default)]
+    struct Counting(Vec<u8>, usize);
+
+    impl Write for Counting {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A log that was kept of this, and what is at hand of it.
+    fn kept(said: impl Read) -> (Counting, String) {
+        let mut log = Log {
+            file: Counting::default(),
+            run_began: std::time::Instant::now(),
+            shown_as: None,
+        };
+        let last = Mutex::default();
+        log.keep(said, &last);
+        let last = locked(&last);
+        (log.file, String::from_utf8_lossy(&last).into_owned())
+    }
+
+    #[test]
+    fn a_flood_on_stderr_is_written_in_pieces_and_only_so_much_of_it() {
+        let flood = "many words\n".repeat(3 << 20);
+        let (log, last) = kept(flood.as_bytes());
+        assert_eq!(log.0.len(), MAX_LOG);
+        assert!(log.1 <= MAX_LOG / READ_SIZE, "{} writes", log.1);
+        assert_eq!(last.len(), MAX_LAST);
+        assert!(last.ends_with("many words\nmany words\n"));
+    }
+
+    #[test]
+    fn each_line_has_one_stamp_however_it_comes() {
+        let said = b"one\ntw".chain(&b"o\nthree"[..]);
+        let (log, last) = kept(said);
+        let log = String::from_utf8(log.0).expect("text");
+        let lines: Vec<&str> = log
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        assert_eq!(
+            (lines.join(" "), log.matches("t=").count()),
+            ("one two three".into(), 3)
+        );
+        assert_eq!(last, "one\ntwo\nthree");
+    }
 }

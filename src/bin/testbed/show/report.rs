@@ -832,6 +832,22 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_operations_may_be_demanded() {
+        let demanding = |availability| Options {
+            availability,
+            ..Options::new(Job::Workload)
+        };
+        let measured = Measured {
+            availability: Some(0.95),
+            ..measured(390)
+        };
+        assert!(measured.passes(&demanding(0.9)) && !measured.passes(&demanding(1.0)));
+        let text = verdict_text(&measured, &demanding(0.97), &[]);
+        let says = "95.00 % of the operations succeeded, and --availability 0.97 demands 97.00 %";
+        assert!(text.contains(says), "{text}");
+    }
+
+    #[test]
     fn the_promise_stands_below_the_maximum_also_where_it_is_not_to_be_had() {
         let text = table(&measured(390), &options("--within-ms 585"));
         let last = text.lines().next_back();
