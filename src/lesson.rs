@@ -213,8 +213,8 @@
 //!
 //! ```text
 //! $ ./run.sh efficient --virtual
-//! 3307 messages between nodes: 3238 deltas (0 with nothing new), 69 acks alone; 0
-//! dropped, 0 duplicated
+//! 3307 messages between nodes: 3238 deltas (0 with nothing new), 69 acks alone,
+//! 0 dropped, 0 duplicated
 //! ```
 //!
 //! **Read one number:** 69. All others *rode* on a delta that went that way anyway. Only when

@@ -525,14 +525,19 @@ impl<'a> Engine<'a> {
             return;
         }
         self.drawn = Some(std::time::Instant::now());
-        let line = format!(
-            "{} nodes {:6.1} s {:6} operations, {:.2} messages per operation {}",
-            self.node_ids.len(),
-            self.host.now().as_secs_f64(),
-            self.counts.ops,
-            self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
-            self.faults_now(),
-        );
+        let nodes = self.node_ids.len();
+        let line = match self.phase {
+            Phase::Init | Phase::Topology => {
+                format!("{nodes} nodes start: {} messages", self.message_ids)
+            }
+            _ => format!(
+                "{nodes} nodes {:6.1} s {:6} operations, {:.2} messages per operation {}",
+                self.host.now().as_secs_f64(),
+                self.counts.ops,
+                self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
+                self.faults_now(),
+            ),
+        };
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
 

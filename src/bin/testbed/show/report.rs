@@ -436,21 +436,17 @@ impl Outcome<'_> {
         text += &self.answers_text();
         text += &self.operations_text();
         let server = counts.server;
-        let digests = match server.sync {
-            0 => String::new(),
-            count => format!(", {count} digests"),
-        };
-        let messages = format!(
-            "{} messages between nodes: {} deltas ({} with nothing new), {} acks alone{digests}; \
-             {} dropped, {} duplicated",
-            server.total,
-            server.delta,
-            server.retransmitted,
-            server.ack,
-            server.dropped,
-            server.duplicated,
+        let deltas = format!(
+            "{} messages between nodes: {} deltas ({} with nothing new)",
+            server.total, server.delta, server.retransmitted
         );
-        paragraph(&mut text, &messages);
+        let mut messages = vec![deltas, format!("{} acks alone", server.ack)];
+        if server.sync > 0 {
+            messages.push(format!("{} digests", server.sync));
+        }
+        messages.push(format!("{} dropped", server.dropped));
+        messages.push(format!("{} duplicated", server.duplicated));
+        text += &listed(&messages);
         let Verdict { item, lost, .. } = self.verdict;
         if !item.is_empty() {
             let (lost, stale) = (lost.len(), self.verdict.stale);
@@ -468,15 +464,15 @@ impl Outcome<'_> {
         }
         if !counts.links.is_empty() {
             let links = counts.links.iter();
-            let links: Vec<_> = links
+            let mut links: Vec<_> = links
                 .map(|(name, count)| match name.as_str() {
                     // The testbed has its own word for what was not new.
                     "retransmitted" => format!("{count} sent again after a timeout or a loss"),
                     name => format!("{count} {name}"),
                 })
                 .collect();
-            let links = format!("what the nodes' links counted: {}", links.join(", "));
-            paragraph(&mut text, &links);
+            links[0].insert_str(0, "what the nodes' links counted: ");
+            text += &listed(&links);
         }
         if let Some(time) = self.quiet_after() {
             let _ = writeln!(
@@ -731,11 +727,14 @@ const NAME_COLUMN: usize = 25;
 /// How wide a terminal is at least. Unit: characters.
 const WIDTH: usize = 80;
 
-/// A sentence as lines that fit.
-fn paragraph(text: &mut String, sentence: &str) {
-    for line in arguments::wrap(sentence, WIDTH) {
-        let _ = writeln!(text, "{line}");
-    }
+/// Parts of a sentence in lines that fit, each part whole.
+fn listed(parts: &[String]) -> String {
+    let glued: Vec<String> = parts
+        .iter()
+        .map(|part| part.replace(' ', "\u{a0}"))
+        .collect();
+    let lines = arguments::wrap(&glued.join(", "), WIDTH);
+    lines.join("\n").replace('\u{a0}', " ") + "\n"
 }
 
 fn line(text: &mut String, name: &str, value: &str, cells: impl IntoIterator<Item = String>) {
