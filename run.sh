@@ -74,6 +74,14 @@ test() {
 case $command in
 test)
     shift
+    # Maelstrom's `test -w NAME` is no command of cargo's.
+    case ${1-} in
+    -w | --workload)
+        echo "run.sh: test is cargo test; Maelstrom's 'test -w $2' is here" \
+            "'./run.sh workload $2'" >&2
+        exit 2
+        ;;
+    esac
     exec cargo test "$@"
     ;;
 mutants) test mutants ;;

@@ -260,6 +260,11 @@ impl Lines {
         Some(Line::Complete(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
+    /// What was read of a line whose end has not come.
+    pub fn open_line(&self) -> &[u8] {
+        &self.buffer[self.taken..]
+    }
+
     /// At the end of the input: what stands behind the last line break.
     pub fn rest(&mut self) -> Option<Line<'_>> {
         let start = std::mem::replace(&mut self.taken, self.buffer.len());

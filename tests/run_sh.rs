@@ -117,6 +117,10 @@ fn the_list_of_commands_and_a_mistyped_one_are_answered_without_a_build() {
         (&["usage:"], "there is no command 'usage:'"),
         (&["*"], "there is no command '*'"),
         (&["mutants", "--fast"], "takes no options, not '--fast'"),
+        (
+            &["test", "-w", "echo"],
+            "Maelstrom's 'test -w echo' is here './run.sh workload echo'",
+        ),
     ] {
         let output = output(call("wrong", &script, args));
         assert_eq!(output.status.code(), Some(2), "{args:?}");

@@ -37,6 +37,48 @@ fn script(name: &str, text: &str) -> String {
     path.display().to_string()
 }
 
+/// What a command draws on a terminal of this kind, stdout and stderr together.
+fn on_a_terminal(mut command: Command, kind: &str) -> String {
+    use std::ffi::{CStr, c_char, c_int};
+    unsafe extern "C" {
+        fn posix_openpt(flags: c_int) -> c_int;
+        fn grantpt(terminal: c_int) -> c_int;
+        fn unlockpt(terminal: c_int) -> c_int;
+        fn ptsname(terminal: c_int) -> *const c_char;
+    }
+    // One at a time: ptsname has one answer for all.
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let held = ONE.lock().unwrap();
+    // SAFETY: POSIX's own order; 2 is O_RDWR everywhere, the descriptor is ours alone, and
+    // the name is copied before anybody else asks for one.
+    let (mut screen, name) = unsafe {
+        let terminal = posix_openpt(2);
+        assert!(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+        let name = CStr::from_ptr(ptsname(terminal)).to_owned();
+        use std::os::fd::FromRawFd;
+        (std::fs::File::from_raw_fd(terminal), name)
+    };
+    let name = name.to_str().unwrap();
+    let other = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(name)
+        .unwrap();
+    drop(held);
+    command.env("TERM", kind).stdin(Stdio::null());
+    command.stderr(other.try_clone().unwrap()).stdout(other);
+    let mut child = command.spawn().unwrap();
+    // Its own copies of the terminal go with it: the reader sees the end.
+    drop(command);
+    let (mut drawn, mut piece) = (Vec::new(), [0; 4096]);
+    // Linux ends with an error, others with nothing.
+    while let Ok(count @ 1..) = screen.read(&mut piece) {
+        drawn.extend_from_slice(&piece[..count]);
+    }
+    assert!(child.wait().unwrap().success(), "{}", text(&drawn));
+    text(&drawn)
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -313,6 +355,209 @@ fn a_program_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_mistyped_program_is_refused_before_the_last_runs_report_is_gone() {
+    ends(0, "mistyped", "efficient --virtual --time-limit 1");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mistyped");
+    let run = |args: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
+        command.args(args.split(' ')).current_dir(&folder);
+        command.env_remove("MAELSTROM").output().unwrap()
+    };
+    let output = run("efficient --bin ./nodee");
+    let stderr = text(&output.stderr);
+    let taken = folder.canonicalize().unwrap();
+    let says = format!(
+        "no node program at ./nodee (taken from {}): ",
+        taken.display()
+    );
+    assert!(stderr.contains(&says), "{stderr}");
+    assert!(
+        run("challenges --bin ./nodee").stdout.is_empty(),
+        "no row of it"
+    );
+    read("mistyped/target/runs/efficient/report.html");
+    let stderr = text(&run("trace no.story").stderr);
+    let says = format!("the story no.story (taken from {}): ", taken.display());
+    assert!(stderr.contains(&says), "{stderr}");
+}
+
+#[test]
+fn a_program_that_does_not_start_is_told_with_what_would_help() {
+    use std::os::unix::fs::PermissionsExt;
+    let programs = folder("no-start-bin");
+    let write = |name: &str, text: &[u8], mode: u32| {
+        let path = programs.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("plain", b"#!/bin/sh\n", 0o644);
+    write("no-interpreter", b"#!/nowhere/python3\n", 0o755);
+    write("no-first-line", b"import sys\n", 0o755);
+    for (name, says) in [
+        (
+            "plain",
+            "it may not be started; chmod +x makes it a program",
+        ),
+        (
+            "no-interpreter",
+            "; the interpreter that its first line (#!) names is not there",
+        ),
+        (
+            "no-first-line",
+            "; a script needs a first line like #!/usr/bin/env python3",
+        ),
+        (".", "it is a folder"),
+    ] {
+        let program = programs.join(name);
+        let (_, stderr) = ends(
+            1,
+            "no-start",
+            &format!("efficient --bin {}", program.display()),
+        );
+        assert!(stderr.contains(says), "{name}: {stderr}");
+        assert!(!stderr.contains("ulimit"), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn a_line_without_a_break_is_shown_also_where_the_node_then_waits_or_ends() {
+    for (name, then) in [("open-end", "exit 0"), ("open-wait", "exec sleep 60")] {
+        let node = script(
+            name,
+            &format!("read line; printf '{{\"src\":\"n0\"'; {then}"),
+        );
+        let args = format!("workload echo --node-count 1 {} --bin {node}", &SMALL[15..]);
+        let (_, stderr) = ends(1, name, &args);
+        let says = "; it wrote 11 bytes without a line break: {\"src\":\"n0\"; it left nothing";
+        assert!(stderr.contains(says), "{name}: {stderr}");
+    }
+    let node = script("mute", "exec sleep 60");
+    let args = format!("workload echo --node-count 1 {} --bin {node}", &SMALL[15..]);
+    let (_, stderr) = ends(1, "mute", &args);
+    let says = "did not answer init within 10 s; it still runs; it wrote nothing on stdout (a \
+                program must flush each line)";
+    assert!(stderr.contains(says), "{stderr}");
+}
+
+/// A node that answers `init` and echoes; before `init` it does something else.
+fn hasty(name: &str, early: &str) -> String {
+    let text = r#"
+ready=no
+while read -r line; do
+    id=$(printf %s "$line" | sed 's/.*"msg_id":\([0-9]*\).*/\1/')
+    to=$(printf %s "$line" | sed 's/.*"src":"\(c[0-9]*\)".*/\1/')
+    case $line in
+    *'"init"'*) ready=yes body='"type":"init_ok"' ;;
+    *)
+        if [ $ready = no ]; then EARLY; fi
+        echo=$(printf %s "$line" | sed 's/.*"echo":\("[^"]*"\).*/\1/')
+        body="\"type\":\"echo_ok\",\"echo\":$echo"
+        ;;
+    esac
+    printf '{"src":"n0","dest":"%s","body":{%s,"in_reply_to":%s}}\n' "$to" "$body" "$id"
+done"#;
+    script(name, &text.replace("EARLY", early))
+}
+
+#[test]
+fn a_node_that_dies_or_speaks_without_a_name_before_init_is_told_what_came_before_it() {
+    for (name, early, what) in [
+        ("early-death", "exit 5", " died; exit status: 5; "),
+        (
+            "early-word",
+            r#"echo '{"src":"","dest":"c0","body":{}}'; continue"#,
+            " wrote a malformed line: ",
+        ),
+    ] {
+        let node = hasty(name, early);
+        let args = format!(
+            "workload echo --node-count 1 --time-limit 10 --rate 60 --concurrency 50n --quiet 0 --nemesis kill \
+             --nemesis-interval 0.2 --bin {node}"
+        );
+        let (_, stderr) = ends(1, name, &args);
+        assert!(stderr.contains(what), "{stderr}");
+        let says = " came before its init, as with Maelstrom: until init a node must ignore";
+        assert!(stderr.contains(says), "{stderr}");
+    }
+}
+
+#[test]
+fn a_signal_ends_all_challenges_with_one_sentence_and_no_row() {
+    let child = testbed("signal-board", "challenges --only 1,3a,3b")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("signal-board");
+    let started = Instant::now();
+    while !folder
+        .join("target/runs/challenges/1/node-logs/n0.log")
+        .exists()
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "it began nothing"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(killed.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "testbed: interrupted by signal 2 in challenge 1\n"
+    );
+    let stdout = text(&output.stdout);
+    assert_eq!(stdout.lines().count(), 1, "the head alone: {stdout}");
+}
+
+#[test]
+fn progress_and_colours_are_for_terminals_that_can_show_them() {
+    let run = || testbed("terminal", "efficient --virtual --time-limit 1");
+    let drawn = on_a_terminal(run(), "xterm");
+    assert!(drawn.contains("\r\x1b[K25 nodes "), "{drawn}");
+    assert!(drawn.contains("PASS"), "{drawn}");
+    assert!(on_a_terminal(testbed("terminal", "trace"), "xterm").contains("\x1b[32m"));
+    for command in [run(), testbed("terminal", "trace")] {
+        let drawn = on_a_terminal(command, "dumb");
+        assert!(!drawn.contains('\x1b'), "{drawn}");
+    }
+    let (_, stderr) = ends(0, "terminal", "efficient --virtual --time-limit 1");
+    assert_eq!(stderr, "", "a pipe is no terminal");
+}
+
+#[test]
+fn what_nodes_say_on_stderr_is_shown_if_asked_for_each_line_with_the_nodes_name() {
+    let args = "workload echo --node-count 2 --time-limit 1 --quiet 0";
+    let (_, stderr) = ends(0, "log-stderr", &format!("{args} --log-stderr"));
+    for node in ["n0: level=info event=init", "n1: level=info event=init"] {
+        assert!(stderr.contains(node), "{stderr}");
+    }
+    assert!(stderr.lines().all(|line| line.starts_with('n')), "{stderr}");
+    assert_eq!(ends(0, "log-stderr", args).1, "");
+}
+
+#[test]
+fn tables_fit_a_terminal_of_80_columns_and_each_figure_has_one_name() {
+    for args in [
+        "efficient --virtual",
+        "crash --virtual",
+        "workload kafka --virtual",
+    ] {
+        let (stdout, _) = ends(0, "columns", args);
+        let (_, report) = stdout.split_once("\n\n").expect("a headline");
+        let (table, _) = report.rsplit_once("\n\n").expect("a verdict");
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 80),
+            "{stdout}"
+        );
+        assert!(!stdout.contains("retransmitted"), "{stdout}");
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_is_right() {
     for (args, part) in [
         ("efficient --loss 7", "--loss takes a number from 0 to 1"),
@@ -549,6 +794,15 @@ fn a_maelstrom_that_crashes_or_is_missing_is_reported() {
     assert!(
         stderr.contains("left no results (exit status: 255)")
             && stderr.contains("No such workload"),
+        "{stderr}"
+    );
+    let output = testbed("no-results", "efficient")
+        .env("MAELSTROM", "maelstrom/maelstrom")
+        .output()
+        .unwrap();
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("MAELSTROM names maelstrom/maelstrom (taken from /"),
         "{stderr}"
     );
     let output = testbed("no-results", "efficient --maelstrom")

@@ -147,7 +147,13 @@ fn workload(args: &[String]) -> Result<Command, UsageError> {
         workload: name,
         ..Options::new(Job::Workload)
     };
-    run(options, rest)
+    match run(options, rest)? {
+        Command::Run(options) if options.workload != *name => usage(format!(
+            "workload {name} runs {name}; leave '-w {}' out",
+            options.workload
+        )),
+        command => Ok(command),
+    }
 }
 
 fn challenges(args: &[String]) -> Result<Command, UsageError> {
@@ -288,6 +294,19 @@ mod tests {
                 "workload takes one of these names first, not '': broadcast, echo",
             ),
             ("workload sing", "not 'sing': broadcast, echo"),
+            (
+                "workload echo -w kafka",
+                "workload echo runs echo; leave '-w kafka' out",
+            ),
+            (
+                "efficient --key-count 0",
+                "--key-count takes a whole number from 1 to 30",
+            ),
+            (
+                "efficient --virtual --log-stderr",
+                "nodes in memory have no stderr",
+            ),
+            ("challenges --only 3f", "--only takes 1, 2, 3a,"),
             ("efficient -w sing", "-w takes broadcast, echo"),
             (
                 "efficient --concurrency 2m",
@@ -300,7 +319,7 @@ mod tests {
             ),
             (
                 "efficient --availability most",
-                "--availability takes total, not 'most'",
+                "--availability takes total, or a share from 0 to 1 like 0.9, not 'most'",
             ),
             ("efficient -- --workload echo", "give it -w NAME"),
             (
@@ -345,15 +364,15 @@ mod tests {
             "efficient --seed 1",
             "workload g-set --node-count 3 --seed 2",
             "crash -w txn-rw-register --node-count 50 --time-limit 7.5 --rate 20 \
-             --concurrency 2n --latency 30 --latency-dist uniform --loss 0.05 --duplicate 0.01 \
+             --concurrency 2n --key-count 3 --max-writes-per-key 8 --max-txn-length 2 --latency 30 --latency-dist uniform --loss 0.05 --duplicate 0.01 \
              --service-ms 0.5 --topology tree3 --nemesis partition,kill --nemesis-interval 3 \
-             --volatile --availability total --consistency-models read-uncommitted --quiet 0 \
+             --volatile --availability 0.9 --consistency-models read-uncommitted --quiet 0 \
              --virtual --seed 7 -- --within-ms 585",
             "partition --seed 3 --bin target/release/flood --maelstrom",
         ] {
             assert_eq!(options(line).command_line(), format!("./run.sh {line}"));
         }
-        let usual = "efficient --rate 100 --availability total";
+        let usual = "efficient --rate 100 --availability 1 --workload broadcast";
         let usual = options(usual).command_line();
         assert_eq!(usual, "./run.sh efficient --seed 1");
     }
@@ -378,6 +397,10 @@ mod tests {
         assert!(!options("efficient").is_other_network());
         assert!(!options("efficient --seed 3 --time-limit 60").is_tuned());
         assert!(options("efficient -- --within-ms 350").is_tuned());
+        assert!(options("efficient -- --hubs 5").is_tuned());
+        assert!(!options("efficient -- --log debug").is_tuned());
+        assert!(!options("efficient -- --within-ms 400 --data-dir mine").is_tuned());
+        assert!(options("efficient --bin x -- --fast").is_tuned());
         assert!(options("efficient --loss 0.05").is_other_network());
         assert!(options("efficient --service-ms 0.5").is_other_network());
         assert!(options("partition").is_other_network());

@@ -11,7 +11,7 @@ pub mod torture;
 pub mod trace;
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::nodes::Failure;
@@ -47,6 +47,11 @@ pub fn lock(command: &str) -> Result<File, Failure> {
         Err(TryLockError::Error(error)) => Err(error.into()),
         Ok(()) => Ok(file),
     }
+}
+
+/// Whether a stream of ours can show colours and lines that are drawn anew.
+pub fn has_screen(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }
 
 /// Prints to stdout; a closed stdout is no reason to leave nodes behind.

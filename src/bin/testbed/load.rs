@@ -32,9 +32,37 @@ pub const NAMES: [&str; 8] = [
     "txn-rw-register",
 ];
 
+/// What the keys and the transactions of `kafka` and `txn-rw-register` are drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    /// How many keys are in use at a time: at least 1, at most [`MAX_KEYS`](Draws::MAX_KEYS).
+    pub keys: usize,
+    /// How often a key is written to before it makes room for a fresh one, at least 1.
+    pub max_writes: u64,
+    /// The most steps of a transaction, at least 1.
+    pub max_steps: u64,
+}
+
+impl Draws {
+    /// Each key is twice as likely as the one before it: of more than so many the first
+    /// would never be drawn.
+    pub const MAX_KEYS: u64 = 30;
+}
+
+/// Maelstrom's defaults; the number of keys is Elle's for this distribution.
+impl Default for Draws {
+    fn default() -> Draws {
+        Draws {
+            keys: 10,
+            max_writes: 16,
+            max_steps: 4,
+        }
+    }
+}
+
 /// The clients of this workload, before anybody has done anything; `None`: there is no
 /// such workload. Transactions are judged by this model.
-pub fn of(workload: &str, consistency: Consistency) -> Option<Box<dyn Load>> {
+pub fn of(workload: &str, consistency: Consistency, draws: Draws) -> Option<Box<dyn Load>> {
     Some(match workload {
         "broadcast" => Box::new(broadcast::Broadcast::default()),
         "echo" => Box::new(echo::Echo::default()),
@@ -42,8 +70,8 @@ pub fn of(workload: &str, consistency: Consistency) -> Option<Box<dyn Load>> {
         "g-set" => Box::new(broadcast::GSet::default()),
         "g-counter" => Box::new(counter::GCounter::default()),
         "pn-counter" => Box::new(counter::PnCounter::default()),
-        "kafka" => Box::new(kafka::Kafka::default()),
-        "txn-rw-register" => Box::new(txn::Txn::new(consistency)),
+        "kafka" => Box::new(kafka::Kafka::new(draws)),
+        "txn-rw-register" => Box::new(txn::Txn::new(consistency, draws)),
         _ => return None,
     })
 }

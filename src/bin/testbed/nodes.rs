@@ -55,6 +55,12 @@ pub trait Host {
         Vec::new()
     }
 
+    /// Why nothing may have been heard of a node, for the end of a sentence: a line that it
+    /// has begun and not ended.
+    fn unheard(&self, _node: usize) -> String {
+        String::new()
+    }
+
     /// Whether a node still runs or how it ended, and its last words.
     fn post_mortem(&mut self, node: usize) -> String;
 }
@@ -97,6 +103,16 @@ impl std::error::Error for Failure {}
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::new(format!("cannot write the run's files: {error}"))
+    }
+}
+
+/// A path as the user gave it, and from which folder it was taken.
+pub fn place(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() => {
+            format!("{} (taken from {})", path.display(), folder.display())
+        }
+        _ => path.display().to_string(),
     }
 }
 

@@ -29,7 +29,7 @@ pub fn run(
     recording: Recording,
     show_progress: bool,
 ) -> Result<(Finished, Recording), Failure> {
-    let load = load::of(options.workload, options.consistency);
+    let load = load::of(options.workload, options.consistency, options.draws);
     let load = load.ok_or_else(|| Failure::new("the command line lets in no other workload"))?;
     Engine::new(options, load, nodes, recording, show_progress).run()
 }
@@ -45,17 +45,19 @@ pub fn run_virtual(
     options: &Options,
     recording: Recording,
     folder: Option<&Path>,
+    show_progress: bool,
 ) -> Result<(Finished, Recording), Failure> {
     let is_flood = |path: &Path| path.file_name().is_some_and(|name| name == flood::PROGRAM);
     if options.bin.as_deref().is_some_and(is_flood) {
-        return run(options, &mut Flooding::new(options.nodes), recording, false);
+        let mut nodes = Flooding::new(options.nodes);
+        return run(options, &mut nodes, recording, show_progress);
     }
     let mut nodes = Simulation::new(
         options.nodes,
         &options::node_config(&options.program_args()).map_err(|e| Failure::new(e.to_string()))?,
         folder,
     )?;
-    run(options, &mut nodes, recording, false)
+    run(options, &mut nodes, recording, show_progress)
 }
 
 #[cfg(test)]
@@ -83,7 +85,7 @@ mod tests {
         };
         let (finished, _) = in_scratch_folder(|folder| {
             let recording = Recording::create(folder).expect("a folder for the run");
-            run_virtual(&options, recording, None).expect("a run")
+            run_virtual(&options, recording, None, false).expect("a run")
         });
         (finished, options)
     }

@@ -776,7 +776,7 @@ fn a_promise_above_a_second_is_kept_from_the_start_whatever_the_latency_and_the_
 fn finished(options: &Options) -> Finished {
     let (finished, _) = in_scratch_folder(|folder| {
         let recording = Recording::create(folder).expect("a folder for the run");
-        run_virtual(options, recording, None).expect("a run")
+        run_virtual(options, recording, None, false).expect("a run")
     });
     assert!(finished.verdict.lost.is_empty(), "seed {}", options.seed);
     finished

@@ -56,7 +56,13 @@ fn agreement(program: &Path, folder: &Path) -> Result<(String, bool), Failure> {
             ..with_args(&args)
         };
         let recording = Recording::create(folder)?;
-        let mut nodes = Processes::start(options.nodes, program, options.program_args(), folder)?;
+        let mut nodes = Processes::start(
+            options.nodes,
+            program,
+            options.program_args(),
+            folder,
+            false,
+        )?;
         let (finished, _) = run(&options, &mut nodes, recording, false)?;
         nodes.stop();
         let real = measured(&options, &finished);

@@ -4,15 +4,16 @@
 //! the series leaves to Maelstrom's defaults is spelled out: 5 operations a second, no
 //! latency.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{RUNS, job, lock, say};
 use crate::load;
-use crate::nodes::Failure;
-use crate::run::arguments::Row;
-use crate::run::arguments::Takes::{Nothing, Text, Whole};
+use crate::nodes::{Failure, place, signals};
+use crate::run::arguments::Takes::{Nothing, Text, Whole, Words};
+use crate::run::arguments::{self, Row};
 use crate::run::options::{DEFAULT_SEED, Job, Options, path};
 use crate::show::report::Measured;
 
@@ -25,8 +26,11 @@ pub struct Challenges {
     pub maelstrom: bool,
     /// Each one's seed.
     pub seed: u64,
-    /// The node's program; `None`: hubcast.
+    /// The node's program, or a folder of programs that are named after the challenges;
+    /// `None`: hubcast.
     pub bin: Option<PathBuf>,
+    /// The places of those to run, ascending; all of them if there are none.
+    only: Vec<usize>,
 }
 
 impl Default for Challenges {
@@ -36,14 +40,73 @@ impl Default for Challenges {
             maelstrom: false,
             seed: DEFAULT_SEED,
             bin: None,
+            only: Vec::new(),
         }
     }
 }
 
+impl Challenges {
+    fn chosen(&self) -> impl Iterator<Item = &'static Challenge> + '_ {
+        let is_chosen = |place: &usize| self.only.is_empty() || self.only.contains(place);
+        (0..CHALLENGES.len())
+            .filter(is_chosen)
+            .map(|place| &CHALLENGES[place])
+    }
+
+    /// The program for a challenge; `None`: there is none in the folder, which means 3d or
+    /// 3d.py for 3d.
+    fn bin_for(&self, id: &str) -> Option<PathBuf> {
+        let bin = self.bin.as_ref()?;
+        let Ok(entries) = std::fs::read_dir(bin) else {
+            return Some(bin.clone());
+        };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let is_its = |path: &PathBuf| path.file_stem().is_some_and(|stem| stem == id);
+        // With several the first by name, as a listing shows them.
+        paths.filter(is_its).min()
+    }
+
+    /// Whether there is a node for all that are asked for, before any is run.
+    fn check_programs(&self) -> Result<(), Failure> {
+        let Some(bin) = self.bin.as_deref().filter(|_| !self.virtual_time) else {
+            return Ok(());
+        };
+        let found: Vec<_> = self.chosen().map(|each| self.bin_for(each.id)).collect();
+        let is_missing = match self.only.is_empty() {
+            true => found.iter().all(Option::is_none),
+            false => found.iter().any(Option::is_none),
+        };
+        if is_missing {
+            return Err(Failure::new(format!(
+                "the folder {} has no program for {}: a program is named after its challenge, 3d \
+                 or 3d.py",
+                place(bin),
+                self.chosen()
+                    .map(|each| each.id)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )));
+        }
+        (found.iter().flatten()).try_for_each(|path| job::program(Some(path)).map(|_| ()))
+    }
+}
+
 /// The options of `challenges`.
-/// The options of `challenges`.
-pub fn rows() -> [Row<Challenges>; 4] {
+pub fn rows() -> [Row<Challenges>; 5] {
     [
+        Row {
+            name: "--only",
+            takes: Words(
+                "IDS",
+                || CHALLENGES.map(|each| each.id.into()).into(),
+                |c, places| c.only = places.to_vec(),
+            ),
+            help: "those alone",
+            value: |c| {
+                let ids: Vec<&str> = c.only.iter().map(|&place| CHALLENGES[place].id).collect();
+                ids.join(",")
+            },
+        },
         Row {
             name: "--virtual",
             takes: Nothing(|c| c.virtual_time = true),
@@ -65,7 +128,8 @@ pub fn rows() -> [Row<Challenges>; 4] {
         Row {
             name: "--bin",
             takes: Text("PATH", |c, path| c.bin = Some(PathBuf::from(path))),
-            help: "another node for all of them; Maelstrom's services (seq-kv, ...) are there",
+            help: "another node for all of them, or a folder of programs that are named after the \
+                   challenges, 3d or 3d.py; Maelstrom's services (seq-kv, ...) are there",
             value: |c| path(&c.bin),
         },
     ]
@@ -160,7 +224,7 @@ impl Challenge {
         let workload = load::NAMES.iter().find(|known| **known == name);
         let options = Options {
             workload: workload.ok_or_else(|| Failure::new("no such workload"))?,
-            bin: challenges.bin.clone(),
+            bin: challenges.bin_for(self.id),
             ..Options::new(Job::Workload)
         };
         let options = options.with(&args);
@@ -185,6 +249,13 @@ impl Challenge {
         [workload, after("--node-count"), after("--rate")]
     }
 
+    /// Why it is not run, if so.
+    fn left_out(&self, challenges: &Challenges) -> Option<&'static str> {
+        challenges.bin.as_ref()?;
+        let has_none = challenges.bin_for(self.id).is_none();
+        has_none.then_some("the folder has no program of its name")
+    }
+
     fn row(&self, cells: [&str; 4]) -> String {
         row(self.id, self.head(), cells)
     }
@@ -197,35 +268,51 @@ fn row(id: &str, [workload, nodes, rate]: [&str; 3], cells: [&str; 4]) -> String
     )
 }
 
-/// Runs all challenges and `tell`s row after row; gives whether all pass. `run` carries
+/// Runs the challenges and `tell`s row after row; gives whether all pass. `run` carries
 /// out one of them.
+///
+/// # Errors
+///
+/// [`Failure`] if a signal came: none of the others is begun.
 pub fn run(
     challenges: &Challenges,
     run: impl Fn(&Options) -> Result<Ran, Failure>,
     mut tell: impl FnMut(&str),
-) -> bool {
+) -> Result<bool, Failure> {
     tell(&row(
         "challenge",
         ["workload", "nodes", "rate"],
         ["verdict", "messages/op", "median", "maximum"],
     ));
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut left_out) = (0, Vec::new(), Vec::new());
     let mut why = String::new();
-    for challenge in CHALLENGES {
+    for challenge in challenges.chosen() {
+        if let Some(reason) = challenge.left_out(challenges) {
+            left_out.push(reason);
+            tell(&challenge.row(["left out", "-", "-", "-"]));
+            continue;
+        }
         match challenge
             .options(challenges)
             .and_then(|options| run(&options))
         {
             Ok(ran) => {
-                passed += u32::from(ran.passed);
-                failed += u32::from(!ran.passed);
-                tell(&ran_row(&challenge, &ran));
+                passed += usize::from(ran.passed);
+                failed.extend((!ran.passed).then_some(challenge.id));
+                tell(&ran_row(challenge, &ran));
                 for line in ran.words.lines().filter(|_| !ran.passed) {
                     let _ = writeln!(why, "{}: {line}", challenge.id);
                 }
             }
+            // It is nobody's mistake, and the others would not fare better.
+            Err(_) if let Some(number) = signals::signal_received() => {
+                return Err(Failure::new(format!(
+                    "interrupted by signal {number} in challenge {}",
+                    challenge.id
+                )));
+            }
             Err(failure) => {
-                failed += 1;
+                failed.push(challenge.id);
                 tell(&challenge.row(["FAIL", "-", "-", "-"]));
                 let _ = writeln!(why, "{}: {failure}", challenge.id);
             }
@@ -233,13 +320,27 @@ pub fn run(
     }
     tell("median and maximum: of the stable latency for broadcast, for others of how soon\n");
     tell("the first kind of operation was answered\n");
+    for reason in BTreeSet::from_iter(&left_out) {
+        tell(&format!("left out: {reason}\n"));
+    }
     tell(&format!("\n{why}"));
-    let verdict = ["FAIL", "PASS"][usize::from(failed == 0)];
-    tell(&format!(
-        "{verdict}: {passed} of {} passed\n",
-        passed + failed
-    ));
-    failed == 0
+    let is_good = failed.is_empty() && passed > 0;
+    let verdict = ["FAIL", "PASS"][usize::from(is_good)];
+    let all = passed + failed.len();
+    tell(&format!("{verdict}: {passed} of {all} passed"));
+    tell(&match left_out.len() {
+        0 => "\n".into(),
+        count => format!(", {count} left out\n"),
+    });
+    if !failed.is_empty() {
+        let mut again = challenges.clone();
+        again.only = (0..CHALLENGES.len())
+            .filter(|&place| failed.contains(&CHALLENGES[place].id))
+            .collect();
+        let options = arguments::spell(&rows(), &again, &Challenges::default());
+        tell(&format!("these again: ./run.sh challenges{options}\n"));
+    }
+    Ok(is_good)
 }
 
 /// The row of a challenge that was run to its end.
@@ -258,32 +359,35 @@ fn ran_row(challenge: &Challenge, ran: &Ran) -> String {
     challenge.row([verdict, &messages, median, maximum])
 }
 
-/// Runs all challenges; says whether all passed.
+/// Runs the challenges; says whether all passed.
 ///
 /// # Errors
 ///
-/// [`Failure`] if they are running here already.
+/// [`Failure`] if they are running here already, if `--bin` has no program for them, or if
+/// a signal came.
 pub fn main(challenges: &Challenges) -> Result<bool, Failure> {
+    challenges.check_programs()?;
     let _lock = lock("challenges")?;
     let run = |options: &Options| {
         let options = &job::with_maelstrom(options.clone());
         let (ran, _) = job::carry_out(options, &Path::new(RUNS).join(options.folder()))?;
         Ok(ran)
     };
-    Ok(self::run(challenges, run, say))
+    self::run(challenges, run, say)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::run::options::Concurrency;
+    use crate::run::recording::in_scratch_folder;
     use crate::show::report;
     use crate::show::report::Judged;
 
     /// What is told of all challenges if each run comes out like this.
     fn board(challenges: &Challenges, outcome: fn(&Options) -> Result<Ran, Failure>) -> String {
         let mut text = String::new();
-        let passed = run(challenges, outcome, |told| text += told);
+        let passed = run(challenges, outcome, |told| text += told).expect("no signal");
         assert_eq!(passed, text.contains("\nPASS: "), "{text}");
         text
     }
@@ -323,7 +427,7 @@ mod tests {
             (alone.nodes, alone.concurrency),
             (1, Concurrency::EachNode(1))
         );
-        assert!(alone.latency.is_zero() && alone.nemesis.is_empty() && !alone.is_total);
+        assert!(alone.latency.is_zero() && alone.nemesis.is_empty() && alone.availability == 0.0);
     }
 
     #[test]
@@ -333,7 +437,7 @@ mod tests {
             "1         echo                 1     5  FAIL            1.25    1.5 ms    7.0 ms\n",
             "3d        broadcast           25   100  PASS            1.25     90 ms    100 ms\n",
             "\n1: it is deaf\n",
-            "\nFAIL: ",
+            "\nFAIL: 13 of 14 passed\nthese again: ./run.sh challenges --only 1\n",
         ] {
             assert!(text.contains(row), "{row}:\n{text}");
         }
@@ -341,6 +445,58 @@ mod tests {
         assert!(rows.all(|row| row.len() <= 80), "{text}");
         let dead = board(&Challenges::default(), |_| Err(Failure::of(0, "n0 died")));
         assert!(dead.contains("\n3a: n0 died\n"), "{dead}");
+    }
+
+    /// What the command line would make of it.
+    fn challenges(line: &str) -> Challenges {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        match crate::cli::parse(&args) {
+            Ok(crate::cli::Command::Challenges(challenges)) => challenges,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_those_asked_for_are_run_and_the_line_for_those_that_failed_runs_them_again() {
+        let chosen = challenges("challenges --only 3d,1,3e --virtual");
+        let text = board(&chosen, ran);
+        let again = "these again: ./run.sh challenges --only 1 --virtual";
+        assert!(
+            text.ends_with(&format!("\nFAIL: 2 of 3 passed\n{again}\n")),
+            "{text}"
+        );
+        let line = again.split_once("./run.sh ").expect("a command").1;
+        assert!(challenges(line).chosen().map(|each| each.id).eq(["1"]));
+    }
+
+    #[test]
+    fn a_folder_of_programs_has_one_for_each_challenge_or_that_is_left_out() {
+        in_scratch_folder(|folder| {
+            std::fs::create_dir_all(folder).expect("a folder");
+            for name in ["3d", "3e.py", "3e.md5.txt", "node"] {
+                std::fs::write(folder.join(name), "").expect("a program");
+            }
+            let all = challenges(&format!("challenges --bin {}", folder.display()));
+            let text = board(&all, |options| {
+                let Job::Challenge(id) = options.job else {
+                    panic!("{options:?}");
+                };
+                let bin = options.bin.as_ref().and_then(|bin| bin.file_stem());
+                assert!(bin.is_some_and(|name| name == id), "{options:?}");
+                ran(options)
+            });
+            assert!(
+                text.contains("\nPASS: 2 of 2 passed, 12 left out\n"),
+                "{text}"
+            );
+            let missing = challenges(&format!("challenges --only 3c --bin {}", folder.display()));
+            let refused = missing
+                .check_programs()
+                .expect_err("no program")
+                .to_string();
+            assert!(refused.contains("has no program for 3c: "), "{refused}");
+            assert!(board(&missing, ran).contains("\nFAIL: 0 of 0 passed"));
+        });
     }
 
     #[test]

@@ -3,30 +3,30 @@
 //! `./run.sh frontier`, which also draws both in `target/runs/frontier/frontier.svg`:
 //!
 //! ```text
-//!        promise  messages per operation     bound   x bound       p50       p95   maximum
-//!         250 ms                    4.43      3.78      1.17    210 ms    240 ms    243 ms
-//!         300 ms                    2.69      2.37      1.13    234 ms    288 ms    293 ms
-//!         350 ms                    1.99      1.77      1.13    260 ms    335 ms    343 ms
-//!         400 ms                    1.65      1.43      1.16    279 ms    382 ms    394 ms
-//!         500 ms                    1.26      1.05      1.21    322 ms    470 ms    490 ms
-//!         600 ms                    0.99      0.84      1.19    374 ms    553 ms    587 ms
-//!         800 ms                    0.74      0.60      1.23    458 ms    743 ms    793 ms
-//!        1000 ms                    0.61      0.48      1.27    582 ms    937 ms    991 ms
-//!        1250 ms                    0.49      0.38      1.28    695 ms   1168 ms   1240 ms
-//!        1500 ms                    0.41      0.31      1.30    807 ms   1420 ms   1485 ms
-//!        2000 ms                    0.33      0.24      1.41   1032 ms   1866 ms   1982 ms
-//!        2500 ms                    0.28      0.19      1.49   1336 ms   2375 ms   2480 ms
+//!     promise  messages per operation   bound  x bound      p50      p95   maximum
+//!      250 ms                    4.43    3.78     1.17   210 ms   240 ms    243 ms
+//!      300 ms                    2.69    2.37     1.13   234 ms   288 ms    293 ms
+//!      350 ms                    1.99    1.77     1.13   260 ms   335 ms    343 ms
+//!      400 ms                    1.65    1.43     1.16   279 ms   382 ms    394 ms
+//!      500 ms                    1.26    1.05     1.21   322 ms   470 ms    490 ms
+//!      600 ms                    0.99    0.84     1.19   374 ms   553 ms    587 ms
+//!      800 ms                    0.74    0.60     1.23   458 ms   743 ms    793 ms
+//!     1000 ms                    0.61    0.48     1.27   582 ms   937 ms    991 ms
+//!     1250 ms                    0.49    0.38     1.28   695 ms  1168 ms   1240 ms
+//!     1500 ms                    0.41    0.31     1.30   807 ms  1420 ms   1485 ms
+//!     2000 ms                    0.33    0.24     1.41  1032 ms  1866 ms   1982 ms
+//!     2500 ms                    0.28    0.19     1.49  1336 ms  2375 ms   2480 ms
 //!
-//!   operations/s  messages per operation     bound   x bound       p50       p95   maximum
-//!              1                   18.48     10.59      1.75      0 ms    198 ms    389 ms
-//!              3                   13.59      9.13      1.49      0 ms    347 ms    393 ms
-//!             10                    8.06      6.21      1.30    198 ms    375 ms    393 ms
-//!             30                    3.87      3.36      1.15    263 ms    376 ms    393 ms
-//!            100                    1.65      1.43      1.16    279 ms    382 ms    394 ms
-//!            300                    0.74      0.60      1.22    291 ms    379 ms    395 ms
-//!           1000                    0.27      0.21      1.24    295 ms    384 ms    396 ms
-//! bound: what no protocol can go below in which leaves talk to one hub and keep the promise;
-//! its messages carry no acks.
+//! operations/s  messages per operation   bound  x bound      p50      p95   maximum
+//!           1                   18.48   10.59     1.75     0 ms   198 ms    389 ms
+//!           3                   13.59    9.13     1.49     0 ms   347 ms    393 ms
+//!          10                    8.06    6.21     1.30   198 ms   375 ms    393 ms
+//!          30                    3.87    3.36     1.15   263 ms   376 ms    393 ms
+//!         100                    1.65    1.43     1.16   279 ms   382 ms    394 ms
+//!         300                    0.74    0.60     1.22   291 ms   379 ms    395 ms
+//!        1000                    0.27    0.21     1.24   295 ms   384 ms    396 ms
+//! bound: what no protocol can go below in which leaves talk to one hub and keep
+//! the promise; its messages carry no acks.
 //! plot: target/runs/frontier/frontier.svg
 //! ```
 //!
@@ -40,7 +40,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{RUNS, lock};
+use super::{RUNS, has_screen, lock};
 use crate::nodes::Failure;
 use crate::run::engine::Finished;
 use crate::run::options::{Job, Options};
@@ -64,7 +64,8 @@ pub fn main() -> Result<String, Failure> {
 
 /// Runs in virtual time; the files go to `folder`, each run over the last one.
 pub fn in_virtual_time(options: &Options, folder: &Path) -> Result<Finished, Failure> {
-    let (finished, _) = run_virtual(options, Recording::create(folder)?, None)?;
+    let show_progress = has_screen(&std::io::stderr());
+    let (finished, _) = run_virtual(options, Recording::create(folder)?, None, show_progress)?;
     Ok(finished)
 }
 
@@ -119,7 +120,7 @@ impl Point {
         let bound = self.bound.map_or("-".into(), |bound| format!("{bound:.2}"));
         let part = (self.bound).map_or("-".into(), |bound| format!("{:.2}", self.messages / bound));
         format!(
-            "{:>24.2}{bound:>10}{part:>10}{:>7} ms{:>7} ms{:>7} ms\n",
+            "{:>24.2}{bound:>8}{part:>9}{:>6} ms{:>6} ms{:>7} ms\n",
             self.messages, self.median, self.p95, self.max
         )
     }
@@ -133,7 +134,7 @@ impl Point {
 fn frontier(folder: &Path) -> Result<(String, String), Failure> {
     let head = |name: &str| {
         format!(
-            "{name:>14}{:>24}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+            "{name:>11}{:>24}{:>8}{:>9}{:>9}{:>9}{:>10}\n",
             "messages per operation", "bound", "x bound", "p50", "p95", "maximum"
         )
     };
@@ -142,7 +143,7 @@ fn frontier(folder: &Path) -> Result<(String, String), Failure> {
     for within in PROMISES {
         let options = with_args(&["--within-ms".into(), within.to_string()]);
         let point = point(within as f64, &options, folder)?;
-        text += &format!("{within:>11} ms{}", point.row());
+        text += &format!("{within:>8} ms{}", point.row());
         by_promise.push(point);
     }
     text += &format!("\n{}", head("operations/s"));
@@ -153,11 +154,11 @@ fn frontier(folder: &Path) -> Result<(String, String), Failure> {
             ..with_args(&[])
         };
         let point = point(rate, &options, folder)?;
-        text += &format!("{rate:>14}{}", point.row());
+        text += &format!("{rate:>11}{}", point.row());
         by_rate.push(point);
     }
-    text += "bound: what no protocol can go below in which leaves talk to one hub and keep the promise;\n\
-             its messages carry no acks.\n";
+    text += "bound: what no protocol can go below in which leaves talk to one hub and keep\n\
+             the promise; its messages carry no acks.\n";
     Ok((text, plot(&by_promise, &by_rate)))
 }
 

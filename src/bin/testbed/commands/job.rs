@@ -1,12 +1,13 @@
 //! One run: carried out, judged, shown.
 
-use std::io::{self, IsTerminal};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::challenges::Ran;
-use super::{RUNS, lock, maelstrom, own_program, say};
+use super::{RUNS, has_screen, lock, maelstrom, own_program, say};
 use crate::nodes::processes::Processes;
-use crate::nodes::{Failure, signals};
+use crate::nodes::{Failure, place, signals};
 use crate::run::options::Options;
 use crate::run::recording::Recording;
 use crate::run::{run, run_virtual};
@@ -40,22 +41,29 @@ pub fn carry_out(options: &Options, folder: &Path) -> Result<(Ran, String), Fail
     if options.maelstrom {
         return on_maelstrom(options, folder);
     }
+    // Before the last run's files go: a mistyped path must not take them along.
+    let program = match options.virtual_time {
+        true => PathBuf::new(),
+        false => program(options.bin.as_deref())?,
+    };
     let recording = Recording::create(folder)?;
     if options.needs_data_dir() {
         options.data_dir = Some(folder.join("data").display().to_string());
     }
     let options = &options;
+    // Lines of the nodes on the screen would be drawn over.
+    let show_progress = has_screen(&io::stderr()) && !options.log_stderr;
     let (finished, recording) = if options.virtual_time {
-        run_virtual(options, recording, Some(folder))?
+        run_virtual(options, recording, Some(folder), show_progress)?
     } else {
         signals::remember_signals();
         let mut nodes = Processes::start(
             options.nodes,
-            &program(options)?,
+            &program,
             options.program_args(),
             folder,
+            options.log_stderr,
         )?;
-        let show_progress = io::stderr().is_terminal();
         let ran = run(options, &mut nodes, recording, show_progress)?;
         nodes.stop();
         ran
@@ -87,7 +95,7 @@ fn on_maelstrom(mut options: Options, folder: &Path) -> Result<(Ran, String), Fa
         remove_folder(&folder.join("data"))?;
     }
     let options = &options;
-    let measured = maelstrom::run(options, &program(options)?, folder)?;
+    let measured = maelstrom::run(options, &program(options.bin.as_deref())?, folder)?;
     let words = report::verdict_text(&measured, options, &[]);
     let text = format!(
         "{}\n{words}Maelstrom's own files: {}/store/latest/\n",
@@ -114,13 +122,28 @@ fn remove_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 /// The node's program: `--bin`, or `hubcast` next to the testbed itself.
-fn program(options: &Options) -> Result<PathBuf, Failure> {
-    let path = match &options.bin {
-        Some(path) => path.clone(),
+///
+/// # Errors
+///
+/// [`Failure`] if nothing is there, or a folder, or what may not be started.
+pub fn program(bin: Option<&Path>) -> Result<PathBuf, Failure> {
+    let path = match bin {
+        Some(path) => path.to_owned(),
         None => own_program()?,
     };
-    let found = std::fs::canonicalize(&path);
-    found.map_err(|error| Failure::new(format!("no node program at {}: {error}", path.display())))
+    let no_program =
+        |why: &str| Failure::new(format!("no node program at {}: {why}", place(&path)));
+    let found = std::fs::canonicalize(&path).map_err(|error| no_program(&error.to_string()))?;
+    let about = std::fs::metadata(&found)?;
+    if about.is_dir() {
+        return Err(no_program("it is a folder"));
+    }
+    if about.permissions().mode() & 0o111 == 0 {
+        return Err(no_program(
+            "it may not be started; chmod +x makes it a program",
+        ));
+    }
+    Ok(found)
 }
 
 fn headline(options: &Options) -> String {

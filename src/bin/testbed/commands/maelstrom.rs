@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::nodes::Failure;
+use crate::nodes::{Failure, place};
 use crate::run::options::{Job, Options};
 use crate::show::report::{Judged, Measured};
 
@@ -57,11 +57,21 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
         option("--concurrency", options.concurrency.name());
     }
     // `efficient` shows all of it and has its own word on it.
-    if options.is_total && options.job != Job::Efficient {
-        option("--availability", "total".into());
+    if options.availability > 0.0 && options.job != Job::Efficient {
+        option("--availability", options.availability_name());
     }
     if options.workload.starts_with("txn") {
         option("--consistency-models", options.consistency.name().into());
+    }
+    let (drawn, usual) = (options.draws, plain.draws);
+    for (name, value, usual) in [
+        ("--key-count", drawn.keys as u64, usual.keys as u64),
+        ("--max-txn-length", drawn.max_steps, usual.max_steps),
+        ("--max-writes-per-key", drawn.max_writes, usual.max_writes),
+    ] {
+        if value != usual {
+            option(name, value.to_string());
+        }
     }
     if !options.nemesis.is_empty() {
         option("--nemesis", options.tools(","));
@@ -69,6 +79,9 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
             "--nemesis-interval",
             options.nemesis_interval.as_secs_f64().to_string(),
         );
+    }
+    if options.log_stderr {
+        args.push("--log-stderr".into());
     }
     let node_args = options.program_args();
     if !node_args.is_empty() {
@@ -85,7 +98,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
 /// [`Failure`] with [`HOW_TO_GET`] if there is no Maelstrom, and with the end of
 /// its own output if it crashed.
 pub fn run(options: &Options, program: &Path, folder: &Path) -> Result<Measured, Failure> {
-    let maelstrom = find().ok_or_else(|| Failure::new(HOW_TO_GET))?;
+    let maelstrom = find()?;
     let files = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
     fs::create_dir_all(folder).map_err(files)?;
     // The results of an earlier run must not pass for those of one that crashed.
@@ -123,15 +136,19 @@ fn crash(what: &str, status: ExitStatus, output: &Path) -> Failure {
 }
 
 /// The program that `MAELSTROM` names, or the first `maelstrom` on the `PATH`.
-fn find() -> Option<PathBuf> {
+fn find() -> Result<PathBuf, Failure> {
     if let Some(path) = std::env::var_os("MAELSTROM").filter(|path| !path.is_empty()) {
         // Maelstrom runs in a folder of its own, so the path must not be relative.
-        return fs::canonicalize(path).ok();
+        return fs::canonicalize(&path).map_err(|error| {
+            let path = place(Path::new(&path));
+            Failure::new(format!("MAELSTROM names {path}: {error}"))
+        });
     }
-    let folders = std::env::var_os("PATH")?;
+    let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders)
         .map(|folder| folder.join("maelstrom"))
         .find(|path| path.is_file())
+        .ok_or_else(|| Failure::new(HOW_TO_GET))
 }
 
 /// Reads the figures out of `results.edn`; `None` if they are not there.
@@ -327,7 +344,7 @@ mod tests {
         let total = Options {
             workload: "txn-rw-register",
             concurrency: Concurrency::EachNode(2),
-            is_total: true,
+            availability: 1.0,
             ..Options::new(Job::Workload)
         };
         let args = arguments(&total, Path::new("x")).expect("all known");

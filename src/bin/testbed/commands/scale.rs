@@ -5,17 +5,17 @@
 //! in. A cluster of several hubs wants a promise well above four latencies.
 //!
 //! ```text
-//!  nodes  hubs   messages/op   msgs/s and node  busiest node, msgs/s    median   maximum
-//!     25     1          1.65              6.61                   165    279 ms    394 ms
-//!     25     5         10.43             41.88                   390    325 ms    399 ms
-//!    100     1          5.49              5.71                   571    282 ms    394 ms
-//!    100    10         43.32             45.10                   880    371 ms    408 ms
-//!    400     1         18.63              5.55                  2219    283 ms    394 ms
-//!    400    20        157.97             47.04                  1862    382 ms    408 ms
-//!   1000     1         37.02              5.52                  5520    283 ms    394 ms
-//!   1000    32        321.88             47.99                  3049    383 ms    408 ms
-//!   2000     1         55.35              5.51                 11020    283 ms    394 ms
-//!   2000    45        485.25             48.31                  4324    384 ms    408 ms
+//!  nodes  hubs  messages/op  msgs/s and node  busiest, msgs/s    median   maximum
+//!     25     1         1.65             6.61              165    279 ms    394 ms
+//!     25     5        10.43            41.88              390    325 ms    399 ms
+//!    100     1         5.49             5.71              571    282 ms    394 ms
+//!    100    10        43.32            45.10              880    371 ms    408 ms
+//!    400     1        18.63             5.55             2219    283 ms    394 ms
+//!    400    20       157.97            47.04             1862    382 ms    408 ms
+//!   1000     1        37.02             5.52             5520    283 ms    394 ms
+//!   1000    32       321.88            47.99             3049    383 ms    408 ms
+//!   2000     1        55.35             5.51            11020    283 ms    394 ms
+//!   2000    45       485.25            48.31             4324    384 ms    408 ms
 //! default: one hub up to 2000 nodes
 //! ```
 
@@ -48,14 +48,8 @@ pub fn main() -> Result<String, Failure> {
 /// [`Failure`] if the run's files cannot be written.
 fn scale(folder: &Path) -> Result<String, Failure> {
     let mut text = format!(
-        "{:>6}{:>6}{:>14}{:>18}{:>22}{:>10}{:>10}\n",
-        "nodes",
-        "hubs",
-        "messages/op",
-        "msgs/s and node",
-        "busiest node, msgs/s",
-        "median",
-        "maximum"
+        "{:>6}{:>6}{:>13}{:>17}{:>17}{:>10}{:>10}\n",
+        "nodes", "hubs", "messages/op", "msgs/s and node", "busiest, msgs/s", "median", "maximum"
     );
     for nodes in SIZES {
         for hubs in [1, (nodes as f64).sqrt().round() as usize] {
@@ -71,7 +65,7 @@ fn scale(folder: &Path) -> Result<String, Failure> {
             let busiest = finished.counts.busiest_node as f64 / seconds;
             let _ = writeln!(
                 text,
-                "{nodes:>6}{hubs:>6}{:>14.2}{:>18.2}{busiest:>22.0}{median:>7} ms{max:>7} ms",
+                "{nodes:>6}{hubs:>6}{:>13.2}{:>17.2}{busiest:>17.0}{median:>7} ms{max:>7} ms",
                 measured.messages_per_op,
                 finished.counts.server.total as f64 / seconds / nodes as f64,
             );

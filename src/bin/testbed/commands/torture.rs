@@ -46,10 +46,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::has_screen;
 use crate::run::arguments::Row;
 use crate::run::arguments::Takes::{Nothing, Whole};
 
@@ -187,7 +188,7 @@ pub fn main(torture: &Torture) -> bool {
     let total = Mutex::new((Tally::default(), 0u64));
     let failures: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let show_progress = io::stderr().is_terminal();
+    let show_progress = has_screen(&io::stderr());
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {

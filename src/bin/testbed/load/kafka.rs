@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use hubcast::json::{Json, Object};
 
-use super::pool::{KEYS, Pool};
-use super::{Call, Fields, Load, Operation};
+use super::pool::Pool;
+use super::{Call, Draws, Fields, Load, Operation};
 use crate::judge::Verdict;
 use crate::judge::log::{Entries, Log, Offsets};
 use crate::world::rng::Rng;
@@ -128,9 +128,17 @@ fn advance(positions: &mut Offsets, shown: &Entries) -> bool {
 }
 
 impl Kafka {
+    /// For so many keys.
+    pub fn new(draws: Draws) -> Kafka {
+        Kafka {
+            pool: Pool::new(draws),
+            ..Kafka::default()
+        }
+    }
+
     /// The keys in use and those that were just before.
     fn recent(&self) -> Vec<i64> {
-        let first = self.pool.keys() - 2 * KEYS as i64;
+        let first = self.pool.keys() - 2 * self.pool.active().count() as i64;
         let mut keys: Vec<i64> = (first.max(0)..self.pool.keys()).collect();
         keys.extend(self.pool.active().filter(|&key| key < first));
         keys.sort_unstable();

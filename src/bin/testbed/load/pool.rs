@@ -5,33 +5,36 @@
 //! and some are hardly used; one that was written to often enough makes room for a
 //! fresh one.
 
+use super::Draws;
 use crate::world::rng::Rng;
-
-/// How many keys are in use at a time; Elle's default for this distribution.
-pub const KEYS: usize = 10;
-
-/// How often a key is written to before it makes room for a fresh one; Maelstrom's default.
-const MAX_WRITES: i64 = 16;
 
 /// Keys 0, 1, 2, ...
 #[derive(Debug)]
 pub struct Pool {
     /// The keys in use and how often each was written to.
-    active: [(i64, i64); KEYS],
+    active: Vec<(i64, i64)>,
     /// The key that comes next.
     next: i64,
+    max_writes: i64,
 }
 
 impl Default for Pool {
     fn default() -> Pool {
-        Pool {
-            active: std::array::from_fn(|index| (index as i64, 0)),
-            next: KEYS as i64,
-        }
+        Pool::new(Draws::default())
     }
 }
 
 impl Pool {
+    /// So many keys, none of them written to.
+    pub fn new(draws: Draws) -> Pool {
+        let next = draws.keys as i64;
+        Pool {
+            active: (0..next).map(|key| (key, 0)).collect(),
+            next,
+            max_writes: draws.max_writes as i64,
+        }
+    }
+
     /// How many keys there were so far: they are those from 0 up to, not including, this.
     pub fn keys(&self) -> i64 {
         self.next
@@ -42,21 +45,22 @@ impl Pool {
         self.active.iter().map(|(key, _)| *key)
     }
 
-    fn place(rng: &mut Rng) -> usize {
-        // From 2 up to 2^(KEYS + 1): one number in two has the highest bit set, ...
-        let drawn = 2 + rng.below((2 << KEYS) - 2);
+    fn place(&self, rng: &mut Rng) -> usize {
+        // From 2 up to 2^(keys + 1): one number in two has the highest bit set, ...
+        let drawn = 2 + rng.below((2 << self.active.len()) - 2);
         drawn.ilog2() as usize - 1
     }
 
     /// A key to read.
     pub fn read(&self, rng: &mut Rng) -> i64 {
-        self.active[Pool::place(rng)].0
+        self.active[self.place(rng)].0
     }
 
     /// A key to write to, and which write to it this is, from 1.
     pub fn write(&mut self, rng: &mut Rng) -> (i64, i64) {
-        let slot = &mut self.active[Pool::place(rng)];
-        if slot.1 == MAX_WRITES {
+        let place = self.place(rng);
+        let slot = &mut self.active[place];
+        if slot.1 == self.max_writes {
             *slot = (self.next, 0);
             self.next += 1;
         }
@@ -68,6 +72,8 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEYS: usize = 10;
 
     #[test]
     fn each_key_is_twice_as_likely_as_the_one_before_and_fresh_ones_follow() {
@@ -82,10 +88,24 @@ mod tests {
         let mut writes = std::collections::BTreeSet::new();
         for _ in 0..1000 {
             let (key, value) = pool.write(&mut rng);
-            assert!((1..=MAX_WRITES).contains(&value));
+            assert!((1..=16).contains(&value));
             assert!(writes.insert((key, value)), "a value is unique for its key");
         }
         assert!(pool.keys() > 60);
         assert_eq!(pool.active().count(), KEYS);
+    }
+
+    #[test]
+    fn as_many_keys_as_asked_for_are_in_use_and_each_is_written_to_as_often() {
+        let draws = Draws {
+            keys: 3,
+            max_writes: 2,
+            ..Draws::default()
+        };
+        let (mut pool, mut rng) = (Pool::new(draws), Rng::new(1, "pool"));
+        let writes: Vec<_> = (0..100).map(|_| pool.write(&mut rng)).collect();
+        assert!(writes.iter().all(|&(_, write)| write <= 2), "{writes:?}");
+        assert!(pool.keys() > 40, "{writes:?}");
+        assert_eq!(pool.active().count(), 3);
     }
 }

@@ -4,14 +4,11 @@
 use hubcast::json::{Json, Object};
 
 use super::pool::Pool;
-use super::{Call, Load, Operation};
+use super::{Call, Draws, Load, Operation};
 use crate::judge::Verdict;
 use crate::judge::txn::{Consistency, Registers, Step};
 
 use crate::world::rng::Rng;
-
-/// The most steps of a transaction; Maelstrom's default.
-const MAX_STEPS: u64 = 4;
 
 /// The most steps of an answer that is recorded whole. The last one has a step for
 /// each key that there ever was.
@@ -21,6 +18,7 @@ const MAX_RECORDED: usize = 40;
 #[derive(Debug)]
 pub struct Txn {
     pool: Pool,
+    max_steps: u64,
     checker: Registers,
 }
 
@@ -54,9 +52,10 @@ fn read_steps(body: &Json<'_>) -> Option<Vec<Step>> {
 
 impl Txn {
     /// For a judge of this model.
-    pub fn new(consistency: Consistency) -> Txn {
+    pub fn new(consistency: Consistency, draws: Draws) -> Txn {
         Txn {
-            pool: Pool::default(),
+            pool: Pool::new(draws),
+            max_steps: draws.max_steps,
             checker: Registers::new(consistency),
         }
     }
@@ -82,7 +81,7 @@ impl Load for Txn {
     }
 
     fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
-        let steps = (0..=rng.below(MAX_STEPS)).map(|_| {
+        let steps = (0..=rng.below(self.max_steps)).map(|_| {
             if rng.chance(0.5) {
                 return Step::Read(self.pool.read(rng), None);
             }
@@ -149,7 +148,7 @@ mod tests {
         let (mut state, mut half) = (BTreeMap::new(), BTreeMap::new());
         let mut count = 0;
         problems(
-            &mut Txn::new(Consistency::ReadCommitted),
+            &mut Txn::new(Consistency::ReadCommitted, Draws::default()),
             |node, request| {
                 let mut asked = read_steps(request).expect("steps");
                 let mut seen = match node {
@@ -170,6 +169,24 @@ mod tests {
                 spell("txn_ok", |body| body.value("txn", &steps(&asked)))
             },
         )
+    }
+
+    #[test]
+    fn no_transaction_is_longer_than_asked_for() {
+        let draws = Draws {
+            max_steps: 2,
+            ..Draws::default()
+        };
+        let mut txn = Txn::new(Consistency::ReadCommitted, draws);
+        let mut rng = Rng::new(1, "clients");
+        let longest = (0..100).map(|_| {
+            let body = Json::Object(vec![(
+                "txn".into(),
+                txn.next(0, &mut rng).fields[0].1.clone(),
+            )]);
+            read_steps(&body).expect("steps").len()
+        });
+        assert_eq!(longest.max(), Some(2));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! Every buffer has a limit. What the nodes say waits in a channel of
 //! `MAX_EVENTS` lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
 //! slows the nodes down. What a node does not read waits in memory, up to
-//! `MAX_UNREAD`, and then ends the run. Of its stderr `MAX_LOG` is kept.
+//! `MAX_UNREAD`, and then ends the run. Of its stderr `MAX_LOG` is kept, a piece of up to
+//! `READ_SIZE` at a time: a node that floods its stderr must not take the processor from the run.
 //!
 //! However the testbed ends, it takes its nodes along: dropping [`Processes`]
 //! kills and reaps them, which covers errors and panics, and signals are
@@ -16,19 +17,18 @@
 //! process group of their own, so Ctrl-C reaches the testbed alone. If the
 //! testbed itself is killed outright, the nodes see the end of their input.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Failure, Host, cluster, log_path, stamp};
+use super::{Failure, Host, cluster, log_path, place, stamp};
 use crate::nodes::signals::{self, Group};
 use crate::nodes::stalls::{Stall, Watch};
 use hubcast::stdio::{self, Line, Lines};
@@ -45,8 +45,18 @@ const MAX_UNREAD: usize = 64 << 20;
 /// and dropped, so that the node does not block.
 const MAX_LOG: usize = 16 << 20;
 
+/// How much of a node's stderr is read at once. Unit: bytes. A Linux pipe holds 64 KiB.
+const READ_SIZE: usize = 64 << 10;
+
 /// How many of its last stderr lines are shown of a node that died.
 const LAST_LINES: usize = 10;
+
+/// How much of the end of its stderr is remembered for that. Unit: bytes. Ten lines of a
+/// stack trace take 1 kB.
+const MAX_LAST: usize = 16 << 10;
+
+/// How much is shown of a line that has no end. Unit: bytes. Enough to recognise it.
+const MAX_SHOWN: usize = 200;
 
 /// How long a node may take to exit once its input has ended, before it is killed.
 const EXIT_TIME: Duration = Duration::from_secs(2);
@@ -76,6 +86,7 @@ pub struct Processes {
     program: PathBuf,
     args: Vec<String>,
     logs: Vec<PathBuf>,
+    log_stderr: bool,
 }
 
 #[derive(Debug)]
@@ -86,7 +97,11 @@ struct Process {
     /// Lines for its stdin; `None` once its input has been ended.
     input: Option<Sender<Vec<u8>>>,
     unread: Arc<AtomicUsize>,
-    last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// The end of its stderr.
+    last_said: Arc<Mutex<Vec<u8>>>,
+    /// How long the line is that it has begun, and the beginning; `None`: it has said
+    /// nothing at all.
+    open_line: Arc<Mutex<Option<(usize, String)>>>,
     /// Which of its outputs are open: none, once it has exited and nothing that
     /// it has started holds on to them.
     outputs: Arc<Outputs>,
@@ -124,7 +139,8 @@ enum What {
 }
 
 impl Processes {
-    /// Starts one process a node, its stderr going to the run's folder.
+    /// Starts one process a node, its stderr going to the run's folder, and to our own if
+    /// `log_stderr`.
     ///
     /// # Errors
     ///
@@ -134,6 +150,7 @@ impl Processes {
         program: &Path,
         args: Vec<String>,
         folder: &Path,
+        log_stderr: bool,
     ) -> Result<Processes, Failure> {
         let (sender, events) = mpsc::sync_channel(MAX_EVENTS);
         let started = std::time::Instant::now();
@@ -148,6 +165,7 @@ impl Processes {
             logs: (0..nodes)
                 .map(|node| log_path(folder, &cluster::name(node)))
                 .collect(),
+            log_stderr,
         };
         for index in 0..nodes {
             let node = processes.start_one(index, 0)?;
@@ -159,13 +177,18 @@ impl Processes {
     fn start_one(&self, index: usize, life: u64) -> Result<Process, Failure> {
         let log = &self.logs[index];
         let opened = File::options().append(true).create(true).open(log);
-        let log = opened.map_err(|error| Failure::new(format!("{}: {error}", log.display())))?;
+        let log = opened.map_err(|error| Failure::new(format!("{}: {error}", place(log))))?;
         let sender = self.sender.clone();
-        let log = (log, self.started);
+        let log = Log {
+            file: log,
+            run_began: self.started,
+            shown_as: self.log_stderr.then(|| cluster::name(index)),
+        };
         let process = Process::start((index, life), &self.program, &self.args, log, sender);
         let process = process.map_err(|error| {
+            let hint = start_hint(&error);
             Failure::new(format!(
-                "cannot start {}: {error} (each node takes 4 open files: see ulimit -n)",
+                "cannot start {}: {error}{hint}",
                 self.program.display()
             ))
         })?;
@@ -276,13 +299,28 @@ impl Host for Processes {
         self.watch.stalls()
     }
 
+    fn unheard(&self, index: usize) -> String {
+        match &*locked(&self.nodes[index].open_line) {
+            Some((0, _)) => String::new(),
+            Some((bytes, start)) => {
+                format!("; it wrote {bytes} bytes without a line break: {start}")
+            }
+            // One that has ended has a better reason.
+            None if self.nodes[index].outputs.stdout.load(Ordering::Relaxed) => {
+                "; it wrote nothing on stdout (a program must flush each line)".into()
+            }
+            None => String::new(),
+        }
+    }
+
     fn post_mortem(&mut self, index: usize) -> String {
+        let unheard = self.unheard(index);
         let node = &mut self.nodes[index];
         let end = match node.end() {
             End::Itself(status) => status,
             End::Killed => "it still runs".into(),
         };
-        end + &node.last_words()
+        end + &unheard + &node.last_words()
     }
 }
 
@@ -299,7 +337,7 @@ impl Process {
         (index, life): (usize, u64),
         program: &Path,
         args: &[String],
-        (log, run_began): (File, std::time::Instant),
+        log: Log<File>,
         events: SyncSender<Event>,
     ) -> io::Result<Process> {
         // From here on dropping the group ends the process, whatever fails.
@@ -317,7 +355,8 @@ impl Process {
             group,
             input: Some(input),
             unread: Arc::default(),
-            last_lines: Arc::default(),
+            last_said: Arc::default(),
+            open_line: Arc::default(),
             outputs: Arc::new(Outputs {
                 stdout: AtomicBool::new(true),
                 stderr: AtomicBool::new(true),
@@ -332,20 +371,22 @@ impl Process {
         let unread = Arc::clone(&node.unread);
         thread().spawn(move || write_lines(stdin, &lines, &unread))?;
         let outputs = Arc::clone(&node.outputs);
+        let open_line = Arc::clone(&node.open_line);
         thread().spawn(move || {
             let tell = |what| {
                 let node = index;
                 events.send(Event { node, life, what }).is_ok()
             };
-            read_lines(stdout, tell);
+            read_lines(stdout, &open_line, tell);
             outputs.stdout.store(false, Ordering::Relaxed);
             // Only now: whoever hears of it looks at the line above.
             tell(What::Closed);
         })?;
-        let last_lines = Arc::clone(&node.last_lines);
+        let last_said = Arc::clone(&node.last_said);
         let outputs = Arc::clone(&node.outputs);
+        let mut log = log;
         thread().spawn(move || {
-            keep_log(stderr, log, run_began, &last_lines);
+            log.keep(stderr, &last_said);
             outputs.stderr.store(false, Ordering::Relaxed);
         })?;
         Ok(node)
@@ -376,17 +417,46 @@ impl Process {
 
     /// The last stderr lines, for the end of a sentence.
     fn last_words(&self) -> String {
-        let lines = match self.last_lines.lock() {
-            Ok(lines) => lines,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        if lines.is_empty() {
+        let said = locked(&self.last_said);
+        let said = String::from_utf8_lossy(said.trim_ascii_end());
+        if said.is_empty() {
             return "; it left nothing on stderr".into();
         }
-        let lines: Vec<String> = lines.iter().map(|line| format!("\n  {line}")).collect();
-        format!("; its last lines on stderr:{}", lines.concat())
+        let lines: Vec<&str> = said.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        format!("; its last lines on stderr:\n  {}", last.join("\n  "))
     }
 }
+
+/// What a mutex holds, also after a thread has panicked with it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What may be wrong with a program that the system does not start, for the end of a
+/// sentence.
+fn start_hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(ENOENT) => "; the interpreter that its first line (#!) names is not there",
+        Some(ENOEXEC) => {
+            "; a script needs a first line like #!/usr/bin/env python3, and a program must be \
+             built for this machine"
+        }
+        Some(EACCES) => "; chmod +x makes it a program, if its folder may hold any",
+        // The one for this process, and the one for the whole system.
+        Some(EMFILE | ENFILE) => "; each node takes 4 open files: see ulimit -n",
+        Some(EAGAIN) => "; each node takes a process and 3 threads: see ulimit -u",
+        _ => "",
+    }
+}
+
+// From <errno.h>; the same on Linux, macOS and the BSDs, but for the last.
+const ENOENT: i32 = 2;
+const ENOEXEC: i32 = 8;
+const EACCES: i32 = 13;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+const EAGAIN: i32 = if cfg!(target_os = "linux") { 11 } else { 35 };
 
 fn write_lines(mut stdin: impl Write, lines: &Receiver<Vec<u8>>, unread: &AtomicUsize) {
     while let Ok(line) = lines.recv() {
@@ -398,7 +468,11 @@ fn write_lines(mut stdin: impl Write, lines: &Receiver<Vec<u8>>, unread: &Atomic
 }
 
 /// Gives the lines to the engine until there are no more, or nobody takes them.
-fn read_lines(mut stdout: impl io::Read, tell: impl Fn(What) -> bool) {
+fn read_lines(
+    mut stdout: impl Read,
+    open_line: &Mutex<Option<(usize, String)>>,
+    tell: impl Fn(What) -> bool,
+) {
     let mut lines = Lines::new();
     // Bytes since the last line: one without an end is told as it grows too long,
     // not when its end comes.
@@ -415,6 +489,10 @@ fn read_lines(mut stdout: impl io::Read, tell: impl Fn(What) -> bool) {
                 return;
             }
         }
+        let start = lines.open_line();
+        // Of a line that comes in many reads what was read last says as much.
+        let start = String::from_utf8_lossy(&start[..start.len().min(MAX_SHOWN)]);
+        *locked(open_line) = Some((open, start.into_owned()));
         if open > stdio::MAX_LINE {
             open = 0;
             if !tell(What::TooLong) {
@@ -424,37 +502,117 @@ fn read_lines(mut stdout: impl io::Read, tell: impl Fn(What) -> bool) {
     }
 }
 
-/// Keeps what a node says on stderr, each line with the time when it came.
-fn keep_log(
-    stderr: impl io::Read,
-    mut log: File,
+/// Where what a node says on stderr goes.
+#[derive(Debug)]
+struct Log<W> {
+    file: W,
     run_began: std::time::Instant,
-    last_lines: &Mutex<VecDeque<String>>,
-) {
-    let mut stderr = BufReader::new(stderr);
-    let mut room = MAX_LOG;
-    let mut line = Vec::new();
-    let mut is_new = true;
-    // A line without an end is cut into pieces, so that memory stays bounded.
-    while let Ok(1..) = io::Read::take(&mut stderr, 64 << 10).read_until(b'\n', &mut line) {
-        let stamp = stamp(Instant::ZERO + run_began.elapsed());
-        let mut said = if is_new {
-            stamp.into_bytes()
-        } else {
-            Vec::new()
-        };
-        said.extend_from_slice(&line);
-        is_new = line.ends_with(b"\n");
-        let kept = said.len().min(room);
-        // A full disk must not stop the node.
-        let _ = log.write_all(&said[..kept]);
-        room -= kept;
-        if let Ok(mut last) = last_lines.lock() {
-            if last.len() == LAST_LINES {
-                last.pop_front();
+    /// The name before each line on our own stderr; `None`: it does not go there.
+    shown_as: Option<String>,
+}
+
+impl<W: Write> Log<W> {
+    /// Keeps what a node says, each line with the time when it came, and at hand the last
+    /// of it.
+    fn keep(&mut self, mut stderr: impl Read, last_said: &Mutex<Vec<u8>>) {
+        let mut room = MAX_LOG;
+        let mut piece = vec![0; READ_SIZE];
+        let mut is_new = true;
+        loop {
+            let count = match stderr.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            };
+            let said = &piece[..count];
+            // A full disk, or a closed stderr of ours, must not stop the node.
+            if room > 0 {
+                let stamp = stamp(Instant::ZERO + self.run_began.elapsed());
+                let lines = with_heads(said, &stamp, is_new);
+                let kept = lines.len().min(room);
+                let _ = self.file.write_all(&lines[..kept]);
+                room -= kept;
             }
-            last.push_back(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
+            if let Some(name) = &self.shown_as {
+                let _ = io::stderr().write_all(&with_heads(said, &format!("{name}: "), is_new));
+            }
+            is_new = said.ends_with(b"\n");
+            let mut last = locked(last_said);
+            last.extend_from_slice(&said[count.saturating_sub(MAX_LAST)..]);
+            let extra = last.len().saturating_sub(MAX_LAST);
+            last.drain(..extra);
         }
-        line.clear();
+    }
+}
+
+/// A piece of a text with a head before each line; before the first if it `is_new`.
+fn with_heads(piece: &[u8], head: &str, is_new: bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * piece.len());
+    for (index, line) in piece.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        if is_new || index > 0 {
+            text.extend_from_slice(head.as_bytes());
+        }
+        text.extend_from_slice(line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts how often it is written to.
+    #[derive(Default)]
+    struct Counting(Vec<u8>, usize);
+
+    impl Write for Counting {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A log that was kept of this, and what is at hand of it.
+    fn kept(said: impl Read) -> (Counting, String) {
+        let mut log = Log {
+            file: Counting::default(),
+            run_began: std::time::Instant::now(),
+            shown_as: None,
+        };
+        let last = Mutex::default();
+        log.keep(said, &last);
+        let last = locked(&last);
+        (log.file, String::from_utf8_lossy(&last).into_owned())
+    }
+
+    #[test]
+    fn a_flood_on_stderr_is_written_in_pieces_and_only_so_much_of_it() {
+        let flood = "many words\n".repeat(3 << 20);
+        let (log, last) = kept(flood.as_bytes());
+        assert_eq!(log.0.len(), MAX_LOG);
+        assert!(log.1 <= MAX_LOG / READ_SIZE, "{} writes", log.1);
+        assert_eq!(last.len(), MAX_LAST);
+        assert!(last.ends_with("many words\nmany words\n"));
+    }
+
+    #[test]
+    fn each_line_has_one_stamp_however_it_comes() {
+        let said = b"one\ntw".chain(&b"o\nthree"[..]);
+        let (log, last) = kept(said);
+        let log = String::from_utf8(log.0).expect("text");
+        let lines: Vec<&str> = log
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        assert_eq!(
+            (lines.join(" "), log.matches("t=").count()),
+            ("one two three".into(), 3)
+        );
+        assert_eq!(last, "one\ntwo\nthree");
     }
 }

@@ -7,7 +7,7 @@ use hubcast::config::{UsageError, whole};
 
 /// An option that sets something in a `T`.
 pub struct Row<T> {
-    /// With its two dashes.
+    /// With its two dashes; another name that it has stands behind a comma.
     pub name: &'static str,
     /// What stands behind it, and what is done with that.
     pub takes: Takes<T>,
@@ -60,7 +60,10 @@ pub fn parse<'a, T>(
         if name == "--" {
             break;
         }
-        let Some(row) = rows.iter().find(|row| row.name == name) else {
+        let Some(row) = rows
+            .iter()
+            .find(|row| row.name.split(", ").any(|own| own == name))
+        else {
             return Err(UsageError(format!("unknown option '{name}'; see --help")));
         };
         if let Takes::Nothing(set) = row.takes {
@@ -77,8 +80,13 @@ pub fn parse<'a, T>(
 }
 
 impl<T> Row<T> {
+    /// The name that the testbed itself uses.
+    fn short_name(&self) -> &'static str {
+        self.name.split(", ").next().unwrap_or(self.name)
+    }
+
     fn set(&self, value: &str, target: &mut T) -> Result<(), UsageError> {
-        let name = self.name;
+        let name = self.short_name();
         match &self.takes {
             Takes::Nothing(set) => set(target),
             Takes::Whole(_, [least, most], set) => {
@@ -154,7 +162,7 @@ pub fn spell<T>(rows: &[Row<T>], given: &T, plain: &T) -> String {
     for row in rows {
         let value = (row.value)(given);
         if value != (row.value)(plain) {
-            text = text + " " + row.name;
+            text = text + " " + row.short_name();
             if !matches!(row.takes, Takes::Nothing(_)) {
                 text = text + " " + &value;
             }
@@ -186,7 +194,12 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn number(option: &str, value: &str, least: f64, most: f64) -> Result<f64, UsageError> {
+/// A number within these limits, which it names else.
+///
+/// # Errors
+///
+/// [`UsageError`] for anything else.
+pub fn number(option: &str, value: &str, least: f64, most: f64) -> Result<f64, UsageError> {
     match value.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         _ => Err(UsageError(format!(

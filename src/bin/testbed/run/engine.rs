@@ -268,6 +268,8 @@ pub struct Engine<'a> {
     observer: Observer,
     counts: Counts,
     show_progress: bool,
+    /// When the progress line was drawn last, by the machine's clock.
+    drawn: Option<std::time::Instant>,
 }
 
 impl<'a> Engine<'a> {
@@ -324,6 +326,7 @@ impl<'a> Engine<'a> {
             },
             load,
             show_progress,
+            drawn: None,
         }
     }
 
@@ -335,7 +338,7 @@ impl<'a> Engine<'a> {
     /// `init`; if files cannot be written; if a signal comes.
     pub fn run(mut self) -> Result<(Finished, Recording), Failure> {
         let result = self.run_phases();
-        if self.show_progress {
+        if self.drawn.is_some() {
             // The progress line goes.
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
@@ -349,6 +352,7 @@ impl<'a> Engine<'a> {
             if failure.text.starts_with(MALFORMED) {
                 text += "\nMaelstrom hears nothing more of a node that has written such a line";
             }
+            text += &self.early_text(node);
             if let Some(first) = self.counts.problems.list(true, true).first() {
                 text += &format!("\nthe first problem before that: {first}");
             }
@@ -369,6 +373,7 @@ impl<'a> Engine<'a> {
         }
         self.each_node(|| Question::Init)?;
         loop {
+            self.progress();
             if let Err(failure) = self.work_off_queue() {
                 self.forgive(failure)?;
             }
@@ -516,21 +521,34 @@ impl<'a> Engine<'a> {
                 }
             }
             Event::Progress => {
+                // The line is drawn wherever the loop is; this wakes it.
                 self.at(now + PROGRESS_INTERVAL, Event::Progress);
-                self.progress(now);
             }
         }
         Ok(())
     }
 
-    fn progress(&self, now: Instant) {
-        let line = format!(
-            "{:5.1} s  {:6} operations  {:5.2} messages per operation  {}",
-            now.as_secs_f64(),
-            self.counts.ops,
-            self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
-            self.faults_now(),
-        );
+    /// Draws the progress line if the last one is old. A virtual clock may stand still for
+    /// minutes, so it is the machine's that counts.
+    fn progress(&mut self) {
+        let is_old = |drawn: std::time::Instant| drawn.elapsed() >= PROGRESS_INTERVAL;
+        if !self.show_progress || !self.drawn.is_none_or(is_old) {
+            return;
+        }
+        self.drawn = Some(std::time::Instant::now());
+        let nodes = self.node_ids.len();
+        let line = match self.phase {
+            Phase::Init | Phase::Topology => {
+                format!("{nodes} nodes start: {} messages", self.message_ids)
+            }
+            _ => format!(
+                "{nodes} nodes {:6.1} s {:6} operations, {:.2} messages per operation {}",
+                self.host.now().as_secs_f64(),
+                self.counts.ops,
+                self.counts.server.total as f64 / self.counts.ops.max(1) as f64,
+                self.faults_now(),
+            ),
+        };
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
 
@@ -570,6 +588,7 @@ impl<'a> Engine<'a> {
     }
 
     fn begin(&mut self, client: usize, question: Question) -> Result<(), Failure> {
+        self.progress();
         let (now, node) = (self.host.now(), self.node_of(client));
         let mark = self.mark(now);
         let name = format!("c{client}");
@@ -656,9 +675,10 @@ impl<'a> Engine<'a> {
             false => outcomes.indeterminate += 1,
         }
         if self.phase == Phase::Final {
-            let (node, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
+            let (name, time) = (&self.node_ids[node], CLIENT_TIMEOUT.as_secs());
+            let unheard = self.host.unheard(node);
             self.counts.problems.stricter(format!(
-                "{node} did not answer its final {kind} within {time} s"
+                "{name} did not answer its final {kind} within {time} s{unheard}"
             ));
         }
         self.recording
@@ -1166,7 +1186,8 @@ mod tests {
         };
         in_scratch_folder(|folder| {
             let recording = Recording::create(folder).expect("a folder for the run");
-            let load = load::of("echo", options.consistency).expect("a load");
+            let load =
+                load::of("echo", options.consistency, load::Draws::default()).expect("a load");
             let run = Engine::new(&options, load, &mut nodes, recording, false).run();
             run.map(|(finished, _)| finished)
         })

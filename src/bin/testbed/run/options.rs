@@ -38,10 +38,10 @@ pub fn row<T>(
 }
 
 /// What is asked of how many.
-fn load_rows() -> [Row<Options>; 5] {
+fn load_rows() -> [Row<Options>; 8] {
     [
         row(
-            "-w",
+            "-w, --workload",
             Word(
                 "NAME",
                 || load::NAMES.iter().map(|&name| name.into()).collect(),
@@ -76,6 +76,28 @@ fn load_rows() -> [Row<Options>; 5] {
             }),
             "clients, each of which does one thing after the other: 2n is two a node ({})",
             |o| o.concurrency.name(),
+        ),
+        row(
+            "--key-count",
+            Whole("N", [1, load::Draws::MAX_KEYS], |o, keys| {
+                o.draws.keys = keys as usize;
+            }),
+            "kafka, txn-rw-register: keys in use at a time ({})",
+            |o| o.draws.keys.to_string(),
+        ),
+        row(
+            "--max-writes-per-key",
+            Whole("N", [1, u32::MAX as u64], |o, writes| {
+                o.draws.max_writes = writes;
+            }),
+            "writes to a key before it makes room for a fresh one ({})",
+            |o| o.draws.max_writes.to_string(),
+        ),
+        row(
+            "--max-txn-length",
+            Whole("N", [1, 1000], |o, steps| o.draws.max_steps = steps),
+            "txn-rw-register: steps of a transaction at most ({})",
+            |o| o.draws.max_steps.to_string(),
         ),
     ]
 }
@@ -164,9 +186,23 @@ fn fault_rows() -> [Row<Options>; 6] {
         ),
         row(
             "--availability",
-            Word("total", || vec!["total".into()], |o, _| o.is_total = true),
-            "every operation must succeed, as in `efficient`",
-            |o| if o.is_total { "total" } else { "" }.into(),
+            Checked("A", |o, text| {
+                o.availability = match text {
+                    "total" => 1.0,
+                    share => {
+                        arguments::number("--availability", share, 0.0, 1.0).map_err(|_| {
+                            UsageError(format!(
+                                "--availability takes total, or a share from 0 to 1 like 0.9, not \
+                             '{share}'"
+                            ))
+                        })?
+                    }
+                };
+                Ok(())
+            }),
+            "the share of operations that must succeed: total, as in `efficient`, or 0.9 and so \
+             on",
+            Options::availability_name,
         ),
         row(
             "--consistency-models",
@@ -188,7 +224,7 @@ fn fault_rows() -> [Row<Options>; 6] {
 }
 
 /// Where it runs.
-fn place_rows() -> [Row<Options>; 5] {
+fn place_rows() -> [Row<Options>; 6] {
     [
         row(
             "--virtual",
@@ -215,6 +251,12 @@ fn place_rows() -> [Row<Options>; 5] {
             Nothing(|o| o.strict = true),
             "judge the node of --bin by all rules, as hubcast is, not by Maelstrom's alone",
             |o| o.strict.to_string(),
+        ),
+        row(
+            "--log-stderr",
+            Nothing(|o| o.log_stderr = true),
+            "shows on stderr, too, what the nodes say on theirs (processes only)",
+            |o| o.log_stderr.to_string(),
         ),
         row(
             "--maelstrom",
@@ -345,8 +387,10 @@ pub struct Options {
     pub rate: f64,
     /// How many clients.
     pub concurrency: Concurrency,
-    /// Whether every operation must succeed.
-    pub is_total: bool,
+    /// The share of the operations that must succeed, from 0 to 1.
+    pub availability: f64,
+    /// What keys and transactions are drawn from.
+    pub draws: load::Draws,
     /// What transactions must not show.
     pub consistency: Consistency,
     /// Mean latency between nodes.
@@ -377,6 +421,8 @@ pub struct Options {
     pub strict: bool,
     /// Run the real Maelstrom.
     pub maelstrom: bool,
+    /// Show what the nodes say on stderr.
+    pub log_stderr: bool,
     /// The node's arguments, behind `--`.
     pub node_args: Vec<String>,
     /// Without journals, whatever happens.
@@ -410,7 +456,8 @@ impl Options {
             },
             rate: 100.0,
             concurrency: Concurrency::EachNode(1),
-            is_total: job == Job::Efficient,
+            availability: f64::from(u8::from(job == Job::Efficient)),
+            draws: load::Draws::default(),
             consistency: Consistency::ReadCommitted,
             latency: Duration::from_millis(100),
             latency_dist: Distribution::Constant,
@@ -434,6 +481,7 @@ impl Options {
             virtual_time: false,
             strict: false,
             maelstrom: false,
+            log_stderr: false,
             node_args: Vec::new(),
             volatile: false,
             data_dir: None,
@@ -458,6 +506,13 @@ impl Options {
             return usage(format!(
                 "{NOT_IN_MEMORY}, or run broadcast with --bin target/release/flood"
             ));
+        }
+        if self.log_stderr && self.virtual_time {
+            return usage(
+                "nodes in memory have no stderr: leave --log-stderr or --virtual out; their logs \
+                 are in the run's node-logs/"
+                    .into(),
+            );
         }
         if self.volatile && !self.is_deadly() {
             return usage(
@@ -507,6 +562,15 @@ impl Options {
     /// Whether rules that are stricter than Maelstrom's decide, and are not only noted.
     pub fn is_strict(&self) -> bool {
         self.strict || self.bin.is_none()
+    }
+
+    /// The share of the operations that must succeed, as on the command line.
+    pub fn availability_name(&self) -> String {
+        match self.availability {
+            0.0 => String::new(),
+            1.0 => "total".into(),
+            share => share.to_string(),
+        }
     }
 
     /// Whether it is the workload `broadcast`, which the limits are about.
@@ -585,10 +649,16 @@ impl Options {
     }
 
     /// Whether node or load are set otherwise than by default: then 3e's limits
-    /// are judged, and 3d's are shown.
+    /// are judged, and 3d's are shown. How much a node logs and where it keeps its journal
+    /// is no such setting; what another node's arguments do nobody knows.
     pub fn is_tuned(&self) -> bool {
         let plain = Options::new(Job::Efficient);
-        !self.node_args.is_empty() || self.nodes != plain.nodes || self.rate != plain.rate
+        let (usual, given) = (Config::default(), node_config(&self.node_args).ok());
+        let has_set = match self.bin {
+            None => given.is_some_and(|c| (c.within, c.hubs) != (usual.within, usual.hubs)),
+            Some(_) => !self.node_args.is_empty(),
+        };
+        has_set || self.nodes != plain.nodes || self.rate != plain.rate
     }
 
     /// By when hubcast promises to have a value everywhere. Another node promises

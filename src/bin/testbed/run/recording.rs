@@ -33,6 +33,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::nodes::place;
 use hubcast::event::Event;
 use hubcast::json::{self, Object};
 use hubcast::time::Instant;
@@ -101,9 +102,8 @@ impl Recording {
     ///
     /// Whatever the file system says, with the folder's name.
     pub fn create(folder: &Path) -> io::Result<Recording> {
-        let named = |error: io::Error| {
-            io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
-        };
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", place(folder)));
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error)),
             _ => {}

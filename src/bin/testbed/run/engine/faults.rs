@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::{Engine, Event, INIT_TIMEOUT, Packet};
+use crate::judge::plural;
 use crate::nodes::Failure;
 use crate::nodes::cluster;
 use crate::world::nemesis::{Act, Strike, Tool};
@@ -62,6 +63,9 @@ pub struct Seat {
     state: State,
     /// How often it was started.
     lives: i64,
+    /// Whether it was told in this life who it is, and how many messages it got before.
+    is_told: bool,
+    early: usize,
     /// The oldest messages that came meanwhile; those between nodes with their numbers.
     kept: Vec<(Option<u64>, Vec<u8>)>,
 }
@@ -72,6 +76,8 @@ impl Seat {
         Seat {
             state: State::Up,
             lives: 1,
+            is_told: true,
+            early: 0,
             kept: Vec::new(),
         }
     }
@@ -191,6 +197,7 @@ impl Engine<'_> {
         let seat = &mut self.seats[node];
         seat.state = State::Starting;
         seat.lives += 1;
+        (seat.is_told, seat.early) = (false, 0);
         let life = seat.lives;
         let delay = INIT_DELAY.mul_f64(self.start_rng.fraction());
         self.at(now + delay, Event::Init { node, life });
@@ -214,6 +221,7 @@ impl Engine<'_> {
             body.text("node_id", &self.node_ids[node]);
             body.list("node_ids", &self.node_ids, |id, out| encode_str(id, out));
         });
+        self.seats[node].is_told = true;
         self.at(now + INIT_TIMEOUT, Event::InitTimeout { node, life });
         self.host.send(node, &line)
     }
@@ -269,6 +277,7 @@ impl Engine<'_> {
     ) -> Result<(), Failure> {
         let seat = &mut self.seats[node];
         let is_early = seat.state == State::Starting && packet.is_none();
+        seat.early += usize::from(is_early && !seat.is_told);
         if seat.state == State::Up || is_early {
             if let Some(id) = packet {
                 self.recording.recv(now, id)?;
@@ -341,6 +350,20 @@ impl Engine<'_> {
             let fault = &mut self.counts.faults[fault];
             fault.recovery = fault.end.map(|end| now - end);
         }
+    }
+
+    /// What may have led a node astray that was started again and has not answered its
+    /// `init`, for the end of a text.
+    pub(super) fn early_text(&self, node: usize) -> String {
+        let Seat { state, early, .. } = self.seats[node];
+        if state != State::Starting || early == 0 {
+            return String::new();
+        }
+        format!(
+            "\nit was started again, and {} came before its init, as with Maelstrom: until init \
+             a node must ignore a message or answer with error 11, and go on",
+            plural(early, "message")
+        )
     }
 
     /// What is wrong now, for the progress line.
