@@ -82,6 +82,8 @@ test)
         exit 2
         ;;
     esac
+    # Most of the tests that take long wait for processes.
+    export RUST_TEST_THREADS="${RUST_TEST_THREADS-8}"
     exec cargo test "$@"
     ;;
 mutants) test mutants ;;

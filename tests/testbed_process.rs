@@ -421,22 +421,24 @@ fn a_program_that_does_not_start_is_told_with_what_would_help() {
 
 #[test]
 fn a_line_without_a_break_is_shown_also_where_the_node_then_waits_or_ends() {
-    for (name, then) in [("open-end", "exit 0"), ("open-wait", "exec sleep 60")] {
-        let node = script(
-            name,
-            &format!("read line; printf '{{\"src\":\"n0\"'; {then}"),
-        );
-        let args = format!("workload echo --node-count 1 {} --bin {node}", &SMALL[15..]);
-        let (_, stderr) = ends(1, name, &args);
-        let says = "; it wrote 11 bytes without a line break: {\"src\":\"n0\"; it left nothing";
-        assert!(stderr.contains(says), "{name}: {stderr}");
-    }
-    let node = script("mute", "exec sleep 60");
-    let args = format!("workload echo --node-count 1 {} --bin {node}", &SMALL[15..]);
-    let (_, stderr) = ends(1, "mute", &args);
-    let says = "did not answer init within 10 s; it still runs; it wrote nothing on stdout (a \
+    let open = "it wrote 11 bytes without a line break: {\"src\":\"n0\"; it left nothing";
+    let mute = "did not answer init within 10 s; it still runs; it wrote nothing on stdout (a \
                 program must flush each line)";
-    assert!(stderr.contains(says), "{stderr}");
+    // Two of them take the ten seconds that a node has to answer.
+    std::thread::scope(|scope| {
+        for (name, then, says) in [
+            ("open-end", "printf '{\"src\":\"n0\"'; exit 0", open),
+            ("open-wait", "printf '{\"src\":\"n0\"'; exec sleep 60", open),
+            ("mute", "exec sleep 60", mute),
+        ] {
+            scope.spawn(move || {
+                let node = script(name, &format!("read line; {then}"));
+                let args = format!("workload echo --node-count 1 {} --bin {node}", &SMALL[15..]);
+                let (_, stderr) = ends(1, name, &args);
+                assert!(stderr.contains(says), "{name}: {stderr}");
+            });
+        }
+    });
 }
 
 /// A node that answers `init` and echoes; before `init` it does something else.

@@ -602,6 +602,72 @@ fn fingerprint(state: &State) -> u128 {
     whole(1) << 64 | whole(2)
 }
 
+/// What was found about some states of the same depth.
+#[derive(Default)]
+struct Found {
+    /// What can follow them: the fingerprints of both, and the state.
+    next: Vec<(u128, u128, State)>,
+    /// States that end well, and were not known to.
+    ends_well: HashSet<u128>,
+    /// The first of them that is at fault, and why.
+    fault: Option<(State, &'static str)>,
+}
+
+impl Found {
+    fn look(states: &[State], bounds: Bounds, known: &HashSet<u128>) -> Found {
+        let mut found = Found::default();
+        for state in states {
+            let fault = match state.fault() {
+                Some(sentence) => Err(sentence),
+                None => found.ends_well(state, bounds, known),
+            };
+            if let Err(sentence) = fault {
+                found.fault.get_or_insert((state.clone(), sentence));
+            }
+            let from = fingerprint(state);
+            let next = state
+                .steps()
+                .into_iter()
+                .map(|step| state.after(step, bounds));
+            let next = next.filter(|next| next.under_way() <= bounds.under_way);
+            (found.next).extend(next.map(|next| (from, fingerprint(&next), next)));
+        }
+        found
+    }
+
+    /// Whether a faultless network leads from here to a good end; if not, why.
+    fn ends_well(
+        &mut self,
+        state: &State,
+        bounds: Bounds,
+        known: &HashSet<u128>,
+    ) -> Result<(), &'static str> {
+        let mut path = Vec::new();
+        let mut here = state.clone();
+        loop {
+            let print = fingerprint(&here);
+            if known.contains(&print) || self.ends_well.contains(&print) {
+                break;
+            }
+            path.push(print);
+            let mut fault = None;
+            let witness = |_: &str, next: &State| fault = fault.or(next.fault());
+            let next = here.faultless(bounds, witness);
+            fault.map_or(Ok(()), Err)?;
+            let Some(next) = next else {
+                here.end_fault().map_or(Ok(()), Err)?;
+                break;
+            };
+            here = next;
+            if path.len() > MAX_STEPS {
+                return Err("without faults it has no end");
+            }
+        }
+        self.ends_well.extend(path);
+        Ok(())
+    }
+}
+
 /// A search under way.
 struct Search {
     bounds: Bounds,
@@ -620,21 +686,29 @@ impl Search {
             from: HashMap::from([(print, print)]),
             ends_well: HashSet::new(),
         };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let mut frontier = vec![initial];
         let (mut steps, mut depth) = (0u64, 0);
         while !frontier.is_empty() {
             let mut next_frontier = Vec::new();
-            for state in frontier {
-                search.check(&state);
-                let print = fingerprint(&state);
-                for step in state.steps() {
-                    let next = state.after(step, bounds);
-                    if next.under_way() > bounds.under_way {
-                        continue;
-                    }
+            // Each processor takes a part.
+            let parts = frontier.chunks(frontier.len().div_ceil(workers));
+            let known = &search.ends_well;
+            let found: Vec<Found> = std::thread::scope(|scope| {
+                let parts = parts.map(|part| scope.spawn(|| Found::look(part, bounds, known)));
+                let parts: Vec<_> = parts.collect();
+                let found = parts.into_iter().map(|part| part.join().expect("no panic"));
+                found.collect()
+            });
+            for part in found {
+                if let Some((state, sentence)) = part.fault {
+                    search.fail(&state, sentence);
+                }
+                search.ends_well.extend(part.ends_well);
+                for (from, to, next) in part.next {
                     steps += 1;
-                    if let Entry::Vacant(entry) = search.from.entry(fingerprint(&next)) {
-                        entry.insert(print);
+                    if let Entry::Vacant(entry) = search.from.entry(to) {
+                        entry.insert(from);
                         next_frontier.push(next);
                     }
                 }
@@ -647,39 +721,6 @@ impl Search {
             "{} states up to {depth} steps deep, {steps} steps between them: all safe, all converge",
             search.from.len()
         );
-    }
-
-    fn check(&mut self, state: &State) {
-        let fault = match state.fault() {
-            Some(sentence) => Err(sentence),
-            None => self.ends_well(state),
-        };
-        if let Err(sentence) = fault {
-            self.fail(state, sentence);
-        }
-    }
-
-    /// Whether a faultless network leads from here to a good end; if not, why.
-    fn ends_well(&mut self, state: &State) -> Result<(), &'static str> {
-        let mut path = Vec::new();
-        let mut here = state.clone();
-        while !self.ends_well.contains(&fingerprint(&here)) {
-            path.push(fingerprint(&here));
-            let mut fault = None;
-            let witness = |_: &str, next: &State| fault = fault.or(next.fault());
-            let next = here.faultless(self.bounds, witness);
-            fault.map_or(Ok(()), Err)?;
-            let Some(next) = next else {
-                here.end_fault().map_or(Ok(()), Err)?;
-                break;
-            };
-            here = next;
-            if path.len() > MAX_STEPS {
-                return Err("without faults it has no end");
-            }
-        }
-        self.ends_well.extend(path);
-        Ok(())
     }
 
     /// Tells the shortest way to a state, and how it goes on.

@@ -327,7 +327,7 @@ impl Liar {
                 with(&json, "txn", Json::Array(steps))
             }
             ("silent", "read_ok" | "broadcast_ok") => return Fate::Gone,
-            ("slow" | "hides", "delta") => return Fate::Late(SLOW, line),
+            ("hides", "delta") => return Fate::Late(SLOW, line),
             ("late", "broadcast_ok") => return Fate::Late(LATE, line),
             ("all-late", "read_ok" | "broadcast_ok") => return Fate::Late(LATE, line),
             ("wrong-reply", "read_ok" | "broadcast_ok") => {
