@@ -70,11 +70,14 @@
 //! [`Disk`] does it, `main`'s with files, the testbed's in memory, where it can crash
 //! between any two steps.
 
+mod crc32;
+
 use std::fmt;
 use std::io;
 
 use crate::json::{self, Json, Object};
 use crate::workload::{Item, Workload};
+pub use crc32::crc32;
 
 /// The version of the format, in the head line, and the one before, which had no marks.
 /// It is read; all others are refused.
@@ -278,28 +281,6 @@ fn limit(short: u64, least: u64) -> u64 {
 }
 
 // Writing.
-
-/// The CRC-32 of IEEE 802.3 (as in gzip and PNG): finds every error of up to 32 bits
-/// in a row, and of longer ones all but one in 4 billion.
-pub fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let (mut sum, mut bit) = (byte as u32, 0);
-            while bit < 8 {
-                let carry = sum & 1 != 0;
-                sum = (sum >> 1) ^ if carry { 0xedb8_8320 } else { 0 };
-                bit += 1;
-            }
-            table[byte] = sum;
-            byte += 1;
-        }
-        table
-    };
-    let step = |sum: u32, &byte: &u8| (sum >> 8) ^ TABLE[usize::from(sum as u8 ^ byte)];
-    !bytes.iter().fold(!0, step)
-}
 
 /// What stands in front of `text`: eight digits and a space.
 fn checksum(text: &[u8]) -> [u8; SUM] {

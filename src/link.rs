@@ -84,7 +84,7 @@ use incoming::Incoming;
 pub use incoming::Range;
 pub use round_trip::{INITIAL, RoundTrip};
 pub use segment::{Segment, Sync};
-pub use stats::LinkStats;
+pub use stats::{LinkStats, Marks};
 
 /// The most items in one segment.
 ///
@@ -243,25 +243,6 @@ pub struct News {
     pub acked: bool,
 }
 
-/// Where a link stands, for tests.
-#[derive(Clone, Debug)]
-pub struct Marks {
-    /// This node's incarnation, and the neighbour's; 0: not known yet.
-    pub epochs: (u64, u64),
-    /// Where the outgoing stream begins for this incarnation of the neighbour.
-    pub begin: u64,
-    /// Everything below this offset of the outgoing stream was acknowledged.
-    pub una: u64,
-    /// Every item below this offset of the incoming stream has arrived.
-    pub received: u64,
-    /// Nothing is waiting: no item, no ack owed, no timer.
-    pub is_quiet: bool,
-    /// When the link has something to do.
-    pub due: Option<Instant>,
-    /// What it has counted.
-    pub stats: LinkStats,
-}
-
 /// What a link has to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<I> {
@@ -416,19 +397,6 @@ impl<I: Item> Link<I> {
     /// One past the offset of the last item pushed.
     fn end(&self) -> u64 {
         self.una + self.queue.len() as u64
-    }
-
-    /// Where it stands.
-    pub fn marks(&self) -> Marks {
-        Marks {
-            epochs: self.epochs(),
-            begin: self.base,
-            una: self.una,
-            received: self.received(),
-            is_quiet: self.is_quiet(),
-            due: self.poll_timeout(),
-            stats: self.stats,
-        }
     }
 
     /// Whether the retransmission timer fired and nothing was answered since.

@@ -6,8 +6,11 @@
 //! same inputs give the same outputs, byte for byte.
 //!
 //! It knows who it is and who may be answered, and passes everything else on:
-//! a client's request to the [workload], a neighbour's message
+//! a client's request to the [workload](crate::workload), a neighbour's message
 //! to the [gossip](crate::gossip). What the one spreads the other carries.
+
+mod any;
+mod init;
 
 use std::any::Any;
 
@@ -17,16 +20,11 @@ use crate::gossip::Gossip;
 use crate::journal::{self, Disk, Found, Journal, OpenError};
 use crate::json::{self, Json};
 use crate::link::{self, Frame, Link, LinkStats, Marks, Segment, Sync};
-use crate::message::{self, ErrorCode, Message, Refusal};
+use crate::message::{self, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::broadcast::Broadcast;
-use crate::workload::counter::{GCounter, PnCounter};
-use crate::workload::echo::Echo;
-use crate::workload::g_set::GSet;
-use crate::workload::log::Log;
-use crate::workload::txn::Txn;
-use crate::workload::unique_ids::UniqueIds;
-use crate::workload::{self, Digest, Effects, Name, Place, Workload};
+use crate::workload::{Digest, Effects, Place, Workload};
+
+pub use any::{AnyNode, node};
 
 /// How much of a refused line is kept for its event. Unit: bytes. The event
 /// clips it further.
@@ -35,103 +33,6 @@ const REFUSED_LINE: usize = 1000;
 /// How much room for replies is kept from turn to turn. Unit: bytes. Enough for
 /// all small ones of a turn.
 const REPLIES_ROOM: usize = 64 << 10;
-
-/// A node without its surroundings, whatever its workload: what a driver sees.
-///
-/// # The contract
-///
-/// - `now` never goes back from call to call.
-/// - A *turn* is some lines, maybe none, and the end of the turn: call
-///   [`handle_line`](AnyNode::handle_line) for each line at hand, then
-///   [`end_turn`](AnyNode::end_turn), then take the output with
-///   [`poll_transmit`](AnyNode::poll_transmit) until there is none, and send it. It may
-///   be taken between the lines, too; replies are ready at once, and what goes to
-///   neighbours at the end of the turn, so that it goes together.
-/// - With a journal ([`Config::data_dir`]): after each line look whether the node
-///   [wants its journal](AnyNode::wants_journal). It does once, when `init` has told it its
-///   name: [open](AnyNode::open_journal) it before anything else.
-/// - Before anything that `poll_transmit` gave leaves, take the records with
-///   [`poll_persist`](AnyNode::poll_persist) and have them *stored*: synced, not only
-///   written. The output promises that. If they cannot be stored, nothing that was
-///   taken since the last time may leave, and the node is at its end.
-/// - When the moment of [`poll_timeout`](AnyNode::poll_timeout) has come, a turn is due,
-///   with or without lines. One that is not due does no harm. `None` means that
-///   nothing will happen until a line comes.
-/// - Take the events with [`poll_event`](AnyNode::poll_event) whenever you like. Of
-///   those that nobody takes some thousand are kept.
-pub trait AnyNode: std::fmt::Debug {
-    /// A line came in, without its line break. A bad one makes an event and, where
-    /// its sender can be told, an error reply; nothing else changes.
-    fn handle_line(&mut self, now: Instant, line: &[u8]);
-
-    /// The node's name, if it must be given what its journal holds before it goes on.
-    fn wants_journal(&self) -> Option<&str>;
-
-    /// Opens the journal on `disk`, as [`Journal::open`] does. The node goes on where it
-    /// was, in its next incarnation.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]; the node is at its end then.
-    fn open_journal(
-        &mut self,
-        now: Instant,
-        disk: Box<dyn Disk>,
-        least: u64,
-    ) -> Result<Journal, OpenError>;
-
-    /// The lines at hand have been handled, and time has come to `now`.
-    fn end_turn(&mut self, now: Instant);
-
-    /// Appends to `out` what the journal must hold before any output leaves that was
-    /// taken until now: one record for all items of a turn (*group commit*). False:
-    /// there is nothing new.
-    #[must_use]
-    fn poll_persist(&mut self, out: &mut Vec<u8>) -> bool;
-
-    /// The journal in short, record by record, if there is one.
-    fn short_form(&self) -> Box<dyn Iterator<Item = Vec<u8>> + '_>;
-
-    /// Appends the next output to `out`: one line for a neighbour, or all replies
-    /// that are ready. False: there is none.
-    #[must_use]
-    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool;
-
-    /// When a turn is due; `None`: not before a line has come.
-    #[must_use]
-    fn poll_timeout(&self) -> Option<Instant>;
-
-    /// The next event, if its level is one that is wanted.
-    #[must_use]
-    fn poll_event(&mut self) -> Option<Event>;
-
-    /// The neighbours, in the order of the tree, and where their links stand; none before
-    /// `init`.
-    fn links(&self) -> Vec<(&str, Marks)>;
-
-    /// How many items it holds.
-    fn items(&self) -> u64;
-
-    /// A copy, to see what it would do.
-    fn copy(&self) -> Box<dyn AnyNode>;
-
-    /// The [`Node`] itself, for tests that look inside.
-    fn as_any(&self) -> &dyn Any;
-}
-
-/// A node that waits for its `init`, for the workload that it is set to.
-pub fn node(config: Config) -> Box<dyn AnyNode> {
-    match config.workload {
-        Name::Broadcast => Box::new(Node::<Broadcast>::new(config)),
-        Name::Echo => Box::new(Node::<Echo>::new(config)),
-        Name::UniqueIds => Box::new(Node::<UniqueIds>::new(config)),
-        Name::GSet => Box::new(Node::<GSet>::new(config)),
-        Name::GCounter => Box::new(Node::<GCounter>::new(config)),
-        Name::PnCounter => Box::new(Node::<PnCounter>::new(config)),
-        Name::Kafka => Box::new(Node::<Log>::new(config)),
-        Name::Txn => Box::new(Node::<Txn>::new(config)),
-    }
-}
 
 /// A node of one workload. Drivers know it as [`AnyNode`], which has the contract.
 #[derive(Clone, Debug)]
@@ -478,88 +379,6 @@ impl<W: Workload> Node<W> {
         Ok(())
     }
 
-    fn before_init(
-        &mut self,
-        now: Instant,
-        kind: &str,
-        message: &Message<'_>,
-    ) -> Result<(), Refusal> {
-        if kind == "init" {
-            return self.init(now, message);
-        }
-        let known = ["delta", "ack", "sync", "stats"];
-        if !known.contains(&kind) && !W::REQUESTS.contains(&kind) {
-            return Err(workload::unknown(kind, W::REQUESTS));
-        }
-        Err(Refusal {
-            code: ErrorCode::TemporarilyUnavailable,
-            text: "not initialised yet: init comes first".into(),
-        })
-    }
-
-    fn init(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
-        let id = message.body.text("node_id")?;
-        let ids = message
-            .body
-            .list("node_ids", "a string", |id| id.as_str().map(str::to_owned))?;
-        if id != message.dest {
-            let dest = event::clip(message.dest);
-            return Err(format!("node_id must be {dest}, whom the init is for").into());
-        }
-        let gossip = Gossip::new(&self.config, now, id, &ids)?;
-        self.events.push(Event::Init {
-            node: id.to_owned(),
-            nodes: ids.len(),
-            hub: gossip.parent().map(str::to_owned),
-            children: gossip.children(),
-        });
-        let place = Place {
-            index: ids.iter().position(|other| other == id).unwrap_or(0),
-            nodes: ids.len(),
-            is_root: gossip.parent().is_none(),
-            epoch: self.config.epoch,
-        };
-        self.identity = Some(Identity {
-            id: id.to_owned(),
-            node_ids: node_ids(message)?,
-            place,
-            gossip,
-            settling: false,
-        });
-        self.wants_journal = self.config.data_dir.is_some();
-        if !self.wants_journal {
-            self.begin(now, false);
-        }
-        self.reply(message, "init_ok", |_| ());
-        Ok(())
-    }
-
-    /// Whoever did not hear the answer may ask again; what has begun does not begin anew.
-    fn init_again(&mut self, message: &Message<'_>) -> Result<(), Refusal> {
-        let Some(Identity {
-            id,
-            node_ids: known,
-            ..
-        }) = &self.identity
-        else {
-            return Ok(());
-        };
-        let asked = message.body.text("node_id")?;
-        let differs = |name: &str, known: &str, asked: &str| {
-            let [known, asked] = [known, asked].map(event::clip);
-            format!("{name} was {known} in the first init, and cannot become {asked}")
-        };
-        if asked != id {
-            return Err(differs("node_id", id, asked).into());
-        }
-        let asked = node_ids(message)?;
-        if asked != *known {
-            return Err(differs("node_ids", known, &asked).into());
-        }
-        self.reply(message, "init_ok", |_| ());
-        Ok(())
-    }
-
     /// Counters of every link, and how many items there are.
     fn stats(&mut self, message: &Message<'_>) {
         let links: Vec<(String, LinkStats)> = self
@@ -615,16 +434,11 @@ impl<W: Workload> Node<W> {
     }
 }
 
-/// An `init`'s list of all nodes, as text that is the same for the same names.
-fn node_ids(init: &Message<'_>) -> Result<String, String> {
-    let read = |ids: &Json<'_>| Some(ids.to_string());
-    init.body.read("node_ids", "an array of names", read)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gossip::PROBE_INTERVAL;
+    use crate::workload::broadcast::Broadcast;
     use std::time::Duration;
 
     fn ms(millis: u64) -> Instant {

@@ -1,4 +1,8 @@
-//! What a link counts.
+//! What a link counts, and where it stands.
+
+use super::Link;
+use crate::time::Instant;
+use crate::workload::Item;
 
 /// Counters of one link, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,5 +50,39 @@ impl LinkStats {
         self.holes += other.holes;
         self.duplicates += other.duplicates;
         self.unacked += other.unacked;
+    }
+}
+
+/// Where a link stands, for tests.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    /// This node's incarnation, and the neighbour's; 0: not known yet.
+    pub epochs: (u64, u64),
+    /// Where the outgoing stream begins for this incarnation of the neighbour.
+    pub begin: u64,
+    /// Everything below this offset of the outgoing stream was acknowledged.
+    pub una: u64,
+    /// Every item below this offset of the incoming stream has arrived.
+    pub received: u64,
+    /// Nothing is waiting: no item, no ack owed, no timer.
+    pub is_quiet: bool,
+    /// When the link has something to do.
+    pub due: Option<Instant>,
+    /// What it has counted.
+    pub stats: LinkStats,
+}
+
+impl<I: Item> Link<I> {
+    /// Where it stands.
+    pub fn marks(&self) -> Marks {
+        Marks {
+            epochs: self.epochs(),
+            begin: self.base,
+            una: self.una,
+            received: self.received(),
+            is_quiet: self.is_quiet(),
+            due: self.poll_timeout(),
+            stats: self.stats,
+        }
     }
 }
