@@ -26,7 +26,7 @@
 //! and 10 to 13.
 //!
 //! Is it always the cheaper way, and does the promise hold when the load changes?
-//! Tests print it: `cargo test --release --bin testbed promise -- --include-ignored
+//! Tests print it: `cargo test --bin testbed promise -- --include-ignored
 //! --nocapture --test-threads 1`.
 
 mod catch_up;

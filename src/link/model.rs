@@ -830,7 +830,7 @@ fn every_state_with_a_clock_that_was_set_back_is_safe_and_leads_to_both_ends_equ
     }
 }
 
-/// `cargo test --release model -- --ignored --nocapture --test-threads 1`
+/// `cargo test model -- --ignored --nocapture --test-threads 1`
 #[test]
 #[ignore = "takes minutes"]
 fn every_state_of_a_longer_life_is_safe_and_leads_to_both_ends_equal_acked_and_quiet() {
