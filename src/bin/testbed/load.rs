@@ -120,6 +120,15 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// A question of this kind without fields.
+    pub fn question(kind: usize) -> Operation {
+        Operation {
+            kind,
+            only_asks: true,
+            ..Operation::default()
+        }
+    }
+
     /// What the history says of it besides its kind.
     pub fn told(&self) -> &[(&'static str, Json<'static>)] {
         self.told.as_ref().unwrap_or(&self.fields)

@@ -96,7 +96,7 @@ impl<N: Names> Load for Growing<N> {
 
     fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         if !rng.chance(0.5) {
-            return read();
+            return Operation::question(READ);
         }
         let value = self.next;
         self.next += 1;
@@ -111,7 +111,7 @@ impl<N: Names> Load for Growing<N> {
     }
 
     fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
-        (asked == 0).then(read)
+        (asked == 0).then(|| Operation::question(READ))
     }
 
     fn fields(&self, kind: usize) -> &'static [&'static str] {
@@ -182,15 +182,6 @@ impl<N: Names> Load for Growing<N> {
                 .note("no value was both acknowledged and read".into());
         }
         verdict
-    }
-}
-
-/// A question for all values.
-fn read() -> Operation {
-    Operation {
-        kind: READ,
-        only_asks: true,
-        ..Operation::default()
     }
 }
 

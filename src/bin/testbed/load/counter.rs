@@ -67,7 +67,7 @@ impl<D: Deltas> Load for Sum<D> {
 
     fn next(&mut self, _client: usize, rng: &mut Rng) -> Operation {
         if !rng.chance(0.5) {
-            return read();
+            return Operation::question(READ);
         }
         let delta = D::LEAST + rng.below((MOST - D::LEAST + 1) as u64) as i64;
         self.checker.add_begins(delta);
@@ -80,7 +80,7 @@ impl<D: Deltas> Load for Sum<D> {
     }
 
     fn last(&mut self, _client: usize, asked: usize) -> Option<Operation> {
-        (asked == 0).then(read)
+        (asked == 0).then(|| Operation::question(READ))
     }
 
     fn fields(&self, kind: usize) -> &'static [&'static str] {
@@ -119,15 +119,6 @@ impl<D: Deltas> Load for Sum<D> {
 
     fn verdict(&self) -> Verdict {
         self.checker.verdict()
-    }
-}
-
-/// A question for the sum.
-fn read() -> Operation {
-    Operation {
-        kind: READ,
-        only_asks: true,
-        ..Operation::default()
     }
 }
 
