@@ -622,6 +622,22 @@ mod tests {
     }
 
     #[test]
+    fn what_misses_the_first_slot_of_a_far_network_could_not_know_it_and_waits_for_the_next() {
+        let mut timetable = timetable(24, &trips(&[380]));
+        depart(&mut timetable, 400, 200);
+        let (next, period) = timetable.announce(at(400)).expect("slots");
+        let slot = 400 + next.as_millis() as u64;
+        assert!(
+            next < ms(380),
+            "an answer to the first departure comes too late"
+        );
+        depart(&mut timetable, slot, 200);
+        timetable.item(at(slot + 3));
+        timetable.hear(at(slot + 3), at(0));
+        assert_eq!(timetable.due(), Some(at(slot) + period));
+    }
+
+    #[test]
     fn a_child_sends_so_as_to_arrive_just_before_a_slot() {
         let mut aim = Aim::new(ms(400), 4, false);
         assert_eq!(aim.due(at(7)), at(7), "nothing was heard");
