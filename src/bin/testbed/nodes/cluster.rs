@@ -32,6 +32,12 @@ use crate::nodes::disk::Disk;
 /// A second, as epochs count it. Unit: microseconds.
 const SECOND: u64 = 1_000_000;
 
+/// The most that a node may say in one turn.
+///
+/// Unit: bytes. A reply of a million values has 20 MB; a node that says more is in a loop,
+/// which would take all of the machine's memory.
+const MAX_SAID: usize = 1 << 30;
+
 /// What happens next.
 #[derive(Debug)]
 pub enum Step<E> {
@@ -346,7 +352,9 @@ impl<E> Cluster<E> {
         }
         let mut said = Vec::new();
         self.nodes[node].end_turn(self.now);
-        while self.nodes[node].poll_transmit(&mut said) {}
+        while self.nodes[node].poll_transmit(&mut said) {
+            assert!(said.len() < MAX_SAID, "n{node} has no end of things to say");
+        }
         if !self.persist(node) {
             self.down.insert(node);
             return self.set_timer(node, None);
