@@ -16,7 +16,6 @@
 //! A node that sleeps waits for no processor: that is no stall at all.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -126,8 +125,8 @@ impl Shared {
             let asleep = Clock::now();
             thread::sleep(LOOK);
             let late = asleep.elapsed().saturating_sub(LOOK);
-            let now = *locked(&self.groups) != groups;
-            if now || searched.is_none_or(|at: Clock| at.elapsed() > SEARCH) {
+            let is_new = *locked(&self.groups) != groups;
+            if is_new || searched.is_none_or(|at: Clock| at.elapsed() > SEARCH) {
                 groups.clone_from(&locked(&self.groups));
                 watched.search(&groups);
                 searched = Some(Clock::now());
@@ -189,7 +188,7 @@ fn times(schedstat: &str) -> Option<[u64; 2]> {
 }
 
 fn read(path: &str) -> Option<[u64; 2]> {
-    times(&std::fs::read_to_string(Path::new(path)).ok()?)
+    times(&std::fs::read_to_string(path).ok()?)
 }
 
 impl Watched {
