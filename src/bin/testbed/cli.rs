@@ -211,7 +211,10 @@ mod tests {
                 "efficient",
                 "  --node-count N           nodes (default 25)\n",
             ),
-            ("crash", "constant, uniform or exponential (constant)\n"),
+            (
+                "crash",
+                "constant, uniform, exponential or jvm (constant)\n",
+            ),
             ("workload", "partition, kill or pause, several with commas"),
             (
                 "torture",
@@ -285,9 +288,19 @@ mod tests {
             ("efficient --loss NaN", "from 0 to 1, not 'NaN'"),
             (
                 "efficient --latency-dist flat",
-                "constant, uniform or exponential",
+                "constant, uniform, exponential or jvm",
             ),
             ("efficient --nemesis fire", "partition, kill or pause"),
+            (
+                "efficient --stall-ms 25",
+                "a real machine stalls the nodes by itself",
+            ),
+            (
+                "efficient --virtual --bin target/release/flood --stall-ms 25",
+                "--stall-ms is for hubcast in memory",
+            ),
+            ("efficient --stall-every 0", "from 0.001"),
+            ("efficient --maelstrom --latency-dist jvm", "by itself"),
             ("efficient --volatile", "--volatile is for crash"),
             (
                 "workload",
@@ -366,7 +379,7 @@ mod tests {
             "crash -w txn-rw-register --node-count 50 --time-limit 7.5 --rate 20 \
              --concurrency 2n --key-count 3 --max-writes-per-key 8 --max-txn-length 2 --latency 30 --latency-dist uniform --loss 0.05 --duplicate 0.01 \
              --service-ms 0.5 --topology tree3 --nemesis partition,kill --nemesis-interval 3 \
-             --volatile --availability 0.9 --consistency-models read-uncommitted --quiet 0 \
+             --stall-ms 25 --stall-every 3 --volatile --availability 0.9 --consistency-models read-uncommitted --quiet 0 \
              --virtual --seed 7 -- --within-ms 585",
             "partition --seed 3 --bin target/release/flood --maelstrom",
         ] {
@@ -403,6 +416,7 @@ mod tests {
         assert!(options("efficient --bin x -- --fast").is_tuned());
         assert!(options("efficient --loss 0.05").is_other_network());
         assert!(options("efficient --service-ms 0.5").is_other_network());
+        assert!(options("efficient --virtual --stall-ms 25").is_other_network());
         assert!(options("partition").is_other_network());
     }
 
@@ -424,6 +438,7 @@ mod tests {
             "partition",
             "efficient --loss 0.01",
             "efficient --latency-dist uniform",
+            "efficient --virtual --stall-ms 25",
             "efficient --maelstrom",
             "efficient --latency 201",
             "efficient -- --hubs 5 --within-ms 399",

@@ -57,6 +57,7 @@ pub fn run_virtual(
         &options::node_config(&options.program_args()).map_err(|e| Failure::new(e.to_string()))?,
         folder,
     )?;
+    nodes.stall([options.stall, options.stall_every], options.seed);
     run(options, &mut nodes, recording, show_progress)
 }
 

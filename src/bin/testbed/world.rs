@@ -2,6 +2,7 @@
 
 pub mod nemesis;
 pub mod network;
+pub mod processor;
 pub mod rng;
 pub mod services;
 pub mod topology;

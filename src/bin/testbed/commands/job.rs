@@ -175,6 +175,13 @@ fn headline(options: &Options) -> String {
         let service = options.service.as_secs_f64() * 1e3;
         text += &format!(", {service} ms a message at each door");
     }
+    if !options.stall.is_zero() {
+        let (most, every) = (options.stall.as_secs_f64() * 1e3, options.stall_every);
+        text += &format!(
+            ", stalls of up to {most} ms every {} s at each node",
+            every.as_secs_f64()
+        );
+    }
     if !options.node_args.is_empty() {
         text += &format!("; nodes: {}", options.node_args.join(" "));
     }

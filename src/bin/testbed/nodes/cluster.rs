@@ -11,12 +11,14 @@
 //!   owner --- at(time, event) ----> queue --- Step::Event(event) -------> owner
 //! ```
 //!
-//! Nothing here is random, so the same calls give the same steps. Of things due
+//! Nothing here is random but [stalls](Cluster::stall), which come from a seed, so the
+//! same calls give the same steps. Of things due
 //! at the same moment what was said comes first, then timers, by node, and then
 //! events, in the order in which they were queued.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::time::Duration;
 
 use hubcast::config::Config;
 use hubcast::event;
@@ -28,6 +30,7 @@ use hubcast::time::Instant;
 use hubcast::workload::Workload;
 
 use crate::nodes::disk::Disk;
+use crate::world::processor::Processor;
 
 /// A second, as epochs count it. Unit: microseconds.
 const SECOND: u64 = 1_000_000;
@@ -43,7 +46,8 @@ const MAX_SAID: usize = 1 << 30;
 pub enum Step<E> {
     /// The time of one of the owner's events has come.
     Event(E),
-    /// A node had a turn because a timer of its own was due.
+    /// A node had a turn because a timer of its own was due, or a stall was over; or it will
+    /// have it when its stall is over.
     Timer(usize),
     /// A node says a line; it comes without its line break.
     Said(usize, Vec<u8>),
@@ -61,8 +65,11 @@ pub struct Cluster<E> {
     /// Each node's entry in `timers`.
     timer_of: Vec<Option<Instant>>,
     said: VecDeque<(usize, Vec<u8>)>,
-    /// For each paused node: what waits for it, as in a pipe.
-    paused: BTreeMap<usize, Vec<Vec<u8>>>,
+    paused: BTreeSet<usize>,
+    /// When the nodes are stalled; empty: never.
+    processors: Vec<Processor>,
+    /// For each paused or stalled node: what waits for it, as in a pipe.
+    waiting: BTreeMap<usize, Vec<Vec<u8>>>,
     /// The nodes that are down.
     down: BTreeSet<usize>,
     config: Config,
@@ -120,7 +127,9 @@ impl<E> Cluster<E> {
             timers: BTreeSet::new(),
             timer_of: vec![None; nodes],
             said: VecDeque::new(),
-            paused: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            processors: Vec::new(),
+            waiting: BTreeMap::new(),
             down: BTreeSet::new(),
             config: config.clone(),
             disks: match config.data_dir {
@@ -140,6 +149,18 @@ impl<E> Cluster<E> {
         self.least_long = length;
         for disk in &self.disks {
             room.inspect(|&room| disk.limit_room(room));
+        }
+    }
+
+    /// From now on each node gets no processor at times: for up to the first of `times`, at
+    /// gaps whose mean is the second. It is as if it were paused so long. If the first is 0
+    /// nothing happens.
+    pub fn stall(&mut self, times: [Duration; 2], seed: u64) {
+        if !times[0].is_zero() {
+            let nodes = 0..self.nodes.len();
+            self.processors = nodes
+                .map(|node| Processor::new(node, times, seed))
+                .collect();
         }
     }
 
@@ -172,6 +193,7 @@ impl<E> Cluster<E> {
     pub fn kill(&mut self, node: usize, draw: u64) {
         self.down.insert(node);
         self.paused.remove(&node);
+        self.waiting.remove(&node);
         self.set_timer(node, None);
         self.journals[node] = None;
         if let Some(disk) = self.disks.get(node) {
@@ -200,6 +222,10 @@ impl<E> Cluster<E> {
     /// The same, when the clock shows this. The other nodes' clock stays as it is.
     pub fn start_at(&mut self, index: usize, epoch: u64) {
         self.down.remove(&index);
+        if let Some(processor) = self.processors.get_mut(index) {
+            // It starts, so it has one.
+            processor.run(self.now);
+        }
         self.nodes[index] = node(Config {
             epoch,
             ..self.config.clone()
@@ -220,9 +246,13 @@ impl<E> Cluster<E> {
         self.refused.as_deref()
     }
 
-    /// Whether a node is paused.
-    pub fn is_paused(&self, node: usize) -> bool {
-        self.paused.contains_key(&node)
+    /// Whether a node neither reads nor acts now, since it is paused or stalled.
+    pub fn is_held(&mut self, node: usize) -> bool {
+        self.paused.contains(&node) || self.stalled(node).is_some()
+    }
+
+    fn stalled(&mut self, node: usize) -> Option<Instant> {
+        self.processors.get_mut(node)?.stalled(self.now)
     }
 
     /// Whether a node is down.
@@ -256,8 +286,8 @@ impl<E> Cluster<E> {
         self.queue.insert((time, self.queued), event);
     }
 
-    /// Gives a node a line, which is a turn of its own, unless the node is paused:
-    /// then the line waits.
+    /// Gives a node a line, which is a turn of its own, unless the node is
+    /// [held](Cluster::is_held): then the line waits.
     pub fn tell(&mut self, node: usize, line: &[u8]) {
         self.tell_all(node, [line]);
     }
@@ -267,9 +297,10 @@ impl<E> Cluster<E> {
         if self.down.contains(&node) {
             return;
         }
-        if let Some(waiting) = self.paused.get_mut(&node) {
+        if self.is_held(node) || self.waiting.contains_key(&node) {
+            let waiting = self.waiting.entry(node).or_default();
             waiting.extend(lines.into_iter().map(<[u8]>::to_owned));
-            return;
+            return self.wake(node);
         }
         for line in lines {
             self.hear(node, line);
@@ -299,16 +330,26 @@ impl<E> Cluster<E> {
         if self.down.contains(&node) {
             return;
         }
-        self.paused.entry(node).or_default();
+        self.paused.insert(node);
         self.set_timer(node, None);
     }
 
     /// A paused node goes on, with one turn for all that has waited for it.
     pub fn resume(&mut self, node: usize) {
-        if self.down.contains(&node) {
+        self.paused.remove(&node);
+        self.wake(node);
+    }
+
+    /// A node has one turn for all that has waited for it: now, or when its stall is over,
+    /// or not before it is resumed.
+    fn wake(&mut self, node: usize) {
+        if self.down.contains(&node) || self.paused.contains(&node) {
             return;
         }
-        for line in self.paused.remove(&node).unwrap_or_default() {
+        if let Some(end) = self.stalled(node) {
+            return self.set_timer(node, Some(end));
+        }
+        for line in self.waiting.remove(&node).unwrap_or_default() {
             self.hear(node, &line);
         }
         self.turn(node);
@@ -333,7 +374,7 @@ impl<E> Cluster<E> {
         self.sleep(due);
         match self.timers.first() {
             Some(&(at, node)) if at <= due => {
-                self.turn(node);
+                self.wake(node);
                 Some(Step::Timer(node))
             }
             _ => Some(Step::Event(self.queue.pop_first()?.1)),
@@ -399,7 +440,6 @@ mod tests {
     use hubcast::json::Json;
     use hubcast::message::Message;
     use hubcast::workload::broadcast::Broadcast;
-    use std::time::Duration;
 
     fn cluster(nodes: usize) -> Cluster<(usize, Vec<u8>)> {
         let mut cluster = Cluster::new(nodes, &Config::default());
@@ -452,6 +492,59 @@ mod tests {
         );
         let mut links = cluster.nodes().iter().flat_map(|node| node.links());
         assert!(links.all(|(_, link)| link.is_quiet));
+    }
+
+    /// Two nodes, of which one is just stalled and has been told of two values meanwhile;
+    /// and when its stall ends.
+    fn stalled() -> (Cluster<()>, Instant) {
+        let mut cluster = Cluster::new(2, &Config::default());
+        cluster.init();
+        cluster.stall([Duration::from_millis(40), Duration::from_secs(2)], 1);
+        while !cluster.is_held(0) {
+            cluster.sleep(cluster.now() + Duration::from_millis(1));
+        }
+        cluster.tell(0, &broadcast(0, 7));
+        cluster.tell(0, &broadcast(0, 8));
+        let end = cluster.due().expect("its end");
+        assert!(end > cluster.now());
+        (cluster, end)
+    }
+
+    #[test]
+    fn what_a_stalled_node_is_told_waits_for_the_end_of_the_stall() {
+        let (mut cluster, end) = stalled();
+        cluster.sleep(end);
+        cluster.tell(0, &broadcast(0, 9));
+        let Some(Step::Said(0, line)) = cluster.next() else {
+            panic!("a turn for all that has waited, in its order");
+        };
+        assert!(String::from_utf8_lossy(&line).contains("[7,8,9]"));
+    }
+
+    #[test]
+    fn a_stalled_nodes_timer_waits_for_the_end_of_the_stall() {
+        let (mut cluster, end) = stalled();
+        cluster.waiting.clear();
+        cluster.set_timer(0, Some(cluster.now()));
+        let begun = cluster.now();
+        assert!(matches!(cluster.next(), Some(Step::Timer(0))));
+        assert_eq!((cluster.now(), cluster.due()), (begun, Some(end)));
+    }
+
+    #[test]
+    fn the_end_of_a_stall_wakes_neither_a_paused_node_nor_a_dead_one() {
+        let (mut cluster, end) = stalled();
+        cluster.pause(0);
+        assert_eq!(cluster.timer_of[0], None);
+        cluster.resume(0);
+        assert_eq!(cluster.timer_of[0], Some(end), "it is stalled still");
+        cluster.kill(0, 0);
+        cluster.sleep(end);
+        assert_eq!(cluster.timer_of[0], None);
+        cluster.start(0);
+        assert!(!cluster.is_held(0), "a new life begins with a processor");
+        cluster.init_one(0);
+        assert!(cluster.waiting.is_empty() && cluster.node::<Broadcast>(0).items() == 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use hubcast::time::Instant;
 
@@ -41,6 +42,11 @@ impl Simulation {
                 .map(|path| Ok(BufWriter::new(File::create(path)?)))
                 .collect::<Result<_, Failure>>()?,
         })
+    }
+
+    /// From now on nodes get no [processor](Cluster::stall) at times.
+    pub fn stall(&mut self, times: [Duration; 2], seed: u64) {
+        self.cluster.stall(times, seed);
     }
 
     fn log(&mut self, node: usize) -> Result<(), Failure> {

@@ -158,7 +158,7 @@ fn network_rows() -> [Row<Options>; 6] {
 }
 
 /// What goes wrong, and what must not.
-fn fault_rows() -> [Row<Options>; 6] {
+fn fault_rows() -> [Row<Options>; 8] {
     [
         row(
             "--nemesis",
@@ -177,6 +177,21 @@ fn fault_rows() -> [Row<Options>; 6] {
             "mean seconds from one start or end of a fault to the next (2 in `partition`, 1.5 in \
              `crash`, otherwise {}, Maelstrom's default)",
             |o| o.nemesis_interval.as_secs_f64().to_string(),
+        ),
+        row(
+            "--stall-ms",
+            Number("MS", [0.0, 1000.0], |o, ms| {
+                o.stall = Duration::from_secs_f64(ms / 1e3);
+            }),
+            "each node gets no processor for up to so long at times ({}; with --virtual only: a \
+             real machine does it by itself)",
+            |o| (o.stall.as_secs_f64() * 1e3).to_string(),
+        ),
+        row(
+            "--stall-every",
+            Seconds("S", 0.001, |o, time| o.stall_every = time),
+            "mean seconds from the end of a node's stall to its next one ({})",
+            |o| o.stall_every.as_secs_f64().to_string(),
         ),
         row(
             "--volatile",
@@ -304,6 +319,12 @@ const DATA_DIR: &str = "--data-dir";
 /// The same elsewhere: Maelstrom's default.
 const NEMESIS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Mean time from the end of a node's stall to its next one.
+///
+/// Unit: time. Often enough for each of 25 nodes to meet some ten in a run of 20 s, and
+/// rare enough for two to meet seldom.
+const STALL_EVERY: Duration = Duration::from_secs(2);
+
 /// Why `--virtual` goes with neither of these.
 pub const NOT_IN_MEMORY: &str = "--virtual runs hubcast in memory; leave --bin and --maelstrom out";
 
@@ -409,6 +430,10 @@ pub struct Options {
     pub nemesis: Vec<Tool>,
     /// Mean time from one start or end of a fault to the next.
     pub nemesis_interval: Duration,
+    /// The longest time for which a node gets no processor.
+    pub stall: Duration,
+    /// Mean time between two of these.
+    pub stall_every: Duration,
     /// Quiet before the final reads.
     pub quiet: Duration,
     /// Where all randomness comes from.
@@ -439,7 +464,7 @@ pub struct Promise {
     /// What the network alone takes from leaf to leaf.
     pub network: Duration,
     /// The latest that passes; `None` if the promise is not judged: it is given for
-    /// constant latency without faults, and only if the network is faster than it.
+    /// constant latency without faults and stalls, and only if the network is faster than it.
     pub allowed: Option<Duration>,
 }
 
@@ -475,6 +500,8 @@ impl Options {
                 Job::Crash => CRASH_INTERVAL,
                 _ => NEMESIS_INTERVAL,
             },
+            stall: Duration::ZERO,
+            stall_every: STALL_EVERY,
             quiet: Duration::from_secs(10),
             seed: DEFAULT_SEED,
             bin: None,
@@ -506,6 +533,20 @@ impl Options {
             return usage(format!(
                 "{NOT_IN_MEMORY}, or run broadcast with --bin target/release/flood"
             ));
+        }
+        if !self.stall.is_zero() && (!self.virtual_time || self.bin.is_some()) {
+            return usage(
+                "--stall-ms is for hubcast in memory, with --virtual: a real machine stalls the \
+                 nodes by itself"
+                    .into(),
+            );
+        }
+        if self.maelstrom && self.latency_dist == Distribution::Jvm {
+            return usage(
+                "--latency-dist jvm is what the real Maelstrom does by itself: run it with \
+                 constant"
+                    .into(),
+            );
         }
         if self.log_stderr && self.virtual_time {
             return usage(
@@ -644,6 +685,7 @@ impl Options {
             || self.loss > 0.0
             || self.duplicate > 0.0
             || !self.service.is_zero()
+            || !self.stall.is_zero()
             || self.latency != plain.latency
             || self.latency_dist != plain.latency_dist
     }
@@ -678,6 +720,7 @@ impl Options {
         let is_steady = self.latency_dist == Distribution::Constant
             && self.loss == 0.0
             && self.duplicate == 0.0
+            && self.stall.is_zero()
             && self.nemesis.is_empty();
         // All others may be at the door of the last in line, and what real processes
         // are late by is the machine's. (Maelstrom's threads are later at times.)

@@ -210,6 +210,10 @@ fn settings(options: &Options) -> String {
     if options.duplicate > 0.0 {
         rows.push(("duplicated", percent(options.duplicate)));
     }
+    if !options.stall.is_zero() {
+        rows.push(("stalls of a node", format!("up to {}", ms(options.stall))));
+        rows.push(("stalls every", seconds(options.stall_every)));
+    }
     if !options.nemesis.is_empty() {
         rows.push((
             "faults",

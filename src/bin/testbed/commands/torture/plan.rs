@@ -12,7 +12,7 @@ use hubcast::workload::Name;
 
 use crate::nodes::cluster;
 use crate::world::nemesis::Kind;
-use crate::world::network::Distribution;
+use crate::world::network::{Distribution, JVM_MAX};
 use crate::world::rng::Rng;
 
 /// The most nodes of a run. Enough for a tree of eight hubs.
@@ -396,6 +396,7 @@ impl Plan {
     fn patience(&self) -> Duration {
         let trip = match self.latency_dist {
             Distribution::Constant => self.latency * 2,
+            Distribution::Jvm => (self.latency + JVM_MAX) * 2,
             _ => self.latency * 8,
         };
         BACKOFF_CAP.max((trip + Duration::from_millis(500)) * 3)

@@ -360,10 +360,6 @@ impl<'a> World<'a> {
             return Ok(());
         }
         self.cluster.tell_all(node, lines.iter().map(AsRef::as_ref));
-        if self.cluster.is_paused(node) {
-            // It has not read that yet.
-            return Ok(());
-        }
         self.check(node)
     }
 
@@ -399,6 +395,10 @@ impl<'a> World<'a> {
 
     /// Safety, after a turn of node `index`.
     fn check(&mut self, index: usize) -> Result<(), String> {
+        if self.cluster.is_held(index) {
+            // It has not done anything yet.
+            return Ok(());
+        }
         self.tally.steps += 1;
         if self.cluster.is_down(index) {
             if self.deaths[index] == 0 {
