@@ -93,6 +93,9 @@ pub struct Plan {
     pub latency: Duration,
     /// How it spreads.
     pub latency_dist: Distribution,
+    /// The longest time for which a node gets no processor, now and later, and the mean time
+    /// between two of these; the first is 0 where nothing stalls.
+    pub stalls: [Duration; 2],
     /// Chance of loss.
     pub loss: f64,
     /// Chance of duplication.
@@ -159,6 +162,7 @@ impl Plan {
             room: None,
             latency: ms(rng, 0, 300),
             latency_dist: Distribution::ALL[rng.below(3) as usize],
+            stalls: [Duration::ZERO; 2],
             loss: some(rng, 0.2),
             duplicate: some(rng, 0.2),
             reorder: some(rng, 0.2),
@@ -176,7 +180,19 @@ impl Plan {
         plan.draw_crashes(&mut Rng::new(seed, "crashes"));
         plan.draw_workload(&mut Rng::new(seed, "workload"));
         plan.draw_clocks(&mut Rng::new(seed, "clocks"));
+        plan.draw_machine(&mut Rng::new(seed, "machine"));
         plan
+    }
+
+    /// Some live on a busy machine, which gives nodes no processor at times, and some get
+    /// their messages from a JVM.
+    fn draw_machine(&mut self, rng: &mut Rng) {
+        if rng.chance(0.3) {
+            self.stalls = [1 + rng.below(50), 100 + rng.below(3000)].map(Duration::from_millis);
+        }
+        if rng.chance(0.25) {
+            self.latency_dist = Distribution::Jvm;
+        }
     }
 
     /// Some start again with an earlier clock, and some without their journal. No clock
@@ -371,13 +387,14 @@ impl Plan {
     ///
     /// What is still under way may be late. Then each hop (two under one hub, four
     /// at most) may have to wait for a retransmission that was just put off (the
-    /// backoff's cap), for the probe, its answer and what follows, and for a batch.
+    /// backoff's cap), for the probe, its answer and what follows, and for a batch. Each of
+    /// these five turns may be put off by a stall.
     pub fn bound(&self) -> Duration {
         if self.prompt {
             return PROMPT;
         }
         let ways = self.latency.min(MAX_DELAY) * 4;
-        let hop = self.patience() + ways + self.config.within;
+        let hop = self.patience() + ways + self.config.within + self.stalls[0] * 5;
         MAX_DELAY * 2 + hop * if self.hubs() > 1 { 4 } else { 2 }
     }
 
@@ -389,6 +406,7 @@ impl Plan {
         last + link::ack_delay(self.config.within)
             + self.patience()
             + self.latency.min(MAX_DELAY) * 4
+            + self.stalls[0] * 5
     }
 
     /// The longest that a link waits until it tries again: the backoff's cap, which
@@ -399,6 +417,7 @@ impl Plan {
             Distribution::Jvm => (self.latency + JVM_MAX) * 2,
             _ => self.latency * 8,
         };
+        let trip = trip + self.stalls[0] * 2;
         BACKOFF_CAP.max((trip + Duration::from_millis(500)) * 3)
     }
 
@@ -433,6 +452,13 @@ impl fmt::Display for Plan {
             self.duplicate * 100.0,
             self.reorder * 100.0
         )?;
+        if !self.stalls[0].is_zero() {
+            let [longest, every] = self.stalls;
+            writeln!(
+                f,
+                "  each node stalls for up to {longest:?} every {every:?}"
+            )?;
+        }
         writeln!(
             f,
             "  {} values until {} s, when all heals",
@@ -513,6 +539,7 @@ pub fn shrink(plan: &Plan, fails: impl Fn(&Plan) -> bool) -> Plan {
             |plan: &mut Plan| plan.duplicate = 0.0,
             |plan: &mut Plan| plan.reorder = 0.0,
             |plan: &mut Plan| plan.latency_dist = Distribution::Constant,
+            |plan: &mut Plan| plan.stalls = [Duration::ZERO; 2],
         ] {
             let mut kinder = plan.clone();
             change(&mut kinder);

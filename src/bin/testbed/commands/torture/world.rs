@@ -22,7 +22,7 @@ use super::plan::{MAX_DELAY, Plan, What};
 use super::promises::{Joined, Promises};
 use super::set::Set;
 use crate::nodes::cluster::{self, Cluster, Step};
-use crate::world::network::{Network, Weather};
+use crate::world::network::{Distribution, Network, Weather};
 use crate::world::rng::Rng;
 
 /// The most steps of a run. The largest runs have some hundred thousand; more
@@ -112,6 +112,7 @@ impl<'a> World<'a> {
         let mut cluster = Cluster::new(plan.nodes, &plan.config);
         cluster.rewrite_at(plan.least_long, plan.room);
         cluster.init();
+        cluster.stall(plan.stalls, plan.seed);
         // What a burst brings lies in the node's pipe together.
         for burst in plan.values.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let (at, node, _) = burst[0];
@@ -184,6 +185,8 @@ impl<'a> World<'a> {
         self.tally.recovery = (complete - self.plan.heal).div_duration_f64(self.plan.bound());
         self.tally.gone = self.promises.gone();
         self.tally.unwritten = self.cluster.unwritten();
+        self.tally.stalling = u64::from(!self.plan.stalls[0].is_zero());
+        self.tally.jvm = u64::from(self.plan.latency_dist == Distribution::Jvm);
         let links = self.cluster.nodes().iter().flat_map(|node| node.links());
         self.tally.retransmitted = links.map(|(_, link)| link.stats.retransmitted).sum();
         Ok(())
