@@ -1,7 +1,7 @@
 //! A node's processor on a busy machine: now and then it has none.
 //!
 //! What the real machine does to the nodes by itself ([`stalls`](crate::nodes::stalls)),
-//! drawn from the seed. A node's stalls depend on nothing else than that, so two versions
+//! drawn from the seed. A node's stalls depend on that and its starts alone, so two versions
 //! of a node meet the same ones.
 
 use std::time::Duration;
