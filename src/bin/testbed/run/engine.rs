@@ -306,7 +306,12 @@ impl<'a> Engine<'a> {
             phase: Phase::Init,
             begun: Instant::ZERO,
             network: Network::new(servers, options.weather(), options.seed),
-            nemesis: Nemesis::new(&options.nemesis, options.nemesis_interval, options.seed),
+            nemesis: Nemesis::new(
+                &options.nemesis,
+                options.nemesis_kind,
+                options.nemesis_interval,
+                options.seed,
+            ),
             cut: Vec::new(),
             seats: (0..options.nodes).map(|_| Seat::new()).collect(),
             start_rng: Rng::new(options.seed, "starts"),
