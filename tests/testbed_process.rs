@@ -196,6 +196,35 @@ fn partition_shows_several_kinds_with_their_recoveries_and_the_median() {
 }
 
 #[test]
+fn of_a_long_fault_the_table_and_the_results_say_how_many_values_reached_their_component() {
+    let args = "partition --virtual --nemesis-kind one --nemesis-interval 8 --seed 8";
+    let (stdout, _) = ends(0, "spread", args);
+    let row = stdout.lines().find(|line| line.starts_with("one  "));
+    let cells: Vec<&str> = row.expect("a fault").split_whitespace().collect();
+    let [.., reached, took, "ms"] = cells[..] else {
+        panic!("{stdout}");
+    };
+    let numbers = |text: &str| -> Vec<u64> {
+        text.split('/')
+            .map(|part| part.parse().expect("a number"))
+            .collect()
+    };
+    let (counts, times) = (numbers(reached), numbers(took));
+    assert_eq!(counts[0], counts[1], "all reached: {stdout}");
+    assert!(times[0] <= times[1] && times[1] < 500, "{stdout}");
+    assert!(
+        stdout.contains("from 2 s after its start to 2.5 s before its end"),
+        "{stdout}"
+    );
+    let results = read("spread/target/runs/partition/results.json");
+    let fields = format!(
+        r#""given":{},"reached":{},"spread_median_ms":{}."#,
+        counts[1], counts[0], times[0]
+    );
+    assert!(results.contains(&fields), "{fields}: {results}");
+}
+
+#[test]
 fn crash_loses_nothing_with_journals_and_counts_what_is_gone_without() {
     let (stdout, _) = ends(0, "crash", "crash --virtual");
     assert!(stdout.contains("\n0 values lost"), "{stdout}");

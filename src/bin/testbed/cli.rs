@@ -301,6 +301,18 @@ mod tests {
             ),
             ("efficient --stall-every 0", "from 0.001"),
             ("efficient --maelstrom --latency-dist jvm", "by itself"),
+                "partition --nemesis-kind fire",
+                "first-three, hub-unheard, hub-deaf, minority or all, not 'fire'",
+            ),
+            (
+                "crash --nemesis-kind all",
+                "one-way, first-three, hub-unheard, hub-deaf for partition, not 'all'",
+            ),
+            (
+                "crash --nemesis kill --nemesis-kind one-way",
+                "majority, all, hub, first-three for kill, not 'one-way'",
+            ),
+            ("efficient --nemesis-kind hub", "for runs with a --nemesis"),
             ("efficient --volatile", "--volatile is for crash"),
             (
                 "workload",
@@ -378,7 +390,7 @@ mod tests {
             "workload g-set --node-count 3 --seed 2",
             "crash -w txn-rw-register --node-count 50 --time-limit 7.5 --rate 20 \
              --concurrency 2n --key-count 3 --max-writes-per-key 8 --max-txn-length 2 --latency 30 --latency-dist uniform --loss 0.05 --duplicate 0.01 \
-             --service-ms 0.5 --topology tree3 --nemesis partition,kill --nemesis-interval 3 \
+             --service-ms 0.5 --topology tree3 --nemesis partition,kill --nemesis-kind hub --nemesis-interval 3 \
              --stall-ms 25 --stall-every 3 --volatile --availability 0.9 --consistency-models read-uncommitted --quiet 0 \
              --virtual --seed 7 -- --within-ms 585",
             "partition --seed 3 --bin target/release/flood --maelstrom",

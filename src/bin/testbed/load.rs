@@ -209,6 +209,19 @@ pub trait Load: Debug {
         None
     }
 
+    // What spreads while a fault lasts. A load without single values leaves this as it is:
+    // then nothing is measured.
+
+    /// The value that an operation gives, once it was answered as asked.
+    fn given(&self, _asked: &Operation) -> Option<i64> {
+        None
+    }
+
+    /// The values that an answer to [`show`](Load::show) shows.
+    fn values(&self, _body: &Json<'_>) -> Option<Vec<i64>> {
+        None
+    }
+
     /// What all of it means.
     fn verdict(&self) -> Verdict;
 }

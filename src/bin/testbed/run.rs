@@ -5,6 +5,7 @@ pub mod engine;
 pub mod observer;
 pub mod options;
 pub mod recording;
+pub mod spread;
 pub mod story;
 pub mod trace;
 

@@ -29,6 +29,7 @@ use crate::run::engine::Finished;
 use crate::run::options::{Job, Options};
 use crate::run::recording::{Recording, in_scratch_folder};
 use crate::run::run_virtual;
+use crate::world::nemesis::Tool;
 use crate::world::network::Distribution;
 use crate::world::network::Network;
 use crate::world::rng::Rng;
@@ -780,6 +781,30 @@ fn finished(options: &Options) -> Finished {
     });
     assert!(finished.verdict.lost.is_empty(), "seed {}", options.seed);
     finished
+}
+
+#[test]
+fn while_a_leaf_is_away_all_values_reach_the_others_and_while_the_hub_is_none_does() {
+    for (kind, all_reach) in [("one", true), ("hub", false)] {
+        for tool in Tool::ALL {
+            let mut options = Options::new(Job::Crash);
+            (options.nemesis, options.nemesis_kind) = (vec![tool], Some(kind));
+            // The first fault lasts 8.9 s.
+            (options.nemesis_interval, options.seed) = (secs(8), 8);
+            (options.rate, options.time_limit) = (40.0, secs(20));
+            options.data_dir = Some("memory".into());
+            let counts = finished(&options).counts;
+            let fault = counts.faults.first().expect("a fault");
+            let (reached, given) = (fault.took.len(), fault.given);
+            println!("{} {kind}: {reached} of {given}", tool.name());
+            assert!(given > 50, "{kind}");
+            assert_eq!(
+                reached,
+                if all_reach { given } else { 0 },
+                "{tool:?} {kind}"
+            );
+        }
+    }
 }
 
 #[test]

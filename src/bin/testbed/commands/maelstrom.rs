@@ -30,6 +30,7 @@ pub fn arguments(options: &Options, program: &Path) -> Result<Vec<String>, Failu
         (!options.service.is_zero(), "--service-ms"),
         (options.quiet != plain.quiet, "--quiet"),
         (options.seed != plain.seed, "--seed"),
+        (options.nemesis_kind.is_some(), "--nemesis-kind"),
     ] {
         if given {
             return Err(Failure::new(format!(
@@ -361,5 +362,8 @@ mod tests {
             arguments(&options, Path::new("x")).is_err(),
             "Maelstrom cannot lose messages"
         );
+        (options.loss, options.nemesis_kind) = (0.0, Some("hub"));
+        let failure = arguments(&options, Path::new("x")).expect_err("it draws its kinds");
+        assert!(failure.text.contains("no --nemesis-kind"), "{failure}");
     }
 }

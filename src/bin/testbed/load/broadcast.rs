@@ -174,6 +174,14 @@ impl<N: Names> Load for Growing<N> {
         Some((self.required.iter()).all(|value| shown.by_ref().any(|seen| seen == *value)))
     }
 
+    fn given(&self, asked: &Operation) -> Option<i64> {
+        (asked.kind == ADD).then_some(asked.id)
+    }
+
+    fn values(&self, body: &Json<'_>) -> Option<Vec<i64>> {
+        shown::<N>(body)
+    }
+
     fn verdict(&self) -> Verdict {
         let mut verdict = self.checker.verdict();
         if verdict.stable_latencies.is_empty() {

@@ -28,6 +28,7 @@ use crate::nodes::{Failure, Host};
 use crate::run::observer::Observer;
 use crate::run::options::Options;
 use crate::run::recording::Recording;
+use crate::run::spread::Spread;
 use crate::world::nemesis::Nemesis;
 use crate::world::network::Network;
 use crate::world::rng::Rng;
@@ -174,6 +175,10 @@ enum Event {
     Observe {
         fault: usize,
     },
+    /// The same while this fault lasts.
+    Watch {
+        fault: usize,
+    },
     /// A node that was started again is told who it is, and should have answered.
     Init {
         node: usize,
@@ -251,6 +256,8 @@ pub struct Engine<'a> {
     start_rng: Rng,
     /// The fault whose end the nodes have to get over.
     recovering: Option<usize>,
+    /// What spreads in the fault that began last, until it ends or something else happens.
+    spread: Option<Spread>,
     load: Box<dyn Load>,
     /// How many operations were begun and ended.
     marks: u64,
@@ -306,11 +313,17 @@ impl<'a> Engine<'a> {
             phase: Phase::Init,
             begun: Instant::ZERO,
             network: Network::new(servers, options.weather(), options.seed),
-            nemesis: Nemesis::new(&options.nemesis, options.nemesis_interval, options.seed),
+            nemesis: Nemesis::new(
+                &options.nemesis,
+                options.nemesis_kind,
+                options.nemesis_interval,
+                options.seed,
+            ),
             cut: Vec::new(),
             seats: (0..options.nodes).map(|_| Seat::new()).collect(),
             start_rng: Rng::new(options.seed, "starts"),
             recovering: None,
+            spread: None,
             marks: 0,
             clients: (0..options.clients()).map(client).collect(),
             client_rng: Rng::new(options.seed, "clients"),
@@ -499,6 +512,7 @@ impl<'a> Engine<'a> {
                 }
             }
             Event::Observe { fault } => self.observe(now, fault)?,
+            Event::Watch { fault } => self.watch(now, fault)?,
             Event::Init { node, life } => self.init_again(now, node, life)?,
             Event::InitTimeout { node, life } => self.init_timeout(node, life)?,
             Event::EndOfLoad => {
@@ -822,6 +836,9 @@ impl<'a> Engine<'a> {
         let counts = &mut self.counts.kinds[asked.kind];
         counts.outcomes.ok += 1;
         counts.latency.push(now - begun.time);
+        if let (Some(spread), Some(value)) = (&mut self.spread, self.load.given(asked)) {
+            spread.give(now, client % self.node_ids.len(), value);
+        }
         let name = format!("c{client}");
         self.recording.operation(now, &name, "ok", |line| {
             line.word("op", counts.name);

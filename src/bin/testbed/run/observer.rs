@@ -1,4 +1,5 @@
-//! What the nodes hold after a partition, seen from outside.
+//! What the nodes hold after a fault, and [while](crate::run::spread) it lasts, seen from
+//! outside.
 //!
 //! Of any node, ours or another one's, the testbed sees lines only, and what was
 //! delivered to a node is not what it holds. So it asks: from the heal on, nodes
@@ -71,11 +72,11 @@ impl Observer {
         self.nodes.iter().any(|asked| *asked != Asked::Complete)
     }
 
-    /// Whom to ask now, and under which message numbers.
-    pub fn ask(&mut self) -> Vec<(usize, i64)> {
+    /// Whom to ask now, of those that are `wanted`, and under which message numbers.
+    pub fn ask(&mut self, wanted: impl Fn(usize) -> bool) -> Vec<(usize, i64)> {
         let mut reads = Vec::new();
         for (node, asked) in self.nodes.iter_mut().enumerate() {
-            if *asked == Asked::No {
+            if *asked == Asked::No && wanted(node) {
                 self.last_msg_id += 1;
                 *asked = Asked::Waiting(self.last_msg_id);
                 reads.push((node, self.last_msg_id));
@@ -114,16 +115,16 @@ mod tests {
         let mut observer = Observer::new(2);
         assert!(!observer.is_open(), "nothing has happened");
         observer.begin(2);
-        assert_eq!(observer.ask(), [(0, 1), (1, 2)]);
+        assert_eq!(observer.ask(|_| true), [(0, 1), (1, 2)]);
         assert_eq!(
-            observer.ask(),
+            observer.ask(|_| true),
             [],
             "each has a read that it must answer first"
         );
         assert!(!observer.answered(0, 1, Some(false)));
         assert!(!observer.answered(1, 2, Some(true)));
         assert_eq!(
-            observer.ask(),
+            observer.ask(|_| true),
             [(0, 3)],
             "the other one has shown everything"
         );
@@ -135,13 +136,21 @@ mod tests {
     fn an_answer_from_before_the_heal_proves_nothing() {
         let mut observer = Observer::new(1);
         observer.begin(0);
-        assert_eq!(observer.ask(), [(0, 1)]);
+        assert_eq!(observer.ask(|_| true), [(0, 1)]);
         observer.begin(0);
         assert!(!observer.answered(0, 1, Some(true)));
-        assert_eq!(observer.ask(), [(0, 2)]);
+        assert_eq!(observer.ask(|_| true), [(0, 2)]);
         assert!(!observer.answered(0, 2, None), "an error shows nothing");
-        assert_eq!(observer.ask(), [(0, 3)]);
+        assert_eq!(observer.ask(|_| true), [(0, 3)]);
         assert!(observer.answered(0, 3, Some(true)));
+    }
+
+    #[test]
+    fn only_who_is_wanted_is_asked() {
+        let mut observer = Observer::new(3);
+        observer.begin(1);
+        assert_eq!(observer.ask(|node| node != 1), [(0, 1), (2, 2)]);
+        assert_eq!(observer.ask(|node| node == 1), [(1, 3)]);
     }
 
     #[test]

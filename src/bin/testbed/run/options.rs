@@ -158,7 +158,7 @@ fn network_rows() -> [Row<Options>; 6] {
 }
 
 /// What goes wrong, and what must not.
-fn fault_rows() -> [Row<Options>; 8] {
+fn fault_rows() -> [Row<Options>; 9] {
     [
         row(
             "--nemesis",
@@ -170,6 +170,16 @@ fn fault_rows() -> [Row<Options>; 8] {
             "cut the network, kill and restart nodes, pause them (partition in `partition`, all \
              three in `crash`). hubcast keeps journals where it is killed",
             |o| o.tools(","),
+        ),
+        row(
+            "--nemesis-kind",
+            Word(
+                "KIND",
+                || kinds().into_iter().map(String::from).collect(),
+                |o, place| o.nemesis_kind = Some(kinds()[place]),
+            ),
+            "({}): all faults are of this kind",
+            |o| o.nemesis_kind.unwrap_or("drawn").into(),
         ),
         row(
             "--nemesis-interval",
@@ -428,6 +438,8 @@ pub struct Options {
     pub topology: Topology,
     /// What the nemesis does, in the order of [`Tool::ALL`].
     pub nemesis: Vec<Tool>,
+    /// Of which kind all faults are; `None`: kinds are drawn.
+    pub nemesis_kind: Option<&'static str>,
     /// Mean time from one start or end of a fault to the next.
     pub nemesis_interval: Duration,
     /// The longest time for which a node gets no processor.
@@ -495,6 +507,7 @@ impl Options {
                 Job::Crash => Tool::ALL.to_vec(),
                 _ => Vec::new(),
             },
+            nemesis_kind: None,
             nemesis_interval: match job {
                 Job::Partition => PARTITION_INTERVAL,
                 Job::Crash => CRASH_INTERVAL,
@@ -561,6 +574,19 @@ impl Options {
                  journals anyway"
                     .into(),
             );
+        }
+        if let Some(kind) = self.nemesis_kind {
+            if self.nemesis.is_empty() {
+                return usage("--nemesis-kind is for runs with a --nemesis".into());
+            }
+            let mut tools = self.nemesis.iter();
+            if let Some(tool) = tools.find(|tool| !tool.kinds().contains(&kind)) {
+                return usage(format!(
+                    "--nemesis-kind takes {} for {}, not '{kind}'",
+                    tool.kinds().join(", "),
+                    tool.name()
+                ));
+            }
         }
         if !self.virtual_time && self.nodes > MAX_PROCESSES {
             return usage(format!(
@@ -764,6 +790,14 @@ impl Options {
     pub fn node_ids(&self) -> Vec<String> {
         (0..self.nodes).map(|index| format!("n{index}")).collect()
     }
+}
+
+/// The kinds of faults of all tools, each once.
+fn kinds() -> Vec<&'static str> {
+    let mut kinds = Tool::Partition.kinds();
+    let victims = Tool::Kill.kinds().into_iter();
+    kinds.extend(victims.filter(|kind| !Tool::Partition.kinds().contains(kind)));
+    kinds
 }
 
 /// The settings that hubcast would run with.

@@ -1263,16 +1263,18 @@ const verdict = () => {
   if (results.faults.length) {
     // Where there are partitions alone the words are theirs.
     const alone = results.faults.length === results.partitions.length;
+    // Where every fault was too short nothing is said of what spread meanwhile.
+    const spread = results.faults.some(each => each.given);
     const rows = results.faults.map((each, k) => {
       const go = el('td'); const start = el('button', {type: 'button', className: 'text', textContent: alone ? 'the cut' : 'the start'}), end = el('button', {type: 'button', className: 'text', textContent: alone ? 'the heal' : 'the end'});
       const there = t => { if ($('replay').getBoundingClientRect) $('replay').scrollIntoView(); seek(t); };
       start.onclick = () => there(each.start_s * 1e6); end.onclick = () => there((each.end_s ?? each.start_s) * 1e6);
       start.setAttribute('aria-label', 'Watch ' + (alone ? 'cut ' : 'start ') + (k + 1)); end.setAttribute('aria-label', 'Watch ' + (alone ? 'heal ' : 'end ') + (k + 1));
       go.append(start, ' ', end);
-      return el('tr', {}, el('td', {textContent: (alone ? '' : each.fault + ' ') + each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms'].map(text => el('td', {className: 'n', textContent: text})), go);
+      return el('tr', {}, el('td', {textContent: (alone ? '' : each.fault + ' ') + each.kind}), ...[each.start_s.toFixed(1) + ' s', each.end_s === null ? '\u2013' : each.end_s.toFixed(1) + ' s', each.recovery_ms === null ? '\u2013' : fmt(each.recovery_ms) + ' ms', ...(spread ? [each.given ? fmt(each.reached) + ' of ' + fmt(each.given) : '\u2013', ...[each.spread_median_ms, each.spread_max_ms].map(time => time === null ? '\u2013' : fmt(time) + ' ms')] : [])].map(text => el('td', {className: 'n', textContent: text})), go);
     });
-    $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: alone ? 'Partition' : 'Fault', scope: 'col'}), ...[...(alone ? ['cut', 'healed'] : ['start', 'end']), 'recovery'].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
-    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the ' + (alone ? 'heal' : 'end') + ' until every node, asked for it, shows every ' + ITEM + ' accepted before it.' + (results.item ? '' : ' Without a figure where nothing that a node answers could show it.')}));
+    $('partitions').append(el('hr', {className: 'rule'}), el('div', {className: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {textContent: alone ? 'Partition' : 'Fault', scope: 'col'}), ...[...(alone ? ['cut', 'healed'] : ['start', 'end']), 'recovery', ...(spread ? ['reached', 'median', 'maximum'] : [])].map(text => el('th', {className: 'n', textContent: text, scope: 'col'})), el('th', {textContent: 'watch', scope: 'col'}))), el('tbody', {}, ...rows))));
+    $('partitions').append(el('p', {className: 'soft small', textContent: 'Recovery: from the ' + (alone ? 'heal' : 'end') + ' until every node, asked for it, shows every ' + ITEM + ' accepted before it.' + (results.item ? '' : ' Without a figure where nothing that a node answers could show it.') + (spread ? ' Reached: ' + ITEMS + ' that all connected nodes held before the ' + (alone ? 'heal' : 'end') + ', of those given meanwhile, its first and last seconds left out; and the time that this took.' : '')}));
     $('partitions').lastChild.style.margin = '6px 0 0';
   }
   if (D.left_out) $('leftout').append(el('p', {className: 'note', textContent: D.left_out}));

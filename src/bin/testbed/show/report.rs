@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::judge::{Verdict, name_some, plural, quantile};
 use crate::run::arguments;
-use crate::run::engine::{Counts, KindCounts};
+use crate::run::engine::{Counts, Fault, KindCounts};
 use crate::run::options::{Job, Options};
+use crate::run::spread;
 use crate::world::nemesis::Tool;
 use hubcast::json::Json;
 use hubcast::time::Instant;
@@ -446,7 +447,8 @@ impl Outcome<'_> {
         ])
     }
 
-    /// The faults, or the partitions alone, which other programs read.
+    /// The faults, or the partitions alone, which other programs read. What `given`,
+    /// `reached` and the two times of `spread` mean stands in [`spread`](crate::run::spread).
     fn faults_json(&self, only: Option<Tool>) -> Json<'static> {
         let faults = self.counts.faults.iter();
         let faults = faults.filter(|fault| only.is_none_or(|only| fault.tool == only));
@@ -462,6 +464,13 @@ impl Outcome<'_> {
                 ("start_s", float(fault.start.as_secs_f64())),
                 ("end_s", or_null(end)),
                 ("recovery_ms", or_null(fault.recovery.map(ms))),
+                ("given", int(fault.given as u64)),
+                ("reached", int(fault.took.len() as u64)),
+                (
+                    "spread_median_ms",
+                    or_null(quantile(&fault.took, 0.5).map(ms)),
+                ),
+                ("spread_max_ms", or_null(quantile(&fault.took, 1.0).map(ms))),
             ];
             let what = what.into_iter().filter(|_| only.is_none());
             object(what.chain(row))
@@ -602,11 +611,18 @@ impl Outcome<'_> {
             _ => None,
         };
         let width = if only.is_some() { 18 } else { 26 };
-        let row = |name: &str, start: &str, end: &str, recovery: &str| {
-            format!("{name:<width$}{start:>10}{end:>10}{recovery:>12}\n")
+        // Where every fault was too short nothing is said of what spread meanwhile.
+        let is_measured = self.counts.faults.iter().any(|fault| fault.given > 0);
+        let row = |name: &str, start: &str, end: &str, recovery: &str, spread: [&str; 2]| {
+            let [reached, took] = spread;
+            let spread = format!("{reached:>10}{took:>12}");
+            let spread = if is_measured { spread.as_str() } else { "" };
+            let row = format!("{name:<width$}{start:>10}{end:>10}{recovery:>12}{spread}");
+            String::from(row.trim_end()) + "\n"
         };
         let head = only.unwrap_or("fault");
-        let mut text = String::from("\n") + &row(head, "start", "end", "recovery");
+        let mut text = String::from("\n");
+        text += &row(head, "start", "end", "recovery", ["reached", "took"]);
         for fault in &self.counts.faults {
             let recovery = match fault.recovery {
                 Some(time) => format!("{} ms", time.as_millis()),
@@ -623,12 +639,43 @@ impl Outcome<'_> {
                 &time(Some(fault.start.as_secs_f64())),
                 &time(fault.end.map(|end| end.as_secs_f64())),
                 &recovery,
+                [&reached(fault), &took(fault)],
             );
         }
         if let Some(median) = self.median_recovery() {
-            text += &row("median", "", "", &format!("{} ms", median.as_millis()));
+            let median = format!("{} ms", median.as_millis());
+            text += &row("median", "", "", &median, ["", ""]);
+        }
+        if is_measured {
+            let (after, before) = (
+                spread::SETTLING.as_secs_f64(),
+                spread::PATIENCE.as_secs_f64(),
+            );
+            let _ = writeln!(
+                text,
+                "reached: values that were on all connected nodes before the fault's end, of those \
+                 given\nfrom {after} s after its start to {before} s before its end; took: median \
+                 and maximum"
+            );
         }
         text
+    }
+}
+
+/// Of the values given during a fault, how many reached their component.
+fn reached(fault: &Fault) -> String {
+    match fault.given {
+        0 => "-".into(),
+        given => format!("{}/{given}", fault.took.len()),
+    }
+}
+
+/// How long these took: median and maximum.
+fn took(fault: &Fault) -> String {
+    let part = |p| quantile(&fault.took, p).map(|time| time.as_millis());
+    match (part(0.5), part(1.0)) {
+        (Some(median), Some(maximum)) => format!("{median}/{maximum} ms"),
+        _ => "-".into(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! and a half. (Jepsen draws from 0 to two: the same mean, but there some
 //! partitions end before anybody notices, and some begin before the last one is
 //! got over.) Kinds come in a drawn order, each once before any comes again, so
-//! that a short run shows many. Four of the six are Jepsen's. The hub alone is
+//! that a short run shows many. Four of the six that are drawn are Jepsen's. The hub alone is
 //! the worst that can happen to a hub tree; one direction only is what a
 //! half-broken cable or a wrong firewall rule does.
 //!
@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::world::rng::Rng;
 
-/// A kind of partition.
+/// A kind of partition. The first six are drawn; the others come only where they are
+/// asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One random node alone.
@@ -32,18 +33,30 @@ pub enum Kind {
     /// A random half, the hub in it or not, is not heard by the others, and
     /// hears them.
     OneWay,
+    /// The first three nodes of the list, who hear each other, against the rest.
+    FirstThree,
+    /// The hub is heard by nobody, and hears all.
+    HubUnheard,
+    /// The hub hears nobody, and is heard by all.
+    HubDeaf,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 9] = [
         Kind::One,
         Kind::MinorityThird,
         Kind::Majority,
         Kind::MajoritiesRing,
         Kind::Hub,
         Kind::OneWay,
+        Kind::FirstThree,
+        Kind::HubUnheard,
+        Kind::HubDeaf,
     ];
+
+    /// How many of them are drawn, the first ones.
+    const DRAWN: usize = 6;
 
     /// The kinds with a structure. The torture draws from these; its one-way cuts
     /// have none.
@@ -64,6 +77,9 @@ impl Kind {
             Kind::MajoritiesRing => "majorities-ring",
             Kind::Hub => "hub",
             Kind::OneWay => "one-way",
+            Kind::FirstThree => "first-three",
+            Kind::HubUnheard => "hub-unheard",
+            Kind::HubDeaf => "hub-deaf",
         }
     }
 
@@ -77,6 +93,9 @@ impl Kind {
             Kind::MinorityThird => split(&order, (nodes.saturating_sub(1) / 3).max(1)),
             Kind::Majority => split(&order, nodes / 2),
             Kind::Hub => split(&(0..nodes).collect::<Vec<_>>(), 1),
+            Kind::FirstThree => split(&(0..nodes).collect::<Vec<_>>(), 3),
+            Kind::HubUnheard => (1..nodes).map(|other| (0, other)).collect(),
+            Kind::HubDeaf => (1..nodes).map(|other| (other, 0)).collect(),
             Kind::OneWay => {
                 let (mute, others) = order.split_at(nodes / 2);
                 let pairs = mute
@@ -132,9 +151,18 @@ impl Tool {
             Tool::Pause => "pause",
         }
     }
+
+    /// The names of its kinds of faults.
+    pub fn kinds(self) -> Vec<&'static str> {
+        match self {
+            Tool::Partition => Kind::ALL.map(Kind::name).into(),
+            Tool::Kill | Tool::Pause => Victims::ALL.map(Victims::name).into(),
+        }
+    }
 }
 
-/// Who is killed or paused.
+/// Who is killed or paused. The first four kinds are drawn; the others come only where
+/// they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victims {
     /// One random node.
@@ -145,16 +173,25 @@ pub enum Victims {
     Majority,
     /// All nodes at once.
     All,
+    /// The root hub.
+    Hub,
+    /// The first three nodes of the list.
+    FirstThree,
 }
 
 impl Victims {
     /// All kinds.
-    pub const ALL: [Victims; 4] = [
+    pub const ALL: [Victims; 6] = [
         Victims::One,
         Victims::Minority,
         Victims::Majority,
         Victims::All,
+        Victims::Hub,
+        Victims::FirstThree,
     ];
+
+    /// How many of them are drawn, the first ones.
+    const DRAWN: usize = 4;
 
     /// The name in results and reports.
     pub fn name(self) -> &'static str {
@@ -163,15 +200,20 @@ impl Victims {
             Victims::Minority => "minority",
             Victims::Majority => "majority",
             Victims::All => "all",
+            Victims::Hub => "hub",
+            Victims::FirstThree => "first-three",
         }
     }
 
     /// Who they are, of so many nodes, ascending.
     fn draw(self, nodes: usize, rng: &mut Rng) -> Vec<usize> {
         let mut order: Vec<usize> = (0..nodes).collect();
-        rng.shuffle(&mut order);
+        if !matches!(self, Victims::Hub | Victims::FirstThree) {
+            rng.shuffle(&mut order);
+        }
         order.truncate(match self {
-            Victims::One => 1,
+            Victims::One | Victims::Hub => 1,
+            Victims::FirstThree => 3,
             Victims::Minority => (nodes.saturating_sub(1) / 3).max(1),
             Victims::Majority => nodes / 2 + 1,
             Victims::All => nodes,
@@ -278,15 +320,25 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    /// The nemesis of the run with this seed. Without tools it has nothing to do.
-    pub fn new(tools: &[Tool], interval: Duration, seed: u64) -> Nemesis {
+    /// The nemesis of the run with this seed. Without tools it has nothing to do. With a
+    /// `kind`, which each of the tools must [have](Tool::kinds), no other comes.
+    pub fn new(tools: &[Tool], kind: Option<&str>, interval: Duration, seed: u64) -> Nemesis {
+        let place = |names: &[&str]| names.iter().position(|name| Some(*name) == kind);
+        let kinds = match place(&Tool::Partition.kinds()) {
+            Some(place) => &Kind::ALL[place..=place],
+            None => &Kind::ALL[..Kind::DRAWN],
+        };
+        let victims = match place(&Tool::Kill.kinds()) {
+            Some(place) => &Victims::ALL[place..=place],
+            None => &Victims::ALL[..Victims::DRAWN],
+        };
         Nemesis {
             interval,
             rng: Rng::new(seed, "nemesis"),
             tools: Deck::new(tools),
-            partitions: Deck::new(&Kind::ALL),
-            kills: Deck::new(&Victims::ALL),
-            pauses: Deck::new(&Victims::ALL),
+            partitions: Deck::new(kinds),
+            kills: Deck::new(victims),
+            pauses: Deck::new(victims),
             standing: Vec::new(),
         }
     }
@@ -394,7 +446,7 @@ mod tests {
     #[test]
     fn all_kinds_come_before_any_comes_again_and_none_twice_in_a_row() {
         for seed in 0..100 {
-            let mut nemesis = Nemesis::new(&[Tool::Partition], Duration::from_secs(2), seed);
+            let mut nemesis = Nemesis::new(&[Tool::Partition], None, Duration::from_secs(2), seed);
             let acts = (0..120).map(|_| nemesis.act(25));
             let kinds: Vec<&str> = acts
                 .filter_map(|act| match act {
@@ -403,9 +455,9 @@ mod tests {
                 })
                 .collect();
             assert_eq!(kinds.len(), 60, "starts and ends alternate");
-            for round in kinds.chunks(Kind::ALL.len()) {
+            for round in kinds.chunks(Kind::DRAWN) {
                 let names: BTreeSet<_> = round.iter().collect();
-                assert_eq!(names.len(), Kind::ALL.len(), "seed {seed}: {round:?}");
+                assert_eq!(names.len(), Kind::DRAWN, "seed {seed}: {round:?}");
             }
             assert!(kinds.windows(2).all(|pair| pair[0] != pair[1]));
         }
@@ -413,7 +465,7 @@ mod tests {
 
     #[test]
     fn pauses_have_the_mean_that_was_asked_for_and_are_never_very_short() {
-        let mut nemesis = Nemesis::new(&[Tool::Partition], Duration::from_secs(2), 1);
+        let mut nemesis = Nemesis::new(&[Tool::Partition], None, Duration::from_secs(2), 1);
         let pauses: Vec<f64> = (0..10_000).map(|_| nemesis.pause().as_secs_f64()).collect();
         let mean = pauses.iter().sum::<f64>() / pauses.len() as f64;
         assert!((1.95..2.05).contains(&mean), "{mean}");
@@ -429,7 +481,7 @@ mod tests {
 
     #[test]
     fn with_several_tools_all_come_in_turn_and_two_faults_at_most_stand_together() {
-        let mut nemesis = Nemesis::new(&Tool::ALL, Duration::from_secs(1), 7);
+        let mut nemesis = Nemesis::new(&Tool::ALL, None, Duration::from_secs(1), 7);
         let (mut standing, mut begun, mut together) = (Vec::new(), Vec::new(), 0);
         for _ in 0..600 {
             match nemesis.act(25) {
@@ -455,7 +507,24 @@ mod tests {
     fn victims_are_as_many_as_their_names_say() {
         let count = |victims: Victims, nodes| victims.draw(nodes, &mut Rng::new(1, "test")).len();
         let counts = |nodes| Victims::ALL.map(|victims| count(victims, nodes));
-        assert_eq!(counts(25), [1, 8, 13, 25]);
-        assert_eq!(counts(1), [1, 1, 1, 1]);
+        assert_eq!(counts(25), [1, 8, 13, 25, 1, 3]);
+        assert_eq!(counts(1), [1; 6]);
+    }
+
+    #[test]
+    fn a_kind_that_is_asked_for_is_the_only_one_that_comes() {
+        let interval = Duration::from_secs(1);
+        let mut nemesis = Nemesis::new(&Tool::ALL, Some("first-three"), interval, 1);
+        for _ in 0..50 {
+            match nemesis.act(25) {
+                Act::Begin(Strike::Partition(kind, cut)) => {
+                    assert_eq!((kind, cut.len()), (Kind::FirstThree, 2 * 3 * 22));
+                }
+                Act::Begin(Strike::Kill(_, nodes) | Strike::Pause(_, nodes)) => {
+                    assert_eq!(nodes, [0, 1, 2]);
+                }
+                Act::End(_) => {}
+            }
+        }
     }
 }

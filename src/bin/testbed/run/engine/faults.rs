@@ -12,6 +12,7 @@ use super::{Engine, Event, INIT_TIMEOUT, Packet};
 use crate::judge::plural;
 use crate::nodes::Failure;
 use crate::nodes::cluster;
+use crate::run::spread::{self, Spread};
 use crate::world::nemesis::{Act, Strike, Tool};
 use hubcast::json::{Json, encode_str};
 use hubcast::time::Instant;
@@ -43,6 +44,10 @@ pub struct Fault {
     pub recovery: Option<Duration>,
     /// It did not happen since another fault began before, or was not over.
     pub interrupted: bool,
+    /// Of the values given meanwhile, how many [count](crate::run::spread).
+    pub given: usize,
+    /// How long each of them took that reached its whole component, ascending.
+    pub took: Vec<Duration>,
     /// Nobody looked: no answer of this workload could have shown it.
     pub unjudged: bool,
 }
@@ -106,6 +111,7 @@ impl Engine<'_> {
             self.counts.faults[fault].interrupted = true;
         }
         self.observer.stop();
+        self.end_spread(now);
         let (tool, kind) = (strike.tool(), strike.kind());
         let nodes = match strike {
             Strike::Partition(_, directions) => {
@@ -142,12 +148,25 @@ impl Engine<'_> {
             end: None,
             recovery: None,
             interrupted: false,
+            given: 0,
+            took: Vec::new(),
             unjudged: false,
         });
+        let fault = self.counts.faults.len() - 1;
+        self.spread = Some(Spread::new(fault));
+        self.at(now + spread::SETTLING, Event::Watch { fault });
         Ok(())
     }
 
+    fn end_spread(&mut self, now: Instant) {
+        if let Some(spread) = self.spread.take() {
+            let fault = &mut self.counts.faults[spread.fault];
+            (fault.given, fault.took) = spread.end(now);
+        }
+    }
+
     fn relent(&mut self, now: Instant, tool: Tool) -> Result<(), Failure> {
+        self.end_spread(now);
         let mut faults = self.counts.faults.iter();
         let open = faults.rposition(|fault| fault.tool == tool && fault.end.is_none());
         let Some(index) = open else {
@@ -322,6 +341,31 @@ impl Engine<'_> {
         if self.recovering != Some(fault) || !self.observer.is_open() {
             return Ok(());
         }
+        self.ask(now, |_| true)?;
+        self.at(self.observer.next(now), Event::Observe { fault });
+        Ok(())
+    }
+
+    /// Asks those nodes that have not shown every value given during this fault.
+    pub(super) fn watch(&mut self, now: Instant, fault: usize) -> Result<(), Failure> {
+        let Some(mut spread) = self.spread.take_if(|spread| spread.fault == fault) else {
+            return Ok(());
+        };
+        if spread.components.is_empty() {
+            let up = (0..self.seats.len()).filter(|&node| self.seats[node].state == State::Up);
+            let is_open = |src, dest| !self.network.is_cut(src, dest);
+            spread.components = spread::components(up.collect(), is_open);
+            self.observer.begin(self.load.require().unwrap_or(0));
+        }
+        self.ask(now, |node| spread.awaits(node))?;
+        self.spread = Some(spread);
+        let next = self.observer.next(now).max(now + spread::PAUSE);
+        self.at(next, Event::Watch { fault });
+        Ok(())
+    }
+
+    /// Asks those of these nodes of whom no answer is awaited.
+    fn ask(&mut self, now: Instant, wanted: impl Fn(usize) -> bool) -> Result<(), Failure> {
         let (kind, fields) = self.load.show();
         let ask = |(node, id): (usize, i64)| {
             let observer = format!("c{}", self.clients.len() + node);
@@ -332,16 +376,20 @@ impl Engine<'_> {
             });
             (node, line)
         };
-        let lines: Vec<_> = self.observer.ask().into_iter().map(ask).collect();
+        let lines: Vec<_> = self.observer.ask(wanted).into_iter().map(ask).collect();
         for (node, line) in lines {
             self.hand(now, node, None, line)?;
         }
-        self.at(self.observer.next(now), Event::Observe { fault });
         Ok(())
     }
 
     /// A node has answered the observer. An error shows nothing.
     pub(super) fn observed(&mut self, now: Instant, node: usize, reply: i64, body: &Json<'_>) {
+        if let Some(spread) = &mut self.spread {
+            self.observer.answered(node, reply, None);
+            spread.shows(now, node, self.load.values(body).unwrap_or_default());
+            return;
+        }
         let holds = self.load.holds(body);
         if self.recovering.is_some()
             && self.observer.answered(node, reply, holds)
