@@ -33,16 +33,16 @@ mod catch_up;
 mod departures;
 pub mod timetable;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::{Config, Pace};
 use crate::event::{Event, Events, Towards};
-use crate::link::{self, BACKOFF_CAP, Frame, Link, LinkError, News, Segment, Sync};
+use crate::link::{self, Frame, Link, LinkError, News, Segment, Sync};
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
-use timetable::{Aim, Timetable};
+use timetable::{Aim, Network, Timetable};
 
 /// How often a hub with suspect neighbours probes one of them.
 ///
@@ -56,6 +56,11 @@ pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// was restarted in an idle one is whole again soon after.
 const GREETING_DELAY: Duration = Duration::from_secs(1);
 
+/// How long something has waited that is sent again.
+///
+/// Unit: milliseconds. More than any promise leaves to wait for.
+const LONG_AGO: u64 = 1 << 32;
+
 /// A node's neighbours in the tree and what is between it and them.
 #[derive(Clone, Debug)]
 pub struct Gossip<I> {
@@ -67,34 +72,32 @@ pub struct Gossip<I> {
     index: BTreeMap<String, usize>,
     /// When the batch towards the parent departs, if there is one.
     up_at: Option<Instant>,
-    /// When the parent departs, as far as it says.
+    /// When the oldest item in it was given, and the oldest of the one that departed last.
+    oldest: Option<Instant>,
+    departed: Instant,
+    /// When deltas have to be at the parent, as far as it says.
     aim: Aim,
     /// When the batch towards the children departs.
     timetable: Timetable,
     /// Whether the network leaves less than the promise, and that was said.
     short: bool,
-    /// Since the last end of a turn a link may have something to say.
-    touched: bool,
-    /// When neighbours are greeted, and whether for the first time; `None`: it is done.
-    greet_at: Option<(Instant, bool)>,
-    /// How long after the first greeting the second one is: until then each end of a
-    /// link in use has spoken twice, be it by delayed acks.
-    second_greeting: Duration,
+    /// When the neighbours are greeted; `None`: it is done.
+    greet_at: Option<Instant>,
     /// Whether this incarnation holds all that one of its neighbours held.
     caught_up: bool,
-    /// The neighbour with whom it catches up now, and until when that one may be silent.
-    source: Option<(usize, Instant)>,
-    /// When those are asked that have not told all yet, where all have to.
-    gather_at: Option<Instant>,
-    /// Sources in a row that said nothing.
-    silent_sources: u32,
-    /// When the next suspect is probed. Hubs only.
+    /// The neighbour with whom it catches up now.
+    source: Option<usize>,
+    /// The neighbours that are suspect, when the next of them is probed (by hubs only),
+    /// and where the search for that one begins.
+    suspects: BTreeSet<usize>,
     probe_at: Option<Instant>,
-    /// Where the search for the next suspect begins.
     probe_next: usize,
-    /// The first neighbour that was not asked for frames in this round.
-    unasked: usize,
-    /// The moment of this round.
+    /// The neighbours' timers, and the neighbours to see to in this turn: one message costs
+    /// as much among thousands of neighbours as among ten.
+    timers: BTreeSet<(Instant, usize)>,
+    touched: BTreeSet<usize>,
+    /// Those that were not asked for frames yet since the end of the turn at `now`.
+    unasked: BTreeSet<usize>,
     now: Instant,
 }
 
@@ -104,9 +107,9 @@ struct Neighbour<I> {
     /// Its number in the list of all nodes.
     position: usize,
     is_parent: bool,
-    /// When its first items came.
-    spoke: Option<Instant>,
     link: Link<I>,
+    /// When the link has something to do: its entry in the timers.
+    timer: Option<Instant>,
 }
 
 impl<I> Neighbour<I> {
@@ -146,56 +149,47 @@ impl<I: Item> Gossip<I> {
         };
         let hubs = config.hubs.unwrap_or_else(|| tree::default_hubs(ids.len()));
         let place = tree::place(ids.len(), hubs, own);
-        let neighbour = |position: usize, is_parent| Neighbour {
-            id: ids[position].clone(),
-            position,
-            is_parent,
-            spoke: None,
-            link: Link::new(
-                config.epoch,
-                link::ack_delay(config.within),
-                ((own as u64) << 32) | position as u64,
-            ),
-        };
         // The root gathers for all, a hub below it for no more than comes from there.
         let children = place.children.len();
         let timetable = match place.parent {
             None => Timetable::new(config.within, config.pace, ids.len() - 1, children),
             Some(_) => Timetable::new(config.within, Pace::Lazy, children, children),
         };
-        let rank = place.parent.map_or(0, |parent| {
-            let siblings = tree::place(ids.len(), hubs, parent).children;
-            siblings
-                .iter()
-                .take_while(|sibling| **sibling != own)
-                .count()
-        });
-        let parent = place.parent.map(|position| neighbour(position, true));
-        let children = place.children.iter();
-        let children = children.map(|&position| neighbour(position, false));
-        let neighbours: Vec<_> = parent.into_iter().chain(children).collect();
+        let parent = place.parent.map(|position| (position, true));
+        let children = place.children.into_iter().map(|position| (position, false));
+        let neighbours = parent.into_iter().chain(children);
+        let neighbours: Vec<_> = neighbours
+            .map(|(position, is_parent)| Neighbour {
+                id: ids[position].clone(),
+                position,
+                is_parent,
+                link: Link::new(config.epoch, link::ack_delay(config.within)),
+                timer: None,
+            })
+            .collect();
         let named = neighbours.iter().enumerate();
         Ok(Gossip {
             index: named
                 .map(|(index, neighbour)| (neighbour.id.clone(), index))
                 .collect(),
-            greet_at: greeting(now, &neighbours),
-            second_greeting: link::ack_delay(config.within) * 2,
-            unasked: neighbours.len(),
+            greet_at: Some(now + GREETING_DELAY),
             neighbours,
             nodes: ids.len(),
             hubs,
             up_at: None,
-            aim: Aim::new(config.within, rank, !place.children.is_empty()),
+            oldest: None,
+            departed: Instant::ZERO,
+            aim: Aim::default(),
             timetable,
             short: false,
-            touched: false,
             caught_up: false,
             source: None,
-            gather_at: None,
-            silent_sources: 0,
+            suspects: BTreeSet::new(),
             probe_at: None,
             probe_next: 0,
+            timers: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            unasked: BTreeSet::new(),
             now: Instant::ZERO,
         })
     }
@@ -207,7 +201,7 @@ impl<I: Item> Gossip<I> {
 
     /// The parent's name; `None` for the root.
     pub fn parent(&self) -> Option<&str> {
-        let parent = self.neighbours.iter().find(|n| n.is_parent);
+        let parent = self.neighbours.first().filter(|n| n.is_parent);
         parent.map(|parent| parent.id.as_str())
     }
 
@@ -217,8 +211,8 @@ impl<I: Item> Gossip<I> {
     }
 
     /// Sends an item that is news on its [way](Item::route): to all neighbours but
-    /// `from`, who brought it, as a rule.
-    pub fn spread(&mut self, now: Instant, item: &I, from: Option<usize>) {
+    /// `from`, who brought it, as a rule. It was given `waited` ago.
+    pub fn spread(&mut self, now: Instant, waited: Duration, item: &I, from: Option<usize>) {
         let from_parent = from.is_some_and(|index| self.neighbours[index].is_parent);
         let route = item.route();
         let first = match route {
@@ -231,21 +225,32 @@ impl<I: Item> Gossip<I> {
             if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {
                 continue;
             }
-            self.touched = true;
             if neighbour.is_parent {
-                let due = self.aim.due(now);
-                let due = if route == Route::Up { now } else { due };
+                let due = match route {
+                    Route::Up => now,
+                    _ => self.aim.due(now, waited),
+                };
                 self.up_at = Some(self.up_at.map_or(due, |at| at.min(due)));
+                let given = now - waited;
+                self.oldest = Some(self.oldest.map_or(given, |oldest| oldest.min(given)));
             } else if first == Some(index) {
                 neighbour.link.release();
+                self.touched.insert(index);
             } else {
                 down.get_or_insert(index);
             }
         }
-        if let Some(child) = down {
-            self.elicit_first(child);
-            // What came for one of the children alone was not gathered for the others.
-            self.goes_down(now, from_parent && first.is_none());
+        let Some(child) = down else { return };
+        if self.timetable.is_new() && self.parent().is_none() {
+            // The very first item goes to one child at once, and asks for an answer (RFC 9000,
+            // 13.2: ack-eliciting), so that a root soon knows what the network takes.
+            self.neighbours[child].link.elicit_ack();
+            self.touched.insert(child);
+        }
+        // What came for one of the children alone was not gathered for the others.
+        match from_parent && first.is_none() {
+            true => self.timetable.gathered(),
+            false => self.timetable.item(now, waited),
         }
     }
 
@@ -282,189 +287,192 @@ impl<I: Item> Gossip<I> {
         events: &mut Events,
     ) -> Result<Option<usize>, String> {
         let from = self.neighbour(src)?;
-        let link = &mut self.neighbours[from].link;
-        let before = link.received();
-        let result = link.handle_segment(now, segment);
-        self.touched = true;
-        let Some(news) = present(src, result, events)? else {
-            return Ok(None);
-        };
-        self.take_note(now, from, news, events);
-        if self.neighbours[from].is_parent {
-            self.hear_parent(now, from, segment, news);
-        } else if !segment.items.is_empty() {
-            self.hear_child(now, from, segment, before);
+        let result = self.neighbours[from].link.handle_segment(now, segment);
+        let is_present = self.take_note(now, from, result, events)?;
+        if is_present && self.neighbours[from].is_parent && !segment.items.is_empty() {
+            self.hear_departure(now, from, segment);
         }
-        Ok(Some(from))
+        Ok(is_present.then_some(from))
     }
 
-    /// What a frame from neighbour `from` means for the others.
-    fn take_note(&mut self, now: Instant, from: usize, news: News, events: &mut Events) {
-        let neighbour = &mut self.neighbours[from];
-        let peer = || neighbour.id.clone();
+    /// What a frame from neighbour `from` means for the others. False: it comes from the
+    /// past.
+    fn take_note(
+        &mut self,
+        now: Instant,
+        from: usize,
+        result: Result<News, LinkError>,
+        events: &mut Events,
+    ) -> Result<bool, String> {
+        self.touched.insert(from);
+        let peer = self.neighbours[from].id.clone();
+        let news = match result {
+            Ok(news) => news,
+            Err(LinkError::FromThePast { epoch, .. }) => {
+                events.push(Event::FromThePast { peer, epoch });
+                return Ok(false);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         if news.restarted {
-            events.push(Event::Restarted { peer: peer() });
-            neighbour.spoke = None;
+            events.push(Event::Restarted { peer: peer.clone() });
         }
         if news.healthy {
-            events.push(Event::Healthy { peer: peer() });
-            for neighbour in &mut self.neighbours {
-                neighbour.link.probe(now);
+            events.push(Event::Healthy { peer });
+            for &suspect in &self.suspects {
+                self.neighbours[suspect].link.probe(now);
             }
+            self.touched.extend(&self.suspects);
         }
         if news.former_life && !self.caught_up {
             // The others knew that one, too, and hold what it held.
-            let untouched = self
-                .neighbours
-                .iter_mut()
-                .filter(|n| n.link.epochs().1 == 0);
-            untouched.for_each(|neighbour| neighbour.link.ask());
+            for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
+                if neighbour.link.epochs().1 == 0 {
+                    neighbour.link.ask();
+                    self.touched.insert(index);
+                }
+            }
         }
-        if self.source.is_some_and(|(source, _)| source == from) {
-            self.silent_sources = 0;
-            self.source = Some((from, now + self.neighbours[from].link.patience()));
-        }
+        Ok(true)
     }
 
     /// The messages at hand have been handled: whatever is due at `now` becomes
     /// ready for [`poll_transmit`](Gossip::poll_transmit).
     pub fn end_turn(&mut self, now: Instant, events: &mut Events) {
-        if !self.touched && self.poll_timeout().is_none_or(|at| at > now) {
+        if self.touched.is_empty() && self.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
-        self.touched = false;
-        let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
-        if let Some((_, first)) = self.greet_at.take_if(|(at, _)| *at <= now) {
-            self.greet(now, first);
+        self.now = now;
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if is_due(&mut self.greet_at) {
+            self.greet();
         }
-        let up = due(&mut self.up_at);
-        self.measure_first();
-        let down = self.timetable.due().is_some_and(|at| at <= now);
-        if down {
-            self.timetable.depart(now, self.network());
+        if is_due(&mut self.up_at) {
+            self.departed = self.oldest.take().unwrap_or(now);
+            self.release(true, events);
+        }
+        let trips = self.neighbours.iter().map(|n| n.link.round_trip());
+        let network = || Network::of(trips);
+        self.timetable.measure(network.clone());
+        if self.timetable.due().is_some_and(|at| at <= now) {
+            self.timetable.depart(now, network());
             self.say_if_short(events);
+            self.release(false, events);
         }
-        for (departs, towards) in [(up, Towards::Hub), (down, Towards::Leaves)] {
-            if departs {
-                events.push(Event::Departs { towards });
-            }
+        if is_due(&mut self.probe_at) {
+            self.probe_in_rotation();
         }
-        self.probe_in_rotation(now);
-        for neighbour in &mut self.neighbours {
-            let link = &mut neighbour.link;
-            if if neighbour.is_parent { up } else { down } {
-                link.release();
-            }
-            let was_suspect = link.is_suspect();
+        while let Some(&(_, index)) = self.timers.first().filter(|(at, _)| *at <= now) {
+            self.touched.insert(index);
+            self.neighbours[index].timer = None;
+            self.timers.pop_first();
+        }
+        for &index in &self.touched {
+            let Neighbour { id, link, .. } = &mut self.neighbours[index];
             link.handle_timeout(now);
-            if link.is_suspect() && !was_suspect {
+            if link.is_suspect() && self.suspects.insert(index) {
                 events.push(Event::Suspect {
-                    peer: neighbour.id.clone(),
+                    peer: id.clone(),
                     unacked: link.unacked(),
                 });
             }
         }
-        self.catch_up(now);
-        self.gather_rest(now);
-        if self.neighbours.iter().all(|n| !n.link.is_suspect()) {
-            self.probe_at = None;
-        } else if self.children() > 0 {
-            self.probe_at.get_or_insert(now + PROBE_INTERVAL);
+        self.catch_up();
+        self.unasked.append(&mut self.touched);
+    }
+
+    /// A batch departs, to the parent or to the children.
+    fn release(&mut self, up: bool, events: &mut Events) {
+        let towards = if up { Towards::Hub } else { Towards::Leaves };
+        events.push(Event::Departs { towards });
+        let there = self.neighbours.iter_mut().enumerate();
+        for (index, neighbour) in there.filter(|(_, n)| n.is_parent == up) {
+            neighbour.link.release();
+            self.touched.insert(index);
         }
-        (self.unasked, self.now) = (0, now);
     }
 
     /// The next frame to send, and to whom.
     pub fn poll_transmit(&mut self, events: &mut Events) -> Option<(&str, Frame<I>)> {
         let next = self.announce();
-        while let Some(neighbour) = self.neighbours.get_mut(self.unasked) {
+        while let Some(&index) = self.unasked.first() {
+            let neighbour = &mut self.neighbours[index];
             let link = &mut neighbour.link;
-            let may_sync = self.caught_up || self.source.is_some_and(|(s, _)| s == self.unasked);
-            let stats = link.stats();
+            let may_sync = self.caught_up || self.source == Some(index);
+            let resent = link.stats().retransmitted;
             let Some(mut frame) = link.poll_transmit(self.now, may_sync) else {
-                self.unasked += 1;
+                self.unasked.pop_first();
+                self.set_timer(index);
                 continue;
             };
-            let peer = || neighbour.id.clone();
-            if let Frame::Segment(segment) = &mut frame {
-                if !neighbour.is_parent && !segment.items.is_empty() {
-                    segment.next = next;
+            let peer = neighbour.id.clone();
+            let Frame::Segment(segment) = &mut frame else {
+                events.push(Event::Sync { peer });
+                return Some((&self.neighbours[index].id, frame));
+            };
+            let resent = link.stats().retransmitted > resent;
+            if !segment.items.is_empty() {
+                match neighbour.is_parent {
+                    // What is sent again was given long ago.
+                    true if resent => segment.waited = LONG_AGO,
+                    true => segment.waited = (self.now - self.departed).as_millis() as u64,
+                    false => segment.next = next,
                 }
-                if link.stats().retransmitted > stats.retransmitted {
-                    events.push(Event::Resent {
-                        peer: peer(),
-                        offset: segment.offset,
-                        items: segment.items.len(),
-                    });
-                }
-                if let Some((missing, _)) = segment.missing.first() {
-                    events.push(Event::Hole {
-                        peer: peer(),
-                        missing: *missing,
-                        holes: segment.missing.len(),
-                    });
-                }
-            } else {
-                events.push(Event::Sync { peer: peer() });
             }
-            return Some((&self.neighbours[self.unasked].id, frame));
+            if resent {
+                events.push(Event::Resent {
+                    peer: peer.clone(),
+                    offset: segment.offset,
+                    items: segment.items.len(),
+                });
+            }
+            if let Some((missing, _)) = segment.missing.first() {
+                events.push(Event::Hole {
+                    peer,
+                    missing: *missing,
+                    holes: segment.missing.len(),
+                });
+            }
+            return Some((&self.neighbours[index].id, frame));
         }
         None
+    }
+
+    /// All was said to this neighbour: notes when there is more, and how it is.
+    fn set_timer(&mut self, index: usize) {
+        let neighbour = &mut self.neighbours[index];
+        let at = neighbour.link.poll_timeout();
+        if neighbour.timer != at {
+            let was = std::mem::replace(&mut neighbour.timer, at);
+            was.map(|was| self.timers.remove(&(was, index)));
+            self.timers.extend(at.map(|at| (at, index)));
+        }
+        if !neighbour.link.is_suspect() {
+            self.suspects.remove(&index);
+        }
+        if self.suspects.is_empty() {
+            self.probe_at = None;
+        } else if self.neighbours.iter().any(|n| !n.is_parent) {
+            self.probe_at.get_or_insert(self.now + PROBE_INTERVAL);
+        }
     }
 
     /// When [`end_turn`](Gossip::end_turn) is due; `None`: not before another
     /// message has come.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let source = self
-            .source
-            .filter(|_| !self.caught_up)
-            .map(|(_, until)| until);
-        let own = [
-            self.up_at,
-            self.timetable.due(),
-            self.probe_at,
-            self.greet_at.map(|(at, _)| at),
-            source,
-            self.gather_at.filter(|_| self.caught_up),
-        ];
-        let links = self.neighbours.iter().map(|n| n.link.poll_timeout());
-        own.into_iter().chain(links).flatten().min()
+        let link = self.timers.first().map(|(at, _)| *at);
+        let own = [self.up_at, self.probe_at, self.greet_at];
+        let all = own.into_iter().chain([self.timetable.due(), link]);
+        all.flatten().min()
     }
 
-    /// Probes the next suspect if it is time for that.
-    fn probe_in_rotation(&mut self, now: Instant) {
-        if self.probe_at.take_if(|at| *at <= now).is_none() {
-            return;
+    /// Probes the next suspect.
+    fn probe_in_rotation(&mut self) {
+        let mut after = self.suspects.range(self.probe_next..);
+        if let Some(&index) = after.next().or(self.suspects.first()) {
+            self.neighbours[index].link.probe(self.now);
+            self.touched.insert(index);
+            self.probe_next = index + 1;
         }
-        let count = self.neighbours.len();
-        for index in (0..count).map(|step| (self.probe_next + step) % count) {
-            if self.neighbours[index].link.is_suspect() {
-                self.neighbours[index].link.probe(now);
-                self.probe_next = index + 1;
-                return;
-            }
-        }
-    }
-}
-
-/// When neighbours are greeted of whom nothing will be heard from `now` on.
-fn greeting<I>(now: Instant, neighbours: &[Neighbour<I>]) -> Option<(Instant, bool)> {
-    (!neighbours.is_empty()).then(|| (now + GREETING_DELAY, true))
-}
-
-/// Tells what cannot be right from a voice from the past, which is `None`.
-fn present<T>(
-    src: &str,
-    result: Result<T, LinkError>,
-    events: &mut Events,
-) -> Result<Option<T>, String> {
-    match result {
-        Ok(news) => Ok(Some(news)),
-        Err(LinkError::FromThePast { epoch, .. }) => {
-            let peer = src.to_owned();
-            events.push(Event::FromThePast { peer, epoch });
-            Ok(None)
-        }
-        Err(error) => Err(error.to_string()),
     }
 }

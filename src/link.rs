@@ -120,15 +120,12 @@ pub fn ack_delay(within: Duration) -> Duration {
     within + within.max(ACK_DELAY)
 }
 
-/// The longest time between two tries on a suspect link (the backoff's cap).
+/// The longest time between two tries on a suspect link (the backoff's cap), and between two
+/// times that a hole is named.
 ///
 /// Unit: time. Long, and a partition costs nothing; short, and its end is noticed
-/// soon where no hub probes. `CAP_ROUND_TRIPS` count instead if they are longer.
+/// soon where no hub probes.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
-
-/// See [`BACKOFF_CAP`]. Unit: round trips. An answer needs one; with three a slow
-/// network is not flooded by those who wait for it.
-const CAP_ROUND_TRIPS: u32 = 3;
 
 /// After a loss, so many deltas repeat what is in flight, if it is little.
 ///
@@ -141,13 +138,6 @@ const WARY: u32 = 64;
 /// Unit: items. With up to 20 digits each they fit into one packet of 1500 bytes, so
 /// they cost the network next to nothing; and a stream under load is left alone.
 const REPEATED: u64 = 64;
-
-/// What a round trip is taken for before it was measured where something is heard: the
-/// least time between two tries, and the age at which items count as lost for the first
-/// time.
-///
-/// Unit: time. A bit more than the round trip of 200 ms that Gossip Glomers ask for.
-const TRY_SPACING: Duration = Duration::from_millis(250);
 
 /// The largest epoch that is believed.
 ///
@@ -188,12 +178,15 @@ pub enum LinkError {
         /// One past the last offset ever sent.
         nxt: u64,
     },
-    /// Its items are further ahead than a neighbour may send.
+    /// Its items are further ahead of what was acknowledged than a neighbour may send, or
+    /// behind that.
     BeyondWindow {
-        /// One past the offset of the segment's last item.
+        /// The offsets of the items, and one past the last one.
+        offset: u64,
+        /// See there.
         end: u64,
-        /// The first offset that has not arrived.
-        received: u64,
+        /// What was acknowledged, says the segment.
+        una: u64,
     },
 }
 
@@ -207,9 +200,10 @@ impl fmt::Display for LinkError {
                 f,
                 "ack {ack} of a stream that has been sent below {nxt} only"
             ),
-            LinkError::BeyondWindow { end, received } => write!(
+            LinkError::BeyondWindow { offset, end, una } => write!(
                 f,
-                "items up to offset {end}, where {received} is next and at most {WINDOW} are in flight"
+                "items from offset {offset} up to {end}, where {una} were acknowledged and at \
+                 most {WINDOW} are in flight"
             ),
         }
     }
@@ -224,13 +218,20 @@ struct Flight {
     end: u64,
     /// When it was last sent.
     at: Instant,
-    /// That was not the first time.
-    resent: bool,
     /// To be sent again.
     lost: bool,
 }
 
-/// What a segment changed, for its owner to act on.
+/// What a neighbour is asked, until it answers. Either goes with this node's own digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Question {
+    /// How far does your stream go with all that I lack?
+    HowFar,
+    /// And what do you hold? Nothing is known of that, so nothing is queued before the answer.
+    What,
+}
+
+/// What a segment or a digest changed, for the link's owner to act on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// The neighbour talks to a former incarnation of this node: there was one.
@@ -239,8 +240,6 @@ pub struct News {
     pub healthy: bool,
     /// The neighbour has started anew.
     pub restarted: bool,
-    /// Something new was acknowledged.
-    pub acked: bool,
 }
 
 /// What a link has to send.
@@ -263,41 +262,26 @@ pub struct Link<I> {
     peer: u64,
     /// How long an ack may wait for a ride, at both ends.
     ack_delay: Duration,
-    /// Makes this link's jitter differ from its siblings'.
-    jitter: u64,
-    /// The neighbour has named this incarnation.
-    met: bool,
 
     // Anti-entropy.
-    /// The neighbour's digest is wanted. Until it comes nothing is queued: it will
-    /// tell what the neighbour lacks.
-    asking: bool,
-    /// It is wanted for a greeting alone: there is nothing here that the neighbour may lack,
-    /// and news need not wait for it.
-    greeting: bool,
-    /// Where the neighbour's stream begins for this incarnation is yet to come, in a
-    /// sync to it: one to a former life may come before.
-    unplaced: bool,
+    question: Option<Question>,
+    /// This node's digest is to be sent, as a question, an answer or both.
     sync_due: bool,
-    /// It is also to say how far its stream goes with what this node lacks.
-    wants_level: bool,
-    /// That: one past its last offset, when it knew this node's digest.
+    /// The answer: one past the last offset of the neighbour's stream when it knew this
+    /// node's digest.
     level: Option<u64>,
 
-    // The outgoing stream: base <= una <= nxt.
-    /// Where it begins for this incarnation of the neighbour.
-    base: u64,
+    // The outgoing stream.
     /// The items from `una` on.
     queue: VecDeque<I>,
-    /// The first offset that was not acknowledged.
+    /// The first offset that was not acknowledged, and is meant for this incarnation of
+    /// the neighbour.
     una: u64,
-    /// The next new offset to send.
-    nxt: u64,
     /// What lies below has departed and may be sent; the rest waits in its batch.
     released: u64,
-    /// What is in flight, from `una` up to `nxt`.
+    /// What is in flight, from `una` on.
     flights: VecDeque<Flight>,
-    /// The retransmission timer. Runs whenever something is in flight or asked for.
+    /// The retransmission timer. Runs whenever an answer is awaited.
     retry_at: Option<Instant>,
     /// Timeouts since the last answer. Above 0: suspect.
     timeouts: u32,
@@ -325,25 +309,17 @@ pub struct Link<I> {
 
 impl<I: Item> Link<I> {
     /// A link on which nothing has been sent, in incarnation `epoch` (from 1 on). Both
-    /// ends hold an ack back for `ack_delay` at most. `jitter` should differ from link
-    /// to link, so that not all of them try again in the same moment.
-    pub fn new(epoch: u64, ack_delay: Duration, jitter: u64) -> Link<I> {
+    /// ends hold an ack back for `ack_delay` at most.
+    pub fn new(epoch: u64, ack_delay: Duration) -> Link<I> {
         Link {
             epoch,
             peer: 0,
             ack_delay,
-            jitter,
-            met: false,
-            asking: false,
-            greeting: false,
-            unplaced: false,
+            question: None,
             sync_due: false,
-            wants_level: false,
             level: None,
-            base: 0,
             queue: VecDeque::new(),
             una: 0,
-            nxt: 0,
             released: 0,
             flights: VecDeque::new(),
             retry_at: None,
@@ -370,7 +346,7 @@ impl<I: Item> Link<I> {
         *self = Link {
             trip,
             stats,
-            ..Link::new(epoch, self.ack_delay, self.jitter)
+            ..Link::new(epoch, self.ack_delay)
         };
     }
 
@@ -378,15 +354,11 @@ impl<I: Item> Link<I> {
     /// [`release`](Link::release). False: the neighbour's digest is awaited, and
     /// will show whether it lacks the item.
     pub fn push(&mut self, item: I) -> bool {
-        if self.greeting {
-            // A delta greets as well, and does not wait for an answer.
-            (self.asking, self.greeting, self.unplaced) = (false, false, false);
-            (self.timeouts, self.retry_at) = (0, None);
-        }
-        if !self.asking {
+        let accepts = self.question != Some(Question::What);
+        if accepts {
             self.queue.push_back(item);
         }
-        !self.asking
+        accepts
     }
 
     /// The batch departs: everything pushed so far may go.
@@ -397,6 +369,11 @@ impl<I: Item> Link<I> {
     /// One past the offset of the last item pushed.
     fn end(&self) -> u64 {
         self.una + self.queue.len() as u64
+    }
+
+    /// The next new offset to send.
+    fn nxt(&self) -> u64 {
+        self.flights.back().map_or(self.una, |flight| flight.end)
     }
 
     /// Whether the retransmission timer fired and nothing was answered since.
@@ -417,16 +394,6 @@ impl<I: Item> Link<I> {
     /// Every item below this offset of the incoming stream has arrived.
     pub fn received(&self) -> u64 {
         self.incoming.received()
-    }
-
-    /// Everything below this offset of the outgoing stream was acknowledged.
-    pub fn una(&self) -> u64 {
-        self.una
-    }
-
-    /// Where the outgoing stream begins for this incarnation of the neighbour.
-    pub fn begin(&self) -> u64 {
-        self.base
     }
 
     /// The incarnations at both ends: this node's, and the neighbour's as far as it
@@ -459,87 +426,73 @@ impl<I: Item> Link<I> {
         now: Instant,
         segment: &Segment<I>,
     ) -> Result<News, LinkError> {
-        let end = segment.offset.saturating_add(segment.items.len() as u64);
         let for_us = segment.peer == self.epoch;
         self.check_epoch(segment.epoch)?;
-        self.check(segment, end, for_us)?;
+        self.check(segment, for_us)?;
         let mut news = self.recognise(segment.epoch, segment.peer);
         self.stats.received += 1;
+        let mut answered = false;
         if for_us && !news.restarted {
-            news.acked = segment.ack > self.una;
             self.measure(now, segment);
-            news.healthy = self.handle_ack(now, segment);
-            // It does not know where this stream begins: the sync that told it was
-            // lost.
-            self.sync_due |= segment.ack < self.base && !self.asking;
-        } else if segment.peer == 0 {
-            // It has heard nothing yet, so the very first may be lost.
+            answered = self.handle_ack(segment.ack);
+        }
+        if for_us || segment.peer == 0 {
+            // Who has heard nothing yet shows that even the very first may be lost.
             self.note_losses(now, segment);
         }
-        if self.is_suspect() {
-            // A sign of life, maybe of one direction only: this link is tried.
+        let new = self.handle_items(now, segment);
+        // Where nothing was sent that could be acknowledged, items may be what was awaited.
+        answered |= for_us && self.flights.is_empty() && (new > 0 || !self.is_awaiting());
+        if answered && self.question.is_none() {
+            news.healthy = self.hear_answer(now);
+        } else {
+            // A sign of life, maybe of one direction only: a suspect is tried.
             self.probe(now);
         }
-        if end <= self.received().saturating_add(WINDOW) {
-            self.handle_items(now, segment, end);
-        }
-        if news.former_life {
-            // Tells the sender who is here now.
-            self.ack_at = Some(now);
-        }
+        // That tells the sender who is here now.
+        self.ack_due |= news.former_life;
         Ok(news)
     }
 
-    fn check(&self, segment: &Segment<I>, end: u64, for_us: bool) -> Result<(), LinkError> {
-        let (epoch, peer) = (segment.epoch, self.peer);
-        if for_us && segment.ack > self.nxt {
-            let (ack, nxt) = (segment.ack, self.nxt);
+    fn check(&self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+        let (ack, nxt) = (segment.ack, self.nxt());
+        if for_us && ack > nxt {
             return Err(LinkError::AckBeyondSent { ack, nxt });
         }
-        // A new incarnation's stream has nothing to do with the former one's. And
-        // where this node's part of a stream begins may be yet to come, in a sync.
-        let received = if epoch == peer { self.received() } else { 0 };
-        let unplaced = self.unplaced || (peer == 0 && segment.peer != 0 && !for_us);
-        if end > received.saturating_add(WINDOW) && !unplaced {
-            return Err(LinkError::BeyondWindow { end, received });
+        let (una, offset, end) = (segment.una, segment.offset, segment.end());
+        if offset < una || end > una.saturating_add(WINDOW) {
+            return Err(LinkError::BeyondWindow { offset, end, una });
         }
         Ok(())
     }
 
-    fn handle_items(&mut self, now: Instant, segment: &Segment<I>, end: u64) {
+    /// Gives how many of the items are new.
+    fn handle_items(&mut self, now: Instant, segment: &Segment<I>) -> u64 {
         let due = now + self.trip.spread();
+        let begins = self.incoming.begin(segment.una);
         let new = if segment.items.is_empty() {
             // An ack alone says how far the stream has come.
-            self.incoming.reach(end, due);
+            self.incoming.reach(segment.offset, due);
             0
         } else {
             (self.arrived_at, self.echo) = (Some(now), segment.ts);
-            self.incoming.arrive(segment.offset, end, due)
+            self.incoming.arrive(segment.offset, segment.end(), due)
         };
-        if new > 0 {
-            self.unreported += new;
+        self.stats.duplicates += u64::from(new == 0 && !segment.items.is_empty());
+        self.unreported += new;
+        if new > 0 || begins {
             self.ack_at.get_or_insert(now + self.ack_delay);
         }
-        let repeated = new == 0 && !segment.items.is_empty();
-        self.stats.duplicates += u64::from(repeated);
-        // A sender that repeats missed our ack and must not wait for the next one;
-        // one that has filled a segment may wait for room in its window.
-        if segment.probe || repeated || self.unreported >= MAX_ITEMS as u64 {
-            self.ack_at = Some(now);
-        }
+        // A sender that has filled a segment may wait for room in its window.
+        self.ack_due |= segment.probe || self.unreported >= MAX_ITEMS as u64;
+        new
     }
 
     /// Time has come to `now`: fires the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.ack_at.is_some_and(|at| at <= now) {
-            self.ack_at = None;
-            self.ack_due = true;
-        }
-        if self.incoming.due().is_some_and(|at| at <= now) {
-            self.ack_due = true;
-        }
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
+        self.ack_due |= self.ack_at.take_if(|at| *at <= now).is_some();
+        self.ack_due |= self.incoming.due().is_some_and(|at| at <= now);
+        if self.retry_at.take_if(|at| *at <= now).is_some() {
             self.timeouts = self.timeouts.saturating_add(1);
             self.probe_due = true;
         }
@@ -555,29 +508,39 @@ impl<I: Item> Link<I> {
     /// The next frame to send at `now`, if there is one. A digest only where it
     /// `may_sync`; else the wish for one is kept.
     pub fn poll_transmit(&mut self, now: Instant, may_sync: bool) -> Option<Frame<I>> {
-        if self.asking && std::mem::take(&mut self.probe_due) {
-            self.sync_due = true;
-        }
+        let probes = std::mem::take(&mut self.probe_due);
+        self.sync_due |= probes && self.question.is_some();
         if self.sync_due && may_sync {
             return Some(Frame::Sync(self.sync(now)));
         }
-        if self.asking {
-            return self.ack_due.then(|| Frame::Segment(self.bare_ack(now)));
+        let owes = self.is_awaiting() || !self.queue.is_empty();
+        let segment = if probes && self.question.is_none() && owes {
+            Some(self.probe_segment(now))
+        } else {
+            self.news(now)
+        };
+        let ack = segment.or_else(|| self.ack_due.then(|| self.segment(now, self.nxt(), 0)));
+        ack.map(Frame::Segment)
+    }
+
+    /// What was lost, again, or what has departed, as far as the window has room for it.
+    /// Nothing for a suspect, or before its digest is here.
+    fn news(&mut self, now: Instant) -> Option<Segment<I>> {
+        if self.is_suspect() || self.question == Some(Question::What) {
+            return None;
         }
-        if std::mem::take(&mut self.probe_due) && !self.queue.is_empty() {
-            return Some(Frame::Segment(self.probe_segment(now)));
+        let (una, nxt) = (self.una, self.nxt());
+        if let Some((start, end)) = self.lost() {
+            self.stats.retransmitted += 1;
+            self.retry_at = None;
+            return Some(self.send(now, start, end));
         }
-        if !self.is_suspect() {
-            if let Some(segment) = self.resend(now) {
-                return Some(Frame::Segment(segment));
-            }
-            let room = WINDOW - (self.nxt - self.una);
-            let count = self.released.saturating_sub(self.nxt).min(room);
-            if count > 0 {
-                return Some(Frame::Segment(self.send_new(now, count)));
-            }
-        }
-        self.ack_due.then(|| Frame::Segment(self.bare_ack(now)))
+        let count = self.released.saturating_sub(nxt).min(una + WINDOW - nxt);
+        let count = self.fitting(nxt, count);
+        (count > 0).then(|| {
+            let start = if self.repeats(count) { una } else { nxt };
+            self.send(now, start, nxt + count)
+        })
     }
 
     /// How many items from `start` on go into one segment, `most` at most.
@@ -593,57 +556,44 @@ impl<I: Item> Link<I> {
         fitting.count() as u64
     }
 
-    fn send_new(&mut self, now: Instant, count: u64) -> Segment<I> {
-        let count = self.fitting(self.nxt, count);
-        let repeats = self.repeats(count);
-        let start = if repeats { self.una } else { self.nxt };
-        self.nxt += count;
-        if repeats {
-            self.flights.clear();
-        }
-        self.flights.push_back(Flight {
-            end: self.nxt,
-            at: now,
-            resent: repeats,
-            lost: false,
-        });
-        if self.retry_at.is_none() {
-            self.retry_at = Some(now + self.timeout());
-        }
-        self.segment(now, start, self.nxt - start)
-    }
-
-    fn bare_ack(&mut self, now: Instant) -> Segment<I> {
-        self.segment(now, self.nxt, 0)
+    /// Sends the items from `start` up to `end`, or as many of them as fit, be they in
+    /// flight already or not.
+    fn send(&mut self, now: Instant, start: u64, end: u64) -> Segment<I> {
+        let end = start + self.fitting(start, end - start);
+        let at = self.flights.partition_point(|flight| flight.end <= start);
+        let to = self.flights.partition_point(|flight| flight.end <= end);
+        self.flights.drain(at..to);
+        let lost = false;
+        self.flights.insert(at, Flight { end, at: now, lost });
+        self.retry_at.get_or_insert(now + self.timeout());
+        self.segment(now, start, end - start)
     }
 
     /// The segment of `count` items from `start` on, with the ack on its back.
     fn segment(&mut self, now: Instant, start: u64, count: u64) -> Segment<I> {
         let from = (start - self.una) as usize;
-        let again = now + self.trip.longest();
-        let missing = self.incoming.name(now, again);
+        let missing = self.incoming.name(now, self.trip.longest());
         self.stats.holes += u64::from(!missing.is_empty());
-        if count == 0 {
-            self.stats.acks += 1;
-        } else {
-            self.stats.sent += 1;
+        match count {
+            0 => self.stats.acks += 1,
+            _ => self.stats.sent += 1,
         }
         (self.ack_at, self.unreported) = (None, 0);
         // If there are more holes than one segment names, the next one follows.
         self.ack_due = self.incoming.due().is_some_and(|at| at <= now);
-        let items: Vec<I> = (self.queue.range(from..from + count as usize))
-            .cloned()
-            .collect();
+        let items = self.queue.range(from..from + count as usize);
         let held = self.arrived_at.map_or(Duration::ZERO, |at| now - at);
         Segment {
             epoch: self.epoch,
             peer: self.peer,
+            una: self.una,
             offset: start,
             ts: (count > 0).then(|| now.as_micros()),
-            items,
+            items: items.cloned().collect(),
             ack: self.received(),
             echo: self.echo.take(),
             held: held.as_millis() as u64,
+            waited: 0,
             next: None,
             missing,
             probe: false,

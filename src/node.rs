@@ -13,6 +13,7 @@ mod any;
 mod init;
 
 use std::any::Any;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{self, Event, Events};
@@ -264,7 +265,7 @@ impl<W: Workload> Node<W> {
             return;
         };
         for item in items {
-            gossip.spread(now, &item, None);
+            gossip.spread(now, Duration::ZERO, &item, None);
             if self.config.data_dir.is_some() {
                 self.unsaved.push(item);
             }
@@ -281,7 +282,7 @@ impl<W: Workload> Node<W> {
         self.workload.begin(identity.place, now);
         identity.settling = W::ROOT_DECIDES && identity.place.is_root;
         if identity.settling && !knows {
-            identity.gossip.gather(now);
+            identity.gossip.gather();
         } else {
             self.settle(now);
         }
@@ -323,7 +324,7 @@ impl<W: Workload> Node<W> {
         });
         identity.gossip.restart(now, epoch, false);
         if identity.settling {
-            identity.gossip.gather(now);
+            identity.gossip.gather();
         }
     }
 
@@ -342,12 +343,13 @@ impl<W: Workload> Node<W> {
             Ok(None) => {}
             Ok(from) => {
                 let mut effects = Effects::new(now, id, &mut self.replies);
+                let waited = Duration::from_millis(segment.waited);
                 for item in &segment.items {
                     if self.workload.merge(item) {
                         if self.config.data_dir.is_some() {
                             self.unsaved.push(item.clone());
                         }
-                        gossip.spread(now, item, from);
+                        gossip.spread(now, waited, item, from);
                         self.workload.heard(item, &mut effects);
                     }
                 }
@@ -371,7 +373,7 @@ impl<W: Workload> Node<W> {
         match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
             Ok(Some(from)) => {
                 let items = self.workload.missing(&have);
-                gossip.fill(from, items, &mut self.events);
+                gossip.fill(from, items);
             }
             Ok(None) => {}
             Err(text) => self.ignore(message, &text),

@@ -1,48 +1,49 @@
-//! When a batch departs: one promise, and two ways of spending it.
+//! When a batch departs: one promise, one rule, and a timetable where it pays.
 //!
-//! The user says by when a value must be everywhere. The network takes its part of
-//! that time, a round trip from leaf to hub to leaf; what is left is the *period*, in
-//! which a hub may wait for company. Waiting is worth as many messages as it saves:
-//! the *dynamic TCP acknowledgment problem* (Dooly, Goldman and Scott, 1998), and in
-//! trees *delay-sensitive aggregation* (Oswald, Schmid and Wattenhofer, 2008).
+//! The user says by when a value must be everywhere. The network takes its part of that
+//! time, a round trip from leaf to hub to leaf. What is left is the *period*, in which a
+//! hub may wait for company. Waiting is worth as many messages as it saves: the *dynamic TCP
+//! acknowledgment problem* (Dooly, Goldman and Scott, 1998), and in trees *delay-sensitive
+//! aggregation* (Oswald, Schmid and Wattenhofer, 2008).
 //!
-//! - **Lazy**, for few values: a child sends at once, and the hub's departure is due a
-//!   period after the first value that it holds. With n children and x values a period
-//!   that is x messages up and n down for each x + 1 values: 1 + n/(x + 1) a value.
-//! - **Timetable**, for many: the hub departs at *slots*, a period apart, and says with
-//!   each departure when the next one leaves. A child holds back what it has to say and
-//!   sends it so as to arrive just before that: later would miss the slot, earlier gains
-//!   nothing. So each child says one thing a period at most: with y = x/n, it is
-//!   n (1 - e^-y) messages up and n down for x values.
+//! **The rule.** A batch departs when its oldest value must: a period after that value was
+//! given. Each delta to a hub tells how long its oldest value has `waited` already, so the
+//! hub knows when that is, whoever held the value until then, and why.
 //!
-//! The hub counts what it passes on and takes the cheaper way. It has to know the network
-//! for that: so its very first item goes on to one child at once, and asks for an answer.
+//! - **Lazy**, for few values: a child sends at once, so nothing has waited. With n children
+//!   and x values a period that is x messages up and n down for each x + 1 values:
+//!   1 + n/(x + 1) a value.
+//! - **Timetable**, for many: the hub departs at *slots*, a period apart, and says with each
+//!   departure when deltas have to be there for the `next` one. A child holds its values and
+//!   sends them so as to arrive then. So it says one thing a period at most: with y = x/n,
+//!   that is n (1 - e^-y) messages up and n down for x values.
 //!
-//! The clocks of two nodes need not agree, nor the two directions of a link be equal:
-//! a child adds what the hub said to the moment at which it heard it, and takes the
-//! round trip off, which it has measured. If all aimed at one moment they would crowd at
-//! the hub's door (*incast*), and wait for each other there. So the arrivals are spread
-//! over a stretch before the slot, and what the round trip strays widens the margin. An
-//! ack tells how long the hub had held what it acknowledges, and beside it stands when
-//! the hub departs next: so the child learns how early it was. Nearly a whole period
-//! means too late, and the margin grows until the child sends at once. The hub sees it, too:
-//! what comes right after a slot, from a child that knew it, gets a departure of its own, or a
-//! busy moment would cost a whole period.
+//! ```text
+//!   hub     --|--------------------------------- margin |--
+//!         slot \  next = 250, every 386          /'-----' next slot
+//!               \                               /
+//!   child   -----\------ holds its values -----/-----------
+//!                heard                     heard + next - round trip
+//! ```
 //!
-//! **Slots move** when the network becomes slower, and are given up when few values come.
-//! The children hear of it later, and what they have sent is under way. So the hub departs
-//! at the former slots, too, as long as something may arrive for them.
+//! The hub counts what it passes on, and takes the cheaper way. The clocks of two nodes need
+//! not agree, nor the two directions of a link be equal: only the round trip counts.
 //!
-//! **Two levels.** The root gathers for all. A hub below it sends up as a child does, and
-//! tells its own children the moment until which it gathers: they aim at that. What
-//! comes down it passes on at once. What came up from its children waits for that, since
-//! the root has most often something for this hub, too; if not, it departs when the root's
-//! delta should have been here.
+//! **Machines stall**, messages are late, and 24 that aim at one moment crowd at the hub's
+//! door (*incast*). What misses its slot must not wait for the next one: by the rule the hub
+//! departs for it out of turn, at the price of one more message a child. So the *margin*
+//! between the wanted arrival and the slot learns: each slot that something has missed makes
+//! it [`LONGER`] than before, each other one a little [shorter](SHORTER). A longer margin is a
+//! shorter period. So on a network without any longest round trip slots soon cost more than
+//! they save, and are given up. Nobody need be told: what still arrives for them tells how
+//! long it has waited.
+//!
+//! **Several hubs.** The root gathers for all. A hub below it sends up as a child does, and
+//! tells its own children to be there before that. What comes down it passes on at once.
 //!
 //! **An uneven network** has no longest round trip: the longer one looks, the longer it
-//! gets. The promise is one for the longest trip of late, but the trips' tail takes three
-//! fifths at most of what a quick one leaves. What is still later is late: worse
-//! conditions cost messages first, and then they cost time.
+//! gets. So its tail takes three fifths at most of what a quick one leaves of the promise.
+//! What is still later is late: worse conditions cost messages first, and then they cost time.
 
 use std::time::Duration;
 
@@ -50,55 +51,11 @@ use crate::config::Pace;
 use crate::link::{INITIAL, RoundTrip};
 use crate::time::Instant;
 
-/// What a machine may add to a promised moment: a timer that fires late, a busy core.
+/// What a machine may add to a promised moment: a timer that fires late, a busy core. The
+/// least margin, too.
 ///
 /// Unit: time. poll(2) counts in milliseconds, and what is said on the wire does, too.
 pub const MARGIN: Duration = Duration::from_millis(5);
-
-/// What part of the promise a child arrives before its slot at least.
-///
-/// Unit: a fraction's denominator. A missed slot costs a whole period, so the longer that
-/// is, the more a child may pay not to miss it: 19 ms of 1700.
-const CAUTION: u32 = 90;
-
-/// How early a child is to be, where round trips stray so far.
-fn margin(within: Duration, strays: Duration) -> Duration {
-    strays.max(MARGIN).max(within / CAUTION)
-}
-
-/// How far apart two siblings' arrivals are.
-///
-/// Unit: time a sibling. Half of them have something to say in a period, so this is
-/// half of what a slow door takes for a message; 24 of them take 6 ms of the period.
-const STRETCH: Duration = Duration::from_micros(250);
-
-/// For how many periods a timetable holds in which nobody used it.
-///
-/// Unit: periods. A child that hears nothing for so long sends at once.
-const UNUSED_PERIODS: u32 = 3;
-
-/// What part of the promise is left before anything is measured, if it is shorter than
-/// the [first guess](INITIAL).
-///
-/// Unit: a fraction's denominator, for each round trip in it. The network may take five
-/// sixths of the promise then; it lasts for the first round trip.
-const UNMEASURED: u32 = 6;
-
-/// How much longer a period must be to move the slots. Unit: time. They stay where
-/// they are while they are in use, or children would aim at where they were.
-const WORTH_MOVING: Duration = Duration::from_millis(10);
-
-/// How much shorter than it could be a period is, for each round trip in it, so that the
-/// least change of the network does not move the slots.
-///
-/// Unit: time. A reply's `held` is in whole milliseconds, and so is what is measured.
-const SLACK: Duration = Duration::from_millis(1);
-
-/// What part of a period round trips may stray for a timetable.
-///
-/// Unit: a fraction's denominator. On an uneven network some miss each slot, and what slots
-/// save there is not worth their departure, or a period of waiting.
-const UNEVEN: u32 = 12;
 
 /// What part of a period after a slot something is still taken to have missed that.
 ///
@@ -106,9 +63,40 @@ const UNEVEN: u32 = 12;
 /// a period, be they as careful as they like.
 const MISSED: u32 = 4;
 
-/// Over how many departures the rate is averaged. Unit: departures. Few, so as to
-/// follow a load that changes.
-const AVERAGED: u32 = 4;
+/// For what part of the period something is taken to have waited that is late already.
+///
+/// Unit: part of 1. With 1 it departs at once, and a partition's end costs a departure for
+/// each node that was cut off: 2.05 messages per operation for 1.71.
+const LATE: f64 = 0.75;
+
+/// What part of the promise a child arrives before its slot at least.
+///
+/// Unit: a fraction's denominator. The longer a period is, the more it costs to miss it, and
+/// the less to be early.
+const CAUTION: u32 = 64;
+
+/// By how much the margin grows when something has missed its slot.
+///
+/// Unit: time.
+const LONGER: Duration = Duration::from_millis(5);
+
+/// By what part of [`LONGER`] it shrinks when nothing has.
+///
+/// Unit: a fraction's denominator. So one slot in so many is missed where messages are as
+/// late as they like: that costs a few messages in a hundred, and a longer margin would
+/// cost more.
+const SHORTER: u32 = 32;
+
+/// What part of the promise is left to gather in before anything is measured, if it is
+/// shorter than the [first guess](INITIAL).
+///
+/// Unit: a fraction's denominator, for each round trip in it. The network may take five
+/// sixths of the promise then; it lasts for the first round trip.
+const UNMEASURED: u32 = 6;
+
+/// What part of the load before a departure still counts after it. Unit: part of 1. The last
+/// four departures make up most of the average: few, so as to follow a load that changes.
+const FADES: f64 = 0.75;
 
 /// What part of what a quick round trip leaves of the promise is kept for gathering.
 ///
@@ -117,52 +105,54 @@ const AVERAGED: u32 = 4;
 /// be latency uniform or exponential: 2.0 to 2.4 messages per operation.
 const KEPT: f64 = 0.4;
 
-/// The round trips to a hub's neighbours. Of each figure it is the greatest among them.
+/// The round trips to a hub's neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Network {
-    /// The longest of late.
-    pub longest: Duration,
-    /// The longest smoothed one.
-    pub smoothed: Duration,
-    /// How far one strays.
-    pub strays: Duration,
+    /// The longest smoothed one: the farthest neighbour's.
+    smoothed: Duration,
+    /// How far one strays: the mean of all, or the worst moment of one link would be
+    /// everybody's.
+    strays: Duration,
 }
 
 impl Network {
-    /// This and another link.
-    pub fn and(self, trip: &RoundTrip) -> Network {
-        Network {
-            longest: self.longest.max(trip.peak()),
-            smoothed: self.smoothed.max(trip.smoothed()),
-            strays: self.strays.max(trip.strays()),
-        }
+    /// What was measured of some links; `None`: nothing yet.
+    pub fn of<'a>(trips: impl Iterator<Item = &'a RoundTrip>) -> Option<Network> {
+        let measured: Vec<_> = trips.filter(|trip| trip.is_measured()).collect();
+        let smoothed = measured.iter().map(|trip| trip.smoothed().saturating_sub(trip.strays() / 4)).max()?;
+        let strays: Duration = measured.iter().map(|trip| trip.strays()).sum();
+        Some(Network {
+            smoothed,
+            strays: strays / measured.len() as u32,
+        })
+    }
+
+    /// What a round trip takes at most, but for the tail of an uneven network.
+    pub fn longest(self) -> Duration {
+        self.smoothed + self.strays / 2
     }
 
     /// A quick round trip: the smoothed one less two mean deviations. On an even network
-    /// that is the longest one, too. Links with few samples have no deviation of their own
-    /// yet, so it is the greatest of all links.
+    /// that is the longest one, too.
     fn quick(self) -> Duration {
         self.smoothed.saturating_sub(self.strays / 2)
     }
 }
 
-/// Slots: moments a period apart, as long as children may aim at them.
+/// Moments a period apart.
 #[derive(Clone, Copy, Debug)]
 struct Slots {
     next: Instant,
     period: Duration,
-    /// Since when they have been announced.
-    since: Instant,
-    until: Instant,
 }
 
 impl Slots {
     /// The next one from `now` on.
-    fn at(&mut self, now: Instant) -> Option<Instant> {
-        while self.next < now && self.next < self.until {
+    fn at(&mut self, now: Instant) -> Instant {
+        while self.next < now {
             self.next = self.next + self.period;
         }
-        (self.next >= now && self.next <= self.until).then_some(self.next)
+        self.next
     }
 }
 
@@ -172,51 +162,42 @@ pub struct Timetable {
     within: Duration,
     /// Round trips between two of the nodes below: 1 under one hub, 2 under several.
     trips: u32,
-    /// How many nodes are below, and how many of them are this hub's own children.
+    /// How many nodes are below.
     below: u32,
-    children: u32,
     pace: Pace,
     /// `None`: nothing measured yet.
     network: Option<Network>,
-    /// When the batch departs, if there is one.
-    due: Option<Instant>,
-    /// The slots, while the timetable holds.
+    /// When the oldest item of the batch was given, if there is a batch.
+    oldest: Option<Instant>,
+    /// The departures, while the timetable holds.
     slots: Option<Slots>,
-    /// Those at which children may still aim since they were moved or given up.
-    former: Option<Slots>,
-    /// Items passed on since the last departure, and when that was.
-    items: u32,
+    /// What was added to the margin since something has missed its slot.
+    late: Duration,
+    /// Items passed on, and the seconds in which they came: both fade with each departure.
+    items: f64,
+    time: f64,
     departed: Instant,
-    /// The slots at which it departed last, until somebody is heard to have missed that.
-    kept: Option<Slots>,
-    /// The next departure is for those.
-    again: bool,
-    /// Items a second, averaged over so many departures.
+    /// Items a second.
     rate: f64,
-    averaged: u32,
 }
 
 impl Timetable {
     /// A hub's with so many nodes `below`, of which so many are its `children`. If those
     /// are not all, the others are under hubs of their own.
     pub fn new(within: Duration, pace: Pace, below: usize, children: usize) -> Timetable {
-        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Timetable {
             within,
             trips: if below > children { 2 } else { 1 },
-            below: number(below),
-            children: number(children),
+            below: u32::try_from(below).unwrap_or(u32::MAX),
             pace,
             network: None,
-            due: None,
+            oldest: None,
             slots: None,
-            former: None,
-            items: 0,
+            late: Duration::ZERO,
+            items: 0.0,
+            time: 0.0,
             departed: Instant::ZERO,
-            kept: None,
-            again: false,
             rate: 0.0,
-            averaged: 0,
         }
     }
 
@@ -225,145 +206,112 @@ impl Timetable {
         self.within
     }
 
-    /// When the batch departs, if there is one.
+    /// When the batch departs, if there is one: with the next slot, or before that, if its
+    /// oldest item must. What comes early for a slot waits for it: its way was the shorter one.
     pub fn due(&self) -> Option<Instant> {
-        self.due
+        let oldest = self.oldest?;
+        let network = self.network.unwrap_or_default().smoothed * self.trips;
+        let latest = oldest + self.left(network) + MARGIN;
+        let slot = self.slots.map(|slots| slots.next);
+        let slot = slot.filter(|slot| *slot <= latest);
+        Some(slot.unwrap_or(oldest + self.lazy_period()))
     }
 
-    /// An item has come that some child lacks.
-    pub fn item(&mut self, now: Instant) {
-        self.items += 1;
-        if self.due.is_some() {
-            return;
+    /// An item has come that some child lacks, and that has `waited` for so long already.
+    pub fn item(&mut self, now: Instant, waited: Duration) {
+        self.items += 1.0;
+        // What has been lost on its way is late already, and seldom alone: it gathers company.
+        let late = waited > self.within;
+        let waited = if late { self.lazy_period().mul_f64(LATE) } else { waited };
+        let mut given = now - waited;
+        if let Some(slots) = &mut self.slots {
+            let after = now - (slots.at(now) - slots.period);
+            if !waited.is_zero() && after < slots.period / MISSED {
+                // It was to be here for the last slot, so it was on its way for so much longer.
+                given = given - after - self.margin();
+            }
         }
-        let lazy = now + self.lazy_period();
-        let grids = [&mut self.slots, &mut self.former].into_iter().flatten();
-        let slots = grids.filter_map(|slots| slots.at(now));
-        self.due = slots.chain([lazy]).min();
+        self.oldest = Some(self.oldest.map_or(given, |oldest| oldest.min(given)));
     }
 
-    /// The batch departs at this moment at the latest.
-    pub fn by(&mut self, at: Instant) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
-    }
-
-    /// A child is heard at `now` that `spoke` for the first time then. If it knew when to
-    /// be here for the last departure, and has missed that, the next one would be a
-    /// period late: so there is another one, a margin later, for all that have missed it.
-    /// One for each slot at most, since on an uneven network there are always some.
-    pub fn hear(&mut self, now: Instant, spoke: Instant) {
-        let network = self.network.unwrap_or_default();
-        let missed = |slots: Slots| {
-            // A departure told when the next ones are, and how far it is.
-            let told = match spoke <= slots.since {
-                true => slots.since,
-                false => spoke + slots.period,
-            };
-            told + network.longest + MARGIN <= self.departed
-                && now < self.departed + slots.period / MISSED
-                && !self.is_uneven(slots.period)
-        };
-        if self.kept.is_some_and(missed) {
-            (self.kept, self.again) = (None, true);
-            self.by(now + margin(self.within, network.strays));
-        }
+    /// The batch departs with the next turn: what is in it was gathered elsewhere.
+    pub fn gathered(&mut self) {
+        self.oldest = Some(Instant::ZERO);
     }
 
     /// Whether nothing has departed or waits yet.
     pub fn is_new(&self) -> bool {
-        self.averaged == 0 && self.due.is_none()
+        self.time == 0.0 && self.oldest.is_none()
     }
 
-    /// Whether the network was measured.
-    pub fn is_measured(&self) -> bool {
-        self.network.is_some()
-    }
-
-    /// The first measure of the `network`: what waits may wait for longer or less long
-    /// than was thought.
-    pub fn measure(&mut self, network: Network) {
-        let thought = Instant::ZERO + self.lazy_period();
-        self.network = Some(network);
-        let began = self.due.map(|due| Instant::ZERO + (due - thought));
-        self.due = began.map(|began| began + self.lazy_period());
+    /// What is known of the network before the first departure that knows it.
+    pub fn measure(&mut self, network: impl FnOnce() -> Option<Network>) {
+        if self.network.is_none() {
+            self.network = network();
+        }
     }
 
     /// Departs at `now`, with what is known of the `network` now. Decides how the next
     /// period is spent.
     pub fn depart(&mut self, now: Instant, network: Option<Network>) {
-        self.due = None;
+        self.oldest = None;
         self.network = network;
-        if std::mem::take(&mut self.again) {
+        if self.slots.is_some_and(|slots| now < slots.next) {
+            // Out of turn: something has missed the last slot.
+            self.late = (self.late + LONGER).min(self.within);
             return;
         }
-        self.kept = self.slots;
-        let elapsed = (now - self.departed).as_secs_f64().max(1e-3);
-        let rate = f64::from(std::mem::take(&mut self.items)) / elapsed;
-        self.averaged = (self.averaged + 1).min(AVERAGED);
-        self.rate += (rate - self.rate) / f64::from(self.averaged);
+        self.late = self.late.saturating_sub(LONGER / SHORTER);
+        self.time = self.time * FADES + (now - self.departed).as_secs_f64();
         self.departed = now;
-        let since = self.slots.map_or(now, |slots| slots.since);
-        let was = self.slots.take().or(self.former);
-        let was = was.filter(|slots| now <= slots.until);
-        if !self.prefers_slots() {
-            self.former = was;
-            return;
-        }
-        let longest = self.slot_period();
-        let mut period = longest;
-        let mut next = now + period;
-        if let Some(was) = was {
-            if longest + SLACK * self.trips < was.period || longest > was.period + WORTH_MOVING {
-                // The children hear it on the way back of what was under way.
-                let heard = (network.unwrap_or_default().longest + MARGIN * 2) * self.trips;
-                let until = was.until.min(now + heard);
-                self.former = Some(Slots { until, ..was });
-            } else {
-                period = was.period;
-            }
-            next = was.next;
-            while next <= now {
-                next = next + period;
-            }
-        }
-        let crossing = network.unwrap_or_default().longest + period * (UNUSED_PERIODS + 2);
-        self.slots = Some(Slots {
-            next,
-            period,
-            since,
-            until: now + crossing * self.trips,
+        self.rate = self.items / self.time;
+        self.items *= FADES;
+        let slot = self.slots.map_or(now, |slots| slots.next);
+        let period = self.slot_period();
+        self.slots = self.prefers_slots().then(|| {
+            let mut slots = Slots { next: slot, period };
+            slots.at(now + Duration::from_micros(1));
+            slots
         });
     }
 
-    /// What the children are told at `now`: how long it is until the next departure,
-    /// and how long from that to the one after it. `None`: they send at once.
+    /// What the children are told at `now`: in how long deltas have to be there for the
+    /// next departure, and how far apart departures are. `None`: they send at once.
     pub fn announce(&self, now: Instant) -> Option<(Duration, Duration)> {
         let slots = self.slots?;
-        Some((slots.next - now, slots.period))
+        Some(((slots.next - now).saturating_sub(self.margin()), slots.period))
+    }
+
+    /// What a round trip takes at most, as far as it was measured.
+    pub fn longest(&self) -> Duration {
+        self.network.unwrap_or_default().longest()
     }
 
     /// Whether the network leaves anything of the promise.
     pub fn is_kept(&self) -> bool {
         self.network
-            .is_none_or(|network| self.within >= (network.longest + MARGIN) * self.trips)
+            .is_none_or(|network| self.within >= (network.longest() + MARGIN) * self.trips)
     }
 
-    /// How long a hub may gather if its children send at once.
+    /// How long a value may wait here and in its child together.
     pub fn lazy_period(&self) -> Duration {
         let Some(network) = self.network else {
-            let most = self.within - self.within / (UNMEASURED * self.trips);
-            return self.left((INITIAL * self.trips).min(most));
+            let least = self.within / (UNMEASURED * self.trips);
+            return self.left(INITIAL * self.trips).max(least);
         };
         let quick = self.left(network.quick() * self.trips);
-        self.left((network.longest + MARGIN) * self.trips)
+        self.left((network.longest() + MARGIN) * self.trips)
             .max(quick.mul_f64(KEPT))
     }
 
-    /// How long it may gather if its children aim at slots, with a margin.
+    /// The same, if its child holds it for a slot.
     fn slot_period(&self) -> Duration {
-        let network = self.network.unwrap_or_default();
-        let margin = margin(self.within, network.strays) + STRETCH * self.children;
-        self.left((network.longest + margin + SLACK) * self.trips)
+        self.left((self.longest() + self.margin()) * self.trips)
+    }
+
+    /// How long before a departure deltas have to be there for it.
+    fn margin(&self) -> Duration {
+        MARGIN + self.within / CAUTION + self.network.unwrap_or_default().strays + self.late
     }
 
     /// What is left of the promise, in whole milliseconds, as on the wire.
@@ -372,143 +320,63 @@ impl Timetable {
         Duration::from_millis(left.as_millis() as u64)
     }
 
-    /// Whether round trips stray too far for slots so far apart.
-    fn is_uneven(&self, period: Duration) -> bool {
-        self.network.unwrap_or_default().strays * UNEVEN > period
-    }
-
     /// Which of the two ways costs fewer messages a value.
     fn prefers_slots(&self) -> bool {
-        match self.pace {
-            Pace::Lazy => return false,
-            Pace::Timetable => return !self.slot_period().is_zero() && self.network.is_some(),
-            Pace::Cheaper => {}
-        }
-        if self.is_uneven(self.slot_period()) {
-            return false;
+        let period = self.slot_period();
+        if self.network.is_none() || period.is_zero() || self.pace != Pace::Cheaper {
+            return self.pace == Pace::Timetable && !period.is_zero() && self.network.is_some();
         }
         let n = f64::from(self.below);
         let up = f64::from(self.trips);
         let lazy = up + n / (self.rate * self.lazy_period().as_secs_f64() + 1.0);
-        let x = self.rate * self.slot_period().as_secs_f64();
-        let slots = n * (2.0 - (-x / n).exp()) / x;
-        self.network.is_some() && x > 0.0 && slots < lazy
+        let x = self.rate * period.as_secs_f64();
+        x > 0.0 && n * (2.0 - (-x / n).exp()) / x < lazy
     }
 }
 
 /// When a child sends, so as to be at its hub just before a departure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Aim {
-    within: Duration,
-    /// Whether there are children that aim by what this node tells them.
-    gathers: bool,
-    /// How much earlier than the last one among its siblings.
-    stretch: Duration,
     /// The moments at which to send; `None`: at once.
     slots: Option<Slots>,
-    /// Those before they were moved, at which a hub's own children may still aim.
-    former: Option<Slots>,
-    /// What was added to the margin since something came too late.
-    late: Duration,
 }
 
 impl Aim {
-    /// The aim of the child that is number `rank` of its siblings, from 0 on, and has
-    /// the same promise to keep as its hub, and `gathers` for children of its own or not.
-    pub fn new(within: Duration, rank: usize, gathers: bool) -> Aim {
-        Aim {
-            within,
-            gathers,
-            stretch: STRETCH * u32::try_from(rank).unwrap_or(u32::MAX),
-            slots: None,
-            former: None,
-            late: Duration::ZERO,
-        }
-    }
-
-    /// A departure was heard at `now`, which `announces` the next one, or does not.
+    /// A departure was heard at `now`. It `announces` when to be there for the next one, and
+    /// how far apart they are, or does not.
     pub fn hear(
         &mut self,
         now: Instant,
         announces: Option<(Duration, Duration)>,
         trip: &RoundTrip,
     ) {
-        let was = self.slots.take();
-        // A hub with the same promise never waits for longer than that.
-        let announces = announces.filter(|(next, period)| *next.max(period) <= self.within);
-        self.slots = announces.and_then(|(next, period)| {
-            let margin = self.margin(trip);
-            if !trip.is_measured() || margin >= period {
-                return None;
+        let announces = announces.filter(|(_, period)| trip.is_measured() && !period.is_zero());
+        self.slots = announces.map(|(mut next, period)| {
+            // From here on in time: that moment, less the way there and back. If that is
+            // past, the next one.
+            while next < trip.smoothed() {
+                next += period;
             }
-            // From here on in time: the hub's next departure, less the way there and
-            // back. If that is past, the one after it.
-            let early = trip.smoothed() + margin;
-            let mut send = next;
-            while send < early {
-                send += period;
-            }
-            Some(Slots {
-                next: now + (send - early),
+            Slots {
+                next: now + (next - trip.smoothed()),
                 period,
-                since: was
-                    .filter(|was| was.period == period)
-                    .map_or(now, |was| was.since),
-                until: now + period * (UNUSED_PERIODS + 2),
-            })
+            }
         });
-        if self.slots.map(|slots| slots.period) != was.map(|slots| slots.period) {
-            self.former = was.filter(|_| self.gathers);
-        }
     }
 
-    /// How much earlier than the hub's departure what is sent is to be there.
-    fn margin(&self, trip: &RoundTrip) -> Duration {
-        margin(self.within, trip.strays()) + self.late + self.stretch
+    /// When that is to be sent which has come up at `now` and has `waited` already.
+    pub fn due(&mut self, now: Instant, waited: Duration) -> Instant {
+        self.slots.as_mut().map_or(now, |slots| {
+            let latest = now + slots.period.saturating_sub(waited);
+            slots.at(now).min(latest)
+        })
     }
 
-    /// It is heard at `now` that the hub had held what this child sent last for so long
-    /// when it spoke, and would `next` go on after that.
-    pub fn held(&mut self, now: Instant, held: Duration, next: Duration, trip: &RoundTrip) {
-        let Some(Slots { period, since, .. }) = self.slots else {
-            return;
-        };
-        if now - since < held + trip.longest() {
-            // It was sent before the child knew of these slots.
-            return;
-        }
-        // So long before one of the hub's departures it was there.
-        let early = (held + next).as_micros() % period.as_micros();
-        let missed = period - period / MISSED;
-        if early > missed.as_micros() {
-            self.late = (self.late * 2).clamp(MARGIN, period);
-        } else {
-            self.late -= self.late / 8;
-        }
-    }
-
-    /// When what has come up at `now` is to be sent.
-    pub fn due(&mut self, now: Instant) -> Instant {
-        let Some(due) = self.slots.as_mut().and_then(|slots| slots.at(now)) else {
-            return now;
-        };
-        let former = self.former.as_mut().and_then(|slots| slots.at(now));
-        former.map_or(due, |former| former.min(due))
-    }
-
-    /// What a hub that is itself a child tells its own children: until when it gathers.
+    /// What a hub that is itself a child tells its own children at `now`, who have to be
+    /// here a `margin` before it sends.
     pub fn announce(&mut self, now: Instant) -> Option<(Duration, Duration)> {
         let slots = self.slots.as_mut()?;
-        Some((slots.at(now)? - now, slots.period))
-    }
-
-    /// When the departure is back for which what has come up at `now` was in time, if it
-    /// waited below for the slots of these days. `None`: there were none.
-    pub fn back(&self, now: Instant, trip: &RoundTrip) -> Option<Instant> {
-        let mut slots = self.slots.or(self.former)?;
-        // Those below hear of it, and give it up, later.
-        slots.until = slots.until + slots.period * (UNUSED_PERIODS + 2);
-        Some(slots.at(now)? + trip.peak() + self.margin(trip) + MARGIN)
+        Some(((slots.at(now) - now).saturating_sub(MARGIN), slots.period))
     }
 }
 

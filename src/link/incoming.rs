@@ -7,6 +7,9 @@
 //! nothing else: *selective repeat* (RFC 2018 names what arrived; naming what did
 //! not is shorter here).
 
+use std::time::Duration;
+
+use super::BACKOFF_CAP;
 use crate::time::Instant;
 
 /// A range of offsets, the first and the last one, both included.
@@ -32,8 +35,9 @@ struct Hole {
     start: u64,
     /// One past its last offset.
     end: u64,
-    /// When it is to be named (again).
+    /// When it is to be named (again), and how long after that once more.
     due: Instant,
+    wait: Duration,
 }
 
 impl Incoming {
@@ -42,17 +46,26 @@ impl Incoming {
         self.holes.first().map_or(self.top, |hole| hole.start)
     }
 
-    /// Nothing below `base` is meant for us, or will ever come.
-    pub fn begin(&mut self, base: u64) {
-        self.fill(0, base);
-        self.top = self.top.max(base);
+    /// Nothing below `una` is meant for us, or will ever come. Gives whether there is more
+    /// beyond, which had arrived before that was known.
+    pub fn begin(&mut self, una: u64) -> bool {
+        let received = self.received();
+        self.fill(0, una);
+        self.top = self.top.max(una);
+        self.received() > received.max(una)
     }
 
     /// The stream reaches up to `end`; what is missing of it is due at `due`.
     pub fn reach(&mut self, end: u64, due: Instant) {
         if end > self.top {
             let start = std::mem::replace(&mut self.top, end);
-            self.holes.push(Hole { start, end, due });
+            let wait = Duration::ZERO;
+            self.holes.push(Hole {
+                start,
+                end,
+                due,
+                wait,
+            });
         }
     }
 
@@ -101,12 +114,13 @@ impl Incoming {
         self.holes.iter().map(|hole| hole.due).min()
     }
 
-    /// The holes that are due, which are named again at `again` if they are still
-    /// there: the answer to a name may be lost, too.
-    pub fn name(&mut self, now: Instant, again: Instant) -> Vec<Range> {
+    /// The holes that are due, which are named again a round `trip` later if they are still
+    /// there (the answer to a name may be lost, too), and then less and less often.
+    pub fn name(&mut self, now: Instant, trip: Duration) -> Vec<Range> {
         let due = self.holes.iter_mut().filter(|hole| hole.due <= now);
         let named = due.take(MAX_NAMED).map(|hole| {
-            hole.due = again;
+            hole.wait = (hole.wait * 2).clamp(trip, BACKOFF_CAP.max(trip));
+            hole.due = now + hole.wait;
             (hole.start, hole.end - 1)
         });
         named.collect()

@@ -17,50 +17,27 @@ use std::time::Duration;
 /// the first items of each link would be sent twice.
 pub const INITIAL: Duration = Duration::from_secs(1);
 
-/// What part of the first sample its deviation is taken for.
-///
-/// Unit: a fraction's denominator. RFC 6298 has 2, since its timeout is all that
-/// protects from sending twice. Here an ack delay of a second comes on top of each
-/// timeout, and a high guess would hide losses for the first seconds.
-const UNSURE: u32 = 16;
-
 /// The least spread that is reckoned with.
 ///
 /// Unit: time. RFC 6298 calls it the clock's granularity: here it is what a busy
 /// machine adds to an even network now and then.
-pub const GRANULARITY: Duration = Duration::from_millis(10);
+const GRANULARITY: Duration = Duration::from_millis(10);
 
-/// What part of the longest round trip's excess goes with each sample.
-///
-/// Unit: a fraction's denominator. After some hundred samples, a minute of a leaf that
-/// sends two a second, a slow moment is forgotten.
-const PEAK_FADES: u32 = 64;
-
-/// The longest first sample that is believed.
-///
-/// Unit: time. Longer ones tell of a pause or a late start, not of the network, and
-/// a link that waited as long for everything would notice no loss.
-const MOST_FIRST: Duration = Duration::from_secs(5);
-
-/// How far one sample may be above the smoothed one, and a peak above the longest.
+/// How far one sample may be above the smoothed one.
 ///
 /// Unit: times. A node that was stopped for a while takes its own sleep for the
 /// network's, and would wait as long for everything from then on. A network that has
 /// become slow is believed all the same, after some samples.
-const OUTLIER: u32 = 2;
+const OUTLIER: u32 = 1;
 
 /// The measured round trip of one link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoundTrip {
     sampled: bool,
-    /// There was one sample, and nothing to compare it with.
-    single: bool,
     smoothed: Duration,
+    /// The mean deviation. RFC 6298 guesses it at first, since its timeout is all that protects
+    /// from sending twice. Here an ack delay of a second comes on top of each timeout.
     variance: Duration,
-    /// The mean deviation of what followed the first sample.
-    jitter: Duration,
-    /// The longest one of late.
-    peak: Duration,
 }
 
 impl Default for RoundTrip {
@@ -68,36 +45,25 @@ impl Default for RoundTrip {
     fn default() -> RoundTrip {
         RoundTrip {
             sampled: false,
-            single: false,
             smoothed: INITIAL,
-            variance: INITIAL / UNSURE,
-            jitter: Duration::ZERO,
-            peak: Duration::ZERO,
+            variance: Duration::ZERO,
         }
     }
 }
 
 impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
-    /// those before counts as twice as long; and if the first one was as much too long, and
-    /// longer than any network is taken for, the second one takes its place.
-    pub fn sample(&mut self, time: Duration) {
-        let replaces = self.single && self.smoothed > INITIAL.max(time * OUTLIER);
-        self.single = !self.sampled;
-        if self.single || replaces {
-            let time = time.min(MOST_FIRST);
-            self.sampled = true;
-            (self.smoothed, self.variance) = (time, time / UNSURE);
-            self.peak = time;
+    /// those before counts as twice as long; so does the first one, if it `was_dead` silence
+    /// that ended with it: then it tells little of the network, and is no measure yet.
+    pub fn sample(&mut self, time: Duration, was_dead: bool) {
+        if !self.sampled && !was_dead {
+            (self.sampled, self.smoothed) = (true, time);
+            self.variance = Duration::ZERO;
             return;
         }
-        let above = self.peak.saturating_sub(self.smoothed);
-        let peak = time.min(self.longest() * OUTLIER);
-        self.peak = (self.peak - above / PEAK_FADES).max(peak);
-        let time = time.min(self.smoothed * OUTLIER);
+        let time = time.min(self.smoothed + self.spread() * OUTLIER);
         let deviation = self.smoothed.abs_diff(time);
         self.variance = self.variance * 3 / 4 + deviation / 4;
-        self.jitter = self.jitter * 3 / 4 + deviation / 4;
         self.smoothed = self.smoothed * 7 / 8 + time / 8;
     }
 
@@ -106,20 +72,15 @@ impl RoundTrip {
         self.smoothed
     }
 
-    /// The longest one of late.
-    pub fn peak(&self) -> Duration {
-        self.peak
-    }
-
-    /// How far a round trip has strayed from the smoothed one: four times the mean
-    /// deviation. Nothing at first.
+    /// How far a round trip strays from the smoothed one at most: four times the mean
+    /// deviation.
     pub fn strays(&self) -> Duration {
-        self.jitter * 4
+        self.variance * 4
     }
 
-    /// How far one may stray, with much certainty: the same, with a guess at first.
+    /// The same, as far as it is reckoned with.
     pub fn spread(&self) -> Duration {
-        (self.variance * 4).max(GRANULARITY)
+        self.strays().max(GRANULARITY)
     }
 
     /// What has not come back after this long does not come any more.

@@ -1,10 +1,10 @@
 //! What goes over the wire between two neighbours.
 //!
 //! ```text
-//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"ts":8446120,"echo":4031877,"held":40,"next":193}
+//! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"ts":8446120,"echo":4031877,"held":40,"next":193,"every":386}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"echo":4031877,"held":12}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":94,"held":3,"missing":[[94,97],[99,99]],"probe":true}
-//! {"type":"sync","epoch":17,"peer":0,"offset":0,"have":[[0,812],[815,900]],"probe":true}
+//! {"type":"sync","epoch":17,"peer":0,"una":0,"have":[[0,812],[815,900]],"probe":true}
 //! ```
 
 use crate::json::{self, Json, Object};
@@ -19,8 +19,11 @@ pub struct Segment<I> {
     pub epoch: u64,
     /// The receiver's, as far as the sender knows; 0: not yet.
     pub peer: u64,
-    /// The place of the first item in the sender's stream; without items, where
-    /// that stream stands.
+    /// Below this offset of the sender's stream the receiver lacks nothing. Left out if it
+    /// is `offset`.
+    pub una: u64,
+    /// The place of the first item in the sender's stream; without items, that of the next
+    /// one.
     pub offset: u64,
     /// The items.
     pub items: Vec<I>,
@@ -33,9 +36,11 @@ pub struct Segment<I> {
     pub echo: Option<u64>,
     /// How long ago that came. Unit: milliseconds, rounded down.
     pub held: u64,
-    /// To a child: in how many milliseconds the next batch departs, and how far apart
-    /// departures are from then on, which is only written if it is another time. `None`:
-    /// there is no timetable.
+    /// To a hub: how long the oldest item has waited since it was given. Unit: milliseconds,
+    /// rounded down. Left out when 0.
+    pub waited: u64,
+    /// To a child: in how many milliseconds items have to be here for the next departure, and
+    /// how far apart departures are. `None`: there is no timetable.
     pub next: Option<(u64, u64)>,
     /// Holes in the receiver's stream, to be sent again. Left out when empty.
     pub missing: Vec<Range>,
@@ -52,6 +57,11 @@ impl<I> Segment<I> {
             "delta"
         }
     }
+
+    /// One past the place of the last item.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.items.len() as u64)
+    }
 }
 
 impl<I: Item> Segment<I> {
@@ -61,10 +71,12 @@ impl<I: Item> Segment<I> {
     ///
     /// A sentence that says which field is wrong.
     pub fn read(kind: &str, body: Fields<'_>) -> Result<Segment<I>, String> {
+        let offset = body.count("offset")?;
         Ok(Segment {
             epoch: epoch(body, "epoch", 1)?,
             peer: epoch(body, "peer", 0)?,
-            offset: body.count("offset")?,
+            una: body.optional_count("una")?.unwrap_or(offset),
+            offset,
             items: match kind {
                 "delta" => body.list("values", I::WHAT, I::read)?,
                 _ => Vec::new(),
@@ -73,8 +85,9 @@ impl<I: Item> Segment<I> {
             ts: body.optional_count("ts")?,
             echo: body.optional_count("echo")?,
             held: body.optional_count("held")?.unwrap_or(0),
+            waited: body.optional_count("waited")?.unwrap_or(0),
             next: match body.optional_count("next")? {
-                Some(next) => Some((next, body.optional_count("every")?.unwrap_or(next))),
+                Some(next) => Some((next, body.count("every")?)),
                 None => None,
             },
             missing: match body.get("missing") {
@@ -92,6 +105,9 @@ impl<I: Item> Segment<I> {
         body.word("type", self.kind());
         body.int("epoch", self.epoch as i64);
         body.int("peer", self.peer as i64);
+        if self.una != self.offset {
+            body.int("una", self.una as i64);
+        }
         body.int("offset", self.offset as i64);
         if !self.items.is_empty() {
             body.list("values", &self.items, I::write);
@@ -104,11 +120,12 @@ impl<I: Item> Segment<I> {
             body.int("echo", echo as i64);
         }
         body.int("held", self.held as i64);
+        if self.waited > 0 {
+            body.int("waited", self.waited as i64);
+        }
         if let Some((next, every)) = self.next {
             body.int("next", next as i64);
-            if every != next {
-                body.int("every", every as i64);
-            }
+            body.int("every", every as i64);
         }
         if !self.missing.is_empty() {
             body.list("missing", &self.missing, |(first, last), out| {
@@ -129,8 +146,8 @@ pub struct Sync {
     pub epoch: u64,
     /// The receiver's, as far as the sender knows; 0: not yet.
     pub peer: u64,
-    /// Where the sender's stream begins for this receiver.
-    pub offset: u64,
+    /// Below this offset of the sender's stream nothing is meant for the receiver.
+    pub una: u64,
     /// One past the last offset that it has queued for this receiver: with all that
     /// the receiver lacks. Left out as long as the sender does not know that.
     pub end: Option<u64>,
@@ -148,7 +165,7 @@ impl Sync {
         Ok(Sync {
             epoch: epoch(body, "epoch", 1)?,
             peer: epoch(body, "peer", 0)?,
-            offset: body.count("offset")?,
+            una: body.count("una")?,
             end: body.optional_count("end")?,
             probe: body.flag("probe")?,
         })
@@ -159,7 +176,7 @@ impl Sync {
         body.word("type", "sync");
         body.int("epoch", self.epoch as i64);
         body.int("peer", self.peer as i64);
-        body.int("offset", self.offset as i64);
+        body.int("una", self.una as i64);
         if let Some(end) = self.end {
             body.int("end", end as i64);
         }

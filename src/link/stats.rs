@@ -58,10 +58,11 @@ impl LinkStats {
 pub struct Marks {
     /// This node's incarnation, and the neighbour's; 0: not known yet.
     pub epochs: (u64, u64),
-    /// Where the outgoing stream begins for this incarnation of the neighbour.
-    pub begin: u64,
-    /// Everything below this offset of the outgoing stream was acknowledged.
+    /// Everything below this offset of the outgoing stream was acknowledged, or is not meant
+    /// for this incarnation of the neighbour.
     pub una: u64,
+    /// The next offset of the outgoing stream that was never sent.
+    pub nxt: u64,
     /// Every item below this offset of the incoming stream has arrived.
     pub received: u64,
     /// Nothing is waiting: no item, no ack owed, no timer.
@@ -77,8 +78,8 @@ impl<I: Item> Link<I> {
     pub fn marks(&self) -> Marks {
         Marks {
             epochs: self.epochs(),
-            begin: self.base,
             una: self.una,
+            nxt: self.nxt(),
             received: self.received(),
             is_quiet: self.is_quiet(),
             due: self.poll_timeout(),

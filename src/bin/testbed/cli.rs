@@ -301,6 +301,7 @@ mod tests {
             ),
             ("efficient --stall-every 0", "from 0.001"),
             ("efficient --maelstrom --latency-dist jvm", "by itself"),
+            (
                 "partition --nemesis-kind fire",
                 "first-three, hub-unheard, hub-deaf, minority or all, not 'fire'",
             ),

@@ -166,6 +166,7 @@ fn deltas() -> Vec<u8> {
     for number in 0..DELTAS {
         let offset = (number * DELTA_VALUES) as u64;
         let segment = Segment {
+            una: offset,
             offset,
             items: (offset as i64..).take(DELTA_VALUES).collect(),
             epoch: 1,
@@ -174,6 +175,7 @@ fn deltas() -> Vec<u8> {
             ts: None,
             echo: None,
             held: 0,
+            waited: 0,
             next: None,
             missing: Vec::new(),
             probe: false,

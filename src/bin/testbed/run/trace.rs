@@ -511,7 +511,7 @@ impl Stage {
 
     /// Below which offset the second has acknowledged what the first sent it.
     fn una(&self, node: usize, peer: usize) -> Option<u64> {
-        self.link(node, peer).map(Link::una)
+        self.link(node, peer).map(|link| link.marks().una)
     }
 
     /// Whether the first knows how far it is to the second.

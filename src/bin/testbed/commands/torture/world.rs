@@ -434,11 +434,10 @@ impl<'a> World<'a> {
                 ));
             };
             let same = link.epochs == (back.epochs.1, back.epochs.0);
-            let ahead =
-                |here: &Marks, there: &Marks| here.una > here.begin && here.una > there.received;
+            let ahead = |here: &Marks, there: &Marks| here.received > there.nxt;
             if same && (ahead(&link, &back) || ahead(&back, &link)) {
                 return Err(format!(
-                    "between n{index} and {peer} an ack is ahead of what was received"
+                    "between n{index} and {peer} more was received than was sent"
                 ));
             }
         }
