@@ -207,10 +207,10 @@ const MUTANTS: &[Mutant] = &[
         wrong: "if news.healthy && false {",
     },
     Mutant {
-        mistake: "the interval set forgets its last value",
+        mistake: "the interval set forgets what is above a value that comes again",
         file: "src/interval_set.rs",
-        right: "Some((_, last)) if value <= *last => return false,",
-        wrong: "Some((_, last)) if value < *last => return false,",
+        right: "*to = last.max(*to);",
+        wrong: "*to = last;",
     },
     Mutant {
         mistake: "no flow control",
