@@ -303,11 +303,11 @@ impl<I: Item> Gossip<I> {
         let neighbour = &mut self.neighbours[from];
         let peer = || neighbour.id.clone();
         if news.restarted {
-            events.push(Event::Restarted { peer: peer() });
+            events.push(Event::Restarted(peer()));
             neighbour.spoke = None;
         }
         if news.healthy {
-            events.push(Event::Healthy { peer: peer() });
+            events.push(Event::Healthy(peer()));
             for neighbour in &mut self.neighbours {
                 neighbour.link.probe(now);
             }
@@ -346,7 +346,7 @@ impl<I: Item> Gossip<I> {
         }
         for (departs, towards) in [(up, Towards::Hub), (down, Towards::Leaves)] {
             if departs {
-                events.push(Event::Departs { towards });
+                events.push(Event::Departs(towards));
             }
         }
         self.probe_in_rotation(now);
@@ -358,10 +358,7 @@ impl<I: Item> Gossip<I> {
             let was_suspect = link.is_suspect();
             link.handle_timeout(now);
             if link.is_suspect() && !was_suspect {
-                events.push(Event::Suspect {
-                    peer: neighbour.id.clone(),
-                    unacked: link.unacked(),
-                });
+                events.push(Event::Suspect(neighbour.id.clone(), link.unacked()));
             }
         }
         self.catch_up(now);
@@ -391,21 +388,13 @@ impl<I: Item> Gossip<I> {
                     segment.next = next;
                 }
                 if link.stats().retransmitted > stats.retransmitted {
-                    events.push(Event::Resent {
-                        peer: peer(),
-                        offset: segment.offset,
-                        items: segment.items.len(),
-                    });
+                    events.push(Event::Resent(peer(), segment.offset, segment.items.len()));
                 }
                 if let Some((missing, _)) = segment.missing.first() {
-                    events.push(Event::Hole {
-                        peer: peer(),
-                        missing: *missing,
-                        holes: segment.missing.len(),
-                    });
+                    events.push(Event::Hole(peer(), *missing, segment.missing.len()));
                 }
             } else {
-                events.push(Event::Sync { peer: peer() });
+                events.push(Event::Sync(peer()));
             }
             return Some((&self.neighbours[self.unasked].id, frame));
         }
@@ -462,7 +451,7 @@ fn present<T>(
         Ok(news) => Ok(Some(news)),
         Err(LinkError::FromThePast { epoch, .. }) => {
             let peer = src.to_owned();
-            events.push(Event::FromThePast { peer, epoch });
+            events.push(Event::FromThePast(peer, epoch));
             Ok(None)
         }
         Err(error) => Err(error.to_string()),

@@ -214,7 +214,7 @@ impl Process {
             let failed = journal.store(&self.records, || self.node.short_form())?;
             if let Some(error) = failed.filter(|_| self.warns) {
                 let reason = error.to_string();
-                self.log.push(&Event::NotRewritten { reason }.to_string());
+                self.log.push(&Event::NotRewritten(reason).to_string());
             }
             self.records.clear();
             self.records.shrink_to(FLUSH_AT);

@@ -414,7 +414,7 @@ impl LogOutput {
                 return;
             }
             let records = std::mem::take(&mut self.dropped);
-            self.waiting = format!("{}\n", Event::Dropped { records }).into_bytes();
+            self.waiting = format!("{}\n", Event::Dropped(records)).into_bytes();
         }
     }
 

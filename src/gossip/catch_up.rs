@@ -58,7 +58,7 @@ impl<I: Item> Gossip<I> {
         let neighbour = &mut self.neighbours[to];
         if neighbour.link.is_suspect() {
             let peer = neighbour.id.clone();
-            events.push(Event::Healthy { peer });
+            events.push(Event::Healthy(peer));
         }
         let mut items = items;
         items.retain(|item| neighbour.is_on(item.route()));

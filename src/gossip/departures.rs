@@ -91,8 +91,8 @@ impl<I: Item> Gossip<I> {
             let within = self.timetable.within().as_millis() as u64;
             let network = self.network().unwrap_or_default().longest.as_millis() as u64;
             events.push(match self.short {
-                true => Event::PromiseBroken { within, network },
-                false => Event::PromiseKept { within, network },
+                true => Event::PromiseBroken(within, network),
+                false => Event::PromiseKept(within, network),
             });
         }
     }

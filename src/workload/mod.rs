@@ -146,12 +146,6 @@ impl Name {
         ("kafka", Name::Kafka),
         ("txn-rw-register", Name::Txn),
     ];
-
-    /// The workload with this name.
-    pub fn from_name(name: &str) -> Option<Name> {
-        let found = Name::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|(_, workload)| *workload)
-    }
 }
 
 /// Where a node stands among the others.
