@@ -10,12 +10,12 @@ use hubcast::config::{self, Command};
 use hubcast::json::Json;
 use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
+use hubcast::workload::Workload;
 use hubcast::workload::broadcast::Broadcast;
 use hubcast::workload::counter::{GCounter, PnCounter};
 use hubcast::workload::log::Log;
 use hubcast::workload::txn::Txn;
 use hubcast::workload::unique_ids::UniqueIds;
-use hubcast::workload::Workload;
 
 /// A short promise: the testbed's latency is a few milliseconds here, and a run with
 /// faults should have recovered within two seconds.
