@@ -3,7 +3,7 @@
 //! Exit status: 0 at the end of the input, 1 if stdin, stdout (a closed one, too) or
 //! the journal fail, 2 for wrong arguments.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,7 @@ mod disk;
 use disk::Files;
 use hubcast::config::{self, Command, Config};
 use hubcast::event::{Event, Level};
-use hubcast::journal::{Journal, LEAST_LONG, OpenError};
+use hubcast::journal::{Journal, LEAST_LONG};
 use hubcast::json::Json;
 use hubcast::node::{AnyNode, node};
 use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
@@ -181,13 +181,13 @@ impl Process {
         let files = Files::open(folder, id)?;
         let path = files.path().to_owned();
         let opened = self.node.open_journal(now, Box::new(files), LEAST_LONG);
-        let journal = opened.map_err(|error| match error {
-            OpenError::Disk(error) => error,
-            OpenError::Damage(damage) => io::Error::other(format!(
-                "{}, {damage}. What the node has promised cannot be told from this any more. \
+        let journal = opened.map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => io::Error::other(format!(
+                "{}, {error}. What the node has promised cannot be told from this any more. \
                  To start with nothing, and with what the neighbours have, move the file away",
                 path.display()
             )),
+            _ => error,
         })?;
         self.journal = Some(journal);
         Ok(())

@@ -17,7 +17,7 @@ use std::any::Any;
 use crate::config::Config;
 use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
-use crate::journal::{self, Disk, Found, Journal, OpenError};
+use crate::journal::{self, Disk, Found, Journal};
 use crate::json::{self, Json};
 use crate::link::{self, Frame, Link, LinkStats, Marks, Segment, Sync};
 use crate::message::{self, Message, Refusal};
@@ -92,7 +92,7 @@ impl<W: Workload> AnyNode for Node<W> {
         now: Instant,
         disk: Box<dyn Disk>,
         least: u64,
-    ) -> Result<Journal, OpenError> {
+    ) -> std::io::Result<Journal> {
         let id = self.wants_journal().unwrap_or_default();
         let (journal, found) = Journal::open(disk, id, least)?;
         self.restore(now, found);

@@ -4,11 +4,12 @@
 //! knows none of them: so their code is compiled once, here, and not once a driver.
 
 use std::any::Any;
+use std::io;
 
 use super::Node;
 use crate::config::Config;
 use crate::event::Event;
-use crate::journal::{Disk, Journal, OpenError};
+use crate::journal::{Disk, Journal};
 use crate::link::Marks;
 use crate::time::Instant;
 use crate::workload::Name;
@@ -56,13 +57,13 @@ pub trait AnyNode: std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]; the node is at its end then.
+    /// Those of [`Journal::open`]; the node is at its end then.
     fn open_journal(
         &mut self,
         now: Instant,
         disk: Box<dyn Disk>,
         least: u64,
-    ) -> Result<Journal, OpenError>;
+    ) -> io::Result<Journal>;
 
     /// The lines at hand have been handled, and time has come to `now`.
     fn end_turn(&mut self, now: Instant);
