@@ -42,36 +42,29 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    match config::parse_args(&args) {
+    let done = match config::parse_args(&args) {
         Ok(Command::Help) => print(config::HELP),
         Ok(Command::Version) => print(concat!("hubcast ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Run(mut config)) => {
-            config.epoch = wall_clock();
-            match run(config) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    // What waited before this has had its time.
-                    let reason = Json::String(error.to_string().into());
-                    say(&format!("level=error event=exit reason={reason}"));
-                    ExitCode::FAILURE
-                }
-            }
-        }
+        Ok(Command::Run(config)) => run(Config {
+            epoch: wall_clock(),
+            ..config
+        }),
         Err(error) => {
             say(&format!("hubcast: {error}"));
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
+    };
+    if let Err(error) = done {
+        // What waited before this has had its time.
+        let reason = Json::String(error.to_string().into());
+        say(&format!("level=error event=exit reason={reason}"));
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
-fn print(text: &str) -> ExitCode {
-    match Output::stdout().and_then(|mut output| output.write_all(text.as_bytes())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("hubcast: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+fn print(text: &str) -> io::Result<()> {
+    Output::stdout()?.write_all(text.as_bytes())
 }
 
 /// The wall clock in microseconds: an epoch for a node that remembers none. A start
@@ -140,11 +133,6 @@ impl Process {
             while let Some(line) = input.lines.next_line() {
                 self.handle(now, line)?;
                 self.drain()?;
-            }
-            if arrival == Arrival::End
-                && let Some(line) = input.lines.rest()
-            {
-                self.handle(now, line)?;
             }
             self.node.end_turn(now);
             self.drain()?;
