@@ -145,6 +145,11 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The number, if this is an integer of at least 0.
+    pub fn as_count(&self) -> Option<u64> {
+        u64::try_from(self.as_int()?).ok()
+    }
+
     /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {

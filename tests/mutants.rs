@@ -144,7 +144,7 @@ const MUTANTS: &[Mutant] = &[
         mistake: "of two writers at one time the one heard last wins",
         file: "src/workload/txn.rs",
         right: "last.is_some_and(|last| last >= item.stamp)",
-        wrong: "last.is_some_and(|last| last.0 > item.stamp.0 || last == item.stamp)",
+        wrong: "last.is_some_and(|last| last[0] > item.stamp[0] || last == item.stamp)",
     },
     Mutant {
         mistake: "half of a transaction is kept",
