@@ -240,7 +240,9 @@ impl<'a> Parser<'a> {
     /// Steps over `byte`, if it is the next one.
     fn takes(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
-        self.at += usize::from(is_next);
+        if is_next {
+            self.at += 1;
+        }
         is_next
     }
 
@@ -264,14 +266,18 @@ impl<'a> Parser<'a> {
             return Err(self.error("at most 2097152 values"));
         }
         match self.peek() {
-            Some(b'{') => {
-                let members = self.list(depth, b'}', "',' or '}'", Parser::member);
-                members.map(Json::Object)
-            }
-            Some(b'[') => {
-                let elements = self.list(depth, b']', "',' or ']'", Parser::value);
-                elements.map(Json::Array)
-            }
+            Some(b'{') => Ok(Json::Object(self.list(
+                depth,
+                b'}',
+                "',' or '}'",
+                Parser::member,
+            )?)),
+            Some(b'[') => Ok(Json::Array(self.list(
+                depth,
+                b']',
+                "',' or ']'",
+                Parser::value,
+            )?)),
             Some(b'"') => self.string().map(Json::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal("true", Json::Bool(true)),
@@ -336,22 +342,30 @@ impl<'a> Parser<'a> {
         Ok((name, self.value(depth)?))
     }
 
-    fn digits(&mut self) -> Result<(), JsonError> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.error("a digit"));
-        }
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
+    /// One digit or more; gives their number, modulo 2^64.
+    fn digits(&mut self) -> Result<u64, JsonError> {
+        let start = self.at;
+        let mut number: u64 = 0;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            number = number
+                .wrapping_mul(10)
+                .wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
-        Ok(())
+        if self.at == start {
+            return Err(self.error("a digit"));
+        }
+        Ok(number)
     }
 
     fn number(&mut self) -> Result<Json<'a>, JsonError> {
         let start = self.at;
-        self.takes(b'-');
-        if !self.takes(b'0') {
-            self.digits()?;
-        } else if matches!(self.peek(), Some(b'0'..=b'9')) {
+        let negative = self.takes(b'-');
+        let first = self.at;
+        let magnitude = self.digits()?;
+        let digits = self.at - first;
+        if digits > 1 && self.text.as_bytes()[first] == b'0' {
+            self.at = first + 1;
             return Err(self.error("no digit after a leading zero"));
         }
         if self.takes(b'.') {
@@ -361,38 +375,42 @@ impl<'a> Parser<'a> {
             let _ = self.takes(b'+') || self.takes(b'-');
             self.digits()?;
         }
-        let text = &self.text[start..self.at];
-        // Most are short and all digits; what std asks of a text takes a while.
-        if text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let digits = text.bytes().map(|digit| i64::from(digit - b'0'));
-            return Ok(Json::Int(digits.fold(0, |int, digit| int * 10 + digit)));
+        // Whatever has 18 digits fits, and its digits are its number.
+        if self.at == first + digits && digits <= 18 {
+            let int = magnitude as i64;
+            return Ok(Json::Int(if negative { -int } else { int }));
         }
         // With a fraction or an exponent it is no integer for std, either.
+        let text = &self.text[start..self.at];
         let int = text.parse().map(Json::Int);
         Ok(int.unwrap_or(Json::Number(Cow::Borrowed(text))))
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at += 1;
-        let mut text = Cow::Borrowed("");
-        loop {
-            // Where it stops is an ASCII character, so the text can be cut there.
-            let rest = &self.text[self.at..];
-            let mut bytes = rest.bytes();
-            let stop = bytes.position(|byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-            let stop = stop.unwrap_or(rest.len());
-            // Borrowed as long as there is nothing before it.
-            text += &rest[..stop];
-            self.at += stop;
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => text.to_mut().push(self.escape()?),
-                Some(_) => return Err(self.error("an escape instead of a control character")),
-                None => return Err(self.error("'\"'")),
-            }
+        let plain = self.plain_run()?;
+        if self.takes(b'"') {
+            return Ok(Cow::Borrowed(plain));
         }
-        self.at += 1;
-        Ok(text)
+        let mut text = plain.to_owned();
+        while !self.takes(b'"') {
+            text.push(self.escape()?);
+            text.push_str(self.plain_run()?);
+        }
+        Ok(Cow::Owned(text))
+    }
+
+    /// Goes to the next quote or backslash. Both are ASCII, so the text can be cut there.
+    fn plain_run(&mut self) -> Result<&'a str, JsonError> {
+        let start = self.at;
+        let mut rest = self.text.as_bytes()[start..].iter();
+        let stop = rest.position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        self.at = stop.map_or(self.text.len(), |stop| start + stop);
+        match self.peek() {
+            Some(b'"' | b'\\') => Ok(&self.text[start..self.at]),
+            Some(_) => Err(self.error("an escape instead of a control character")),
+            None => Err(self.error("'\"'")),
+        }
     }
 
     /// A backslash and what stands behind it.
