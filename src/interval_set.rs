@@ -25,6 +25,7 @@ pub struct IntervalSet {
     /// The first value of each range -> its last one. Two ranges always have at least
     /// one absent value between them.
     ranges: BTreeMap<i64, i64>,
+    len: u64,
 }
 
 impl IntervalSet {
@@ -46,14 +47,18 @@ impl IntervalSet {
             && *to >= first.saturating_sub(1)
         {
             if from <= first {
-                let news = *to < last;
+                let more = last.max(*to).abs_diff(*to);
                 *to = last.max(*to);
-                return news;
+                self.len = self.len.saturating_add(more);
+                return more > 0;
             }
+            self.len -= from.abs_diff(*to) + 1;
             last = last.max(*to);
             self.ranges.remove(&from);
         }
         self.ranges.insert(first, last);
+        let more = first.abs_diff(last).saturating_add(1);
+        self.len = self.len.saturating_add(more);
         true
     }
 
@@ -63,12 +68,9 @@ impl IntervalSet {
         below.is_some_and(|(_, &last)| value <= last)
     }
 
-    /// How many values the set holds. It is counted range by range.
+    /// How many values the set holds.
     pub fn len(&self) -> u64 {
-        let lengths = self.ranges().map(|(first, last)| last.abs_diff(first));
-        lengths.fold(0, |sum: u64, more| {
-            sum.saturating_add(more).saturating_add(1)
-        })
+        self.len
     }
 
     /// Whether the set holds nothing.
