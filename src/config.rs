@@ -134,36 +134,27 @@ pub fn parse_args(args: &[String]) -> Result<Command, UsageError> {
                 config.within = Duration::from_millis(whole(option, value()?, 0, MAX_MS)?);
             }
             "--pace" => {
-                config.pace = match value()? {
-                    "lazy" => Pace::Lazy,
-                    "timetable" => Pace::Timetable,
-                    name => {
-                        let text = format!("--pace takes lazy or timetable, not '{name}'");
-                        return Err(UsageError(text));
-                    }
-                };
+                let paces = [("lazy", Pace::Lazy), ("timetable", Pace::Timetable)];
+                config.pace = one_of(option, value()?, &paces)?;
             }
             "--hubs" => config.hubs = Some(whole(option, value()?, 1, MAX_HUBS as u64)? as usize),
-            "--workload" => {
-                let name = value()?;
-                config.workload = workload::Name::from_name(name).ok_or_else(|| {
-                    let names = workload::Name::ALL.map(|(name, _)| name).join(", ");
-                    UsageError(format!("--workload takes one of {names}, not '{name}'"))
-                })?;
-            }
+            "--workload" => config.workload = one_of(option, value()?, &workload::Name::ALL)?,
             "--data-dir" => config.data_dir = Some(PathBuf::from(value()?)),
-            "--log" => {
-                let name = value()?;
-                config.log = Level::from_name(name).ok_or_else(|| {
-                    UsageError(format!(
-                        "--log takes error, warn, info or debug, not '{name}'"
-                    ))
-                })?;
-            }
+            "--log" => config.log = one_of(option, value()?, &Level::ALL)?,
             _ => return Err(UsageError(format!("unknown option '{option}'; see --help"))),
         }
     }
     Ok(Command::Run(config))
+}
+
+/// What is called `name`, of `all`.
+fn one_of<T: Copy>(option: &str, name: &str, all: &[(&str, T)]) -> Result<T, UsageError> {
+    let found = all.iter().find(|(known, _)| *known == name);
+    found.map(|(_, it)| *it).ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|(known, _)| *known).collect();
+        let names = names.join(", ");
+        UsageError(format!("{option} takes one of {names}, not '{name}'"))
+    })
 }
 
 /// A whole number from `least` to `most`, both included.
@@ -222,6 +213,6 @@ mod tests {
         assert!(refusal("--within-ms 1.5").contains("not '1.5'"));
         assert!(refusal("--within-ms 3600001").contains("not '3600001'"));
         assert!(refusal("--workload sing").contains("not 'sing'"));
-        assert!(refusal("--log loud").contains("not 'loud'"));
+        assert!(refusal("--log loud").contains("one of error, warn, info, debug, not 'loud'"));
     }
 }

@@ -44,9 +44,9 @@ impl Files {
     /// node's name cannot be that of a file. The text names the file.
     pub fn open(folder: &Path, node: &str) -> io::Result<Files> {
         if node.starts_with('.') || node.contains(['/', '\0']) {
-            let text =
-                format!("a node with a journal must have a name that a file may have, not {node}");
-            return Err(io::Error::new(ErrorKind::InvalidInput, text));
+            return Err(io::Error::other(format!(
+                "a node with a journal must have a name that a file may have, not {node}"
+            )));
         }
         fs::create_dir_all(folder).map_err(named("make the folder", folder))?;
         let file = |end: &str| folder.join(format!("{node}.{end}"));
@@ -84,17 +84,15 @@ impl Files {
 fn lock(path: &Path) -> io::Result<File> {
     let file = File::create(path).map_err(named("open", path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        // A file system without locks: then nobody is kept from a second process.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(named("lock", path)(error)),
-        Err(TryLockError::WouldBlock) => {
-            let text = format!(
-                "another process has locked {}: a node's journal is for one process",
-                path.display()
-            );
-            Err(io::Error::new(ErrorKind::WouldBlock, text))
+        Err(TryLockError::WouldBlock) => Err(io::Error::other(format!(
+            "another process has locked {}: a node's journal is for one process",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
+            Err(named("lock", path)(error))
         }
+        // A file system without locks, too: then nobody is kept from a second process.
+        _ => Ok(file),
     }
 }
 

@@ -8,8 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt::{self, Display};
 
-use crate::journal::Damage;
-use crate::json;
+use crate::json::Json;
 
 /// How much a node says. Each level includes those above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,23 +24,13 @@ pub enum Level {
 }
 
 impl Level {
-    /// All levels, fewest lines first.
-    pub const ALL: [Level; 4] = [Level::Error, Level::Warn, Level::Info, Level::Debug];
-
-    /// The name on the command line and in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        }
-    }
-
-    /// The level with this name.
-    pub fn from_name(name: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| level.name() == name)
-    }
+    /// All levels, fewest lines first, by their names on the command line and in the log.
+    pub const ALL: [(&'static str, Level); 4] = [
+        ("error", Level::Error),
+        ("warn", Level::Warn),
+        ("info", Level::Info),
+        ("debug", Level::Debug),
+    ];
 }
 
 /// Which neighbours a departure is for.
@@ -53,265 +42,124 @@ pub enum Towards {
     Leaves,
 }
 
-/// Something worth a line.
+/// Something worth a line. `peer` is a neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The node knows who it is.
-    Init {
-        /// Its name.
-        node: String,
-        /// How many nodes there are.
-        nodes: usize,
-        /// Its parent, if it is not the root.
-        hub: Option<String>,
-        /// How many children it has.
-        children: usize,
-    },
-    /// The journal was read.
-    Restored {
-        /// How many items were in it.
-        items: u64,
-        /// The incarnation that begins.
-        epoch: u64,
-    },
-    /// A neighbour knows a later incarnation of this node: the clock was set back. The
-    /// node goes on above that, and all its links begin anew.
-    Raised {
-        /// The neighbour.
-        peer: String,
-        /// The incarnation that it knows.
-        named: u64,
-        /// The one that begins.
-        epoch: u64,
-    },
-    /// The end of the journal was torn by a crash, and is cut off. Nothing that depended
-    /// on it was ever said.
-    Torn {
-        /// Which line, and what is wrong with it.
-        damage: Damage,
-    },
-    /// The journal is long and could not be rewritten in short form. It goes on in its
-    /// long form, and the node tries again when that has doubled. Not the core's, but its
+    /// The node knows who it is: its name, how many nodes there are, its parent ("-" for
+    /// the root), how many children it has.
+    Init(String, usize, String, usize),
+    /// The journal was read: how many items were in it, and the incarnation that begins.
+    Restored(u64, u64),
+    /// `peer` knows a later incarnation of this node, which it named: the clock was set
+    /// back. The node goes on above that, in the incarnation that is told last, and all its
+    /// links begin anew.
+    Raised(String, u64, u64),
+    /// The end of the journal was torn by a crash, and is cut off: which line, and what is
+    /// wrong with it. Nothing that depended on it was ever said.
+    Torn(String),
+    /// The journal is long and could not be rewritten in short form, and why. It goes on in
+    /// its long form, and the node tries again when that has doubled. Not the core's, but
+    /// its driver's.
+    NotRewritten(String),
+    /// A line that is no message: what would be right, and the line's beginning. Nothing
+    /// has changed.
+    Refused(String, String),
+    /// A message that cannot be followed: its type, its sender, and what would be right.
+    /// Nothing has changed.
+    Ignored(String, String, String),
+    /// Nobody read stderr, so this many events were not written. Not the core's, but its
     /// driver's.
-    NotRewritten {
-        /// What failed.
-        reason: String,
-    },
-    /// A line that is no message. Nothing has changed.
-    Refused {
-        /// What was wrong, where, and what would be right.
-        reason: String,
-        /// The line's beginning.
-        line: String,
-    },
-    /// A message that cannot be followed. Nothing has changed.
-    Ignored {
-        /// The body's type.
-        kind: String,
-        /// Who sent it.
-        from: String,
-        /// What was wrong, where, and what would be right.
-        reason: String,
-    },
-    /// Nobody read stderr, so some events were not written. Not the core's, but its
-    /// driver's.
-    Dropped {
-        /// How many.
-        records: u64,
-    },
-    /// A neighbour does not answer.
-    Suspect {
-        /// The neighbour.
-        peer: String,
-        /// How many items wait for its ack.
-        unacked: usize,
-    },
-    /// A suspect neighbour has acknowledged something new.
-    Healthy {
-        /// The neighbour.
-        peer: String,
-    },
-    /// A neighbour has started anew: what it had been sent may be gone.
-    Restarted {
-        /// The neighbour.
-        peer: String,
-    },
-    /// The network takes longer than the promise: all departs at once.
-    PromiseBroken {
-        /// The promise. Unit: milliseconds.
-        within: u64,
-        /// The longest round trip that was measured. Unit: milliseconds.
-        network: u64,
-    },
-    /// The network leaves something of the promise again.
-    PromiseKept {
-        /// The promise. Unit: milliseconds.
-        within: u64,
-        /// The longest round trip that was measured. Unit: milliseconds.
-        network: u64,
-    },
-    /// A message came from a neighbour's incarnation that is over: it is late, or the
-    /// neighbour's clock was set back. One ack answers it.
-    FromThePast {
-        /// The neighbour.
-        peer: String,
-        /// That incarnation.
-        epoch: u64,
-    },
-    /// What this node holds is told, as a digest.
-    Sync {
-        /// To whom.
-        peer: String,
-    },
-    /// Something was lost on its way here, and is asked for again.
-    Hole {
-        /// The neighbour that sent it.
-        peer: String,
-        /// The first offset that has not arrived.
-        missing: u64,
-        /// In how many ranges something is missing.
-        holes: usize,
-    },
+    Dropped(u64),
+    /// `peer` does not answer; so many items wait for its ack.
+    Suspect(String, usize),
+    /// The suspect `peer` has acknowledged something new.
+    Healthy(String),
+    /// `peer` has started anew: what it had been sent may be gone.
+    Restarted(String),
+    /// The network takes longer than the promise: all departs at once. The promise, and
+    /// the longest round trip that was measured. Unit: milliseconds.
+    PromiseBroken(u64, u64),
+    /// The network leaves something of the promise again. The same two.
+    PromiseKept(u64, u64),
+    /// A message came from an incarnation of `peer`, this one, that is over: it is late,
+    /// or the neighbour's clock was set back. One ack answers it.
+    FromThePast(String, u64),
+    /// `peer` is told what this node holds, as a digest.
+    Sync(String),
+    /// Something was lost on its way from `peer`, and is asked for again: the first offset
+    /// that has not arrived, and in how many ranges something is missing.
+    Hole(String, u64, usize),
     /// A batch departs: each link of this direction sends what it has.
-    Departs {
-        /// The direction.
-        towards: Towards,
-    },
-    /// Items that were sent before are sent again.
-    Resent {
-        /// To whom.
-        peer: String,
-        /// The first one's offset.
-        offset: u64,
-        /// How many.
-        items: usize,
-    },
+    Departs(Towards),
+    /// Items that were sent before are sent again to `peer`: the first one's offset, and
+    /// how many.
+    Resent(String, u64, usize),
 }
 
 impl Event {
-    /// How important it is.
-    pub fn level(&self) -> Level {
+    /// How important it is, its name and those of its fields, and the fields.
+    fn parts(&self) -> (Level, &'static str, Vec<&dyn Display>) {
+        use Level::{Debug, Info, Warn};
         match self {
-            Event::Refused { .. }
-            | Event::Ignored { .. }
-            | Event::Dropped { .. }
-            | Event::Torn { .. }
-            | Event::NotRewritten { .. }
-            | Event::Raised { .. }
-            | Event::Suspect { .. }
-            | Event::PromiseBroken { .. } => Level::Warn,
-            Event::Init { .. }
-            | Event::Restored { .. }
-            | Event::Healthy { .. }
-            | Event::Restarted { .. }
-            | Event::PromiseKept { .. } => Level::Info,
-            Event::FromThePast { .. }
-            | Event::Sync { .. }
-            | Event::Hole { .. }
-            | Event::Departs { .. }
-            | Event::Resent { .. } => Level::Debug,
+            Event::Init(node, nodes, hub, children) => {
+                let fields = "init node nodes hub children";
+                (Info, fields, vec![node, nodes, hub, children])
+            }
+            Event::Restored(items, epoch) => (Info, "restored items epoch", vec![items, epoch]),
+            Event::Raised(peer, named, epoch) => {
+                (Warn, "raised peer named epoch", vec![peer, named, epoch])
+            }
+            Event::Torn(damage) => (Warn, "torn journal", vec![damage]),
+            Event::NotRewritten(reason) => (Warn, "not-rewritten reason", vec![reason]),
+            Event::Refused(reason, line) => (Warn, "refused reason line", vec![reason, line]),
+            Event::Ignored(kind, from, reason) => {
+                (Warn, "ignored type from reason", vec![kind, from, reason])
+            }
+            Event::Dropped(records) => (Warn, "dropped records", vec![records]),
+            Event::Suspect(peer, unacked) => (Warn, "suspect peer unacked", vec![peer, unacked]),
+            Event::Healthy(peer) => (Info, "healthy peer", vec![peer]),
+            Event::Restarted(peer) => (Info, "restarted peer", vec![peer]),
+            Event::PromiseBroken(within, network) => {
+                (Warn, "promise-broken within network", vec![within, network])
+            }
+            Event::PromiseKept(within, network) => {
+                (Info, "promise-kept within network", vec![within, network])
+            }
+            Event::FromThePast(peer, epoch) => {
+                (Debug, "from-the-past peer epoch", vec![peer, epoch])
+            }
+            Event::Sync(peer) => (Debug, "sync peer", vec![peer]),
+            Event::Hole(peer, missing, holes) => {
+                (Debug, "hole peer missing holes", vec![peer, missing, holes])
+            }
+            Event::Departs(Towards::Hub) => (Debug, "departs towards", vec![&"hub"]),
+            Event::Departs(Towards::Leaves) => (Debug, "departs towards", vec![&"leaves"]),
+            Event::Resent(peer, offset, items) => {
+                (Debug, "resent peer offset items", vec![peer, offset, items])
+            }
         }
     }
 }
 
-/// As logfmt, in one line without its line break.
+/// As logfmt, in one line without its line break. A value with spaces, quotes or control
+/// characters is quoted and escaped as in JSON, so that one event is always one line; a
+/// long one is [clipped](clip).
 impl Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = self.level().name();
-        let mut line = |name: &str, fields: &[(&str, &dyn Display)]| {
-            write!(f, "level={level} event={name}")?;
-            fields
-                .iter()
-                .try_for_each(|(name, value)| field(f, name, *value))
-        };
-        match self {
-            Event::Init {
-                node,
-                nodes,
-                hub,
-                children,
-            } => {
-                let hub: &dyn Display = hub.as_ref().map_or(&"-", |hub| hub);
-                let counts: &[(&str, &dyn Display)] = &[
-                    ("node", node),
-                    ("nodes", nodes),
-                    ("hub", hub),
-                    ("children", children),
-                ];
-                line("init", counts)
+        let (level, names, values) = self.parts();
+        let (event, fields) = names.split_once(' ').unwrap_or((names, ""));
+        debug_assert_eq!(fields.split(' ').count(), values.len(), "{names}");
+        write!(f, "level={} event={event}", Level::ALL[level as usize].0)?;
+        for (name, value) in fields.split(' ').zip(values) {
+            let mut value = clip(&value.to_string());
+            let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
+            if value.is_empty() || !value.chars().all(plain) {
+                value = Json::String(value.into()).to_string();
             }
-            Event::Restored { items, epoch } => {
-                line("restored", &[("items", items), ("epoch", epoch)])
-            }
-            Event::Raised { peer, named, epoch } => line(
-                "raised",
-                &[("peer", peer), ("named", named), ("epoch", epoch)],
-            ),
-            Event::Torn { damage } => line("torn", &[("journal", damage)]),
-            Event::NotRewritten { reason } => line("not-rewritten", &[("reason", reason)]),
-            Event::Refused { reason, line: text } => {
-                line("refused", &[("reason", reason), ("line", text)])
-            }
-            Event::Ignored { kind, from, reason } => line(
-                "ignored",
-                &[("type", kind), ("from", from), ("reason", reason)],
-            ),
-            Event::Dropped { records } => line("dropped", &[("records", records)]),
-            Event::Suspect { peer, unacked } => {
-                line("suspect", &[("peer", peer), ("unacked", unacked)])
-            }
-            Event::Healthy { peer } => line("healthy", &[("peer", peer)]),
-            Event::Restarted { peer } => line("restarted", &[("peer", peer)]),
-            Event::PromiseBroken { within, network } => line(
-                "promise-broken",
-                &[("within", within), ("network", network)],
-            ),
-            Event::PromiseKept { within, network } => {
-                line("promise-kept", &[("within", within), ("network", network)])
-            }
-            Event::FromThePast { peer, epoch } => {
-                line("from-the-past", &[("peer", peer), ("epoch", epoch)])
-            }
-            Event::Sync { peer } => line("sync", &[("peer", peer)]),
-            Event::Hole {
-                peer,
-                missing,
-                holes,
-            } => line(
-                "hole",
-                &[("peer", peer), ("missing", missing), ("holes", holes)],
-            ),
-            Event::Departs { towards } => {
-                let towards = match towards {
-                    Towards::Hub => "hub",
-                    Towards::Leaves => "leaves",
-                };
-                line("departs", &[("towards", &towards)])
-            }
-            Event::Resent {
-                peer,
-                offset,
-                items,
-            } => line(
-                "resent",
-                &[("peer", peer), ("offset", offset), ("items", items)],
-            ),
+            write!(f, " {name}={value}")?;
         }
+        Ok(())
     }
-}
-
-/// ` name=value`. A value with spaces, quotes or control characters is quoted and
-/// escaped as in JSON, so that one event is always one line; a long one is
-/// [clipped](clip).
-fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Result {
-    let value = clip(&value.to_string());
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"' && c != '=';
-    if !value.is_empty() && value.chars().all(plain) {
-        return write!(f, " {name}={value}");
-    }
-    let mut quoted = Vec::new();
-    json::encode_str(&value, &mut quoted);
-    write!(f, " {name}={}", String::from_utf8_lossy(&quoted))
 }
 
 /// How much of a value is logged. Unit: characters. A message may have 16 MiB,
@@ -350,7 +198,7 @@ impl Events {
 
     /// Adds one, if somebody wants it and there is room.
     pub fn push(&mut self, event: Event) {
-        if event.level() <= self.level && self.waiting.len() < MAX_WAITING {
+        if event.parts().0 <= self.level && self.waiting.len() < MAX_WAITING {
             self.waiting.push_back(event);
         }
     }
@@ -367,19 +215,12 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_of_names_and_values() {
-        let event = Event::Suspect {
-            peer: "n3".into(),
-            unacked: 12,
-        };
-        assert_eq!(
-            event.to_string(),
-            "level=warn event=suspect peer=n3 unacked=12"
-        );
+        let line = Event::Suspect("n3".into(), 12).to_string();
+        assert_eq!(line, "level=warn event=suspect peer=n3 unacked=12");
     }
 
     fn refused(line: &str) -> String {
-        let (reason, line) = ("why".into(), line.into());
-        Event::Refused { reason, line }.to_string()
+        Event::Refused("why".into(), line.into()).to_string()
     }
 
     #[test]
@@ -396,11 +237,10 @@ mod tests {
     #[test]
     fn events_that_nobody_wants_or_takes_do_not_pile_up() {
         let mut events = Events::new(Level::Warn);
-        events.push(Event::Healthy { peer: "n1".into() });
+        events.push(Event::Healthy("n1".into()));
         assert_eq!(events.pop(), None);
         for unacked in 0..2 * MAX_WAITING {
-            let peer = "n1".into();
-            events.push(Event::Suspect { peer, unacked });
+            events.push(Event::Suspect("n1".into(), unacked));
         }
         assert_eq!(events.waiting.len(), MAX_WAITING);
     }

@@ -309,16 +309,16 @@ impl<I: Item> Gossip<I> {
         let news = match result {
             Ok(news) => news,
             Err(LinkError::FromThePast { epoch, .. }) => {
-                events.push(Event::FromThePast { peer, epoch });
+                events.push(Event::FromThePast(peer, epoch));
                 return Ok(false);
             }
             Err(error) => return Err(error.to_string()),
         };
         if news.restarted {
-            events.push(Event::Restarted { peer: peer.clone() });
+            events.push(Event::Restarted(peer.clone()));
         }
         if news.healthy {
-            events.push(Event::Healthy { peer });
+            events.push(Event::Healthy(peer));
             for &suspect in &self.suspects {
                 self.neighbours[suspect].link.probe(now);
             }
@@ -371,10 +371,7 @@ impl<I: Item> Gossip<I> {
             let Neighbour { id, link, .. } = &mut self.neighbours[index];
             link.handle_timeout(now);
             if link.is_suspect() && self.suspects.insert(index) {
-                events.push(Event::Suspect {
-                    peer: id.clone(),
-                    unacked: link.unacked(),
-                });
+                events.push(Event::Suspect(id.clone(), link.unacked()));
             }
         }
         self.catch_up();
@@ -384,7 +381,7 @@ impl<I: Item> Gossip<I> {
     /// A batch departs, to the parent or to the children.
     fn release(&mut self, up: bool, events: &mut Events) {
         let towards = if up { Towards::Hub } else { Towards::Leaves };
-        events.push(Event::Departs { towards });
+        events.push(Event::Departs(towards));
         let there = self.neighbours.iter_mut().enumerate();
         for (index, neighbour) in there.filter(|(_, n)| n.is_parent == up) {
             neighbour.link.release();
@@ -407,7 +404,7 @@ impl<I: Item> Gossip<I> {
             };
             let peer = neighbour.id.clone();
             let Frame::Segment(segment) = &mut frame else {
-                events.push(Event::Sync { peer });
+                events.push(Event::Sync(peer));
                 return Some((&self.neighbours[index].id, frame));
             };
             let resent = link.stats().retransmitted > resent;
@@ -420,18 +417,11 @@ impl<I: Item> Gossip<I> {
                 }
             }
             if resent {
-                events.push(Event::Resent {
-                    peer: peer.clone(),
-                    offset: segment.offset,
-                    items: segment.items.len(),
-                });
+                let (offset, items) = (segment.offset, segment.items.len());
+                events.push(Event::Resent(peer.clone(), offset, items));
             }
             if let Some((missing, _)) = segment.missing.first() {
-                events.push(Event::Hole {
-                    peer,
-                    missing: *missing,
-                    holes: segment.missing.len(),
-                });
+                events.push(Event::Hole(peer, *missing, segment.missing.len()));
             }
             return Some((&self.neighbours[index].id, frame));
         }

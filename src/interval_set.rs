@@ -2,8 +2,7 @@
 //!
 //! Broadcast values come in long unbroken runs: 0, 1, 2, ... A set that keeps
 //! each run as one pair of ends holds a million of them in a few bytes, where
-//! a set of single values would take tens of megabytes. Values that are all
-//! far apart cost 16 bytes each, or up to twice that while they come.
+//! a set of single values would take tens of megabytes.
 //!
 //! ```
 //! use hubcast::interval_set::IntervalSet;
@@ -16,25 +15,16 @@
 //! assert_eq!(set.ranges().collect::<Vec<_>>(), [(1, 3)]);
 //! ```
 
-use std::ops::RangeInclusive;
+use std::collections::BTreeMap;
 
 use crate::json;
 
-/// The most ranges in one piece of memory.
-///
-/// Unit: ranges of 16 bytes. More, and an insert in the middle has more to move: at
-/// most 8 KiB, some hundred nanoseconds. Less, and a reader of all of them jumps
-/// about in memory more often: with a dozen, as in std's B-tree, the jumps cost
-/// more than writing the digits.
-const CHUNK: usize = 512;
-
 /// A set of `i64`, kept as disjoint ranges that never touch one another.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntervalSet {
-    /// A B-tree of two levels: the ranges as (first, last), ascending, cut into
-    /// chunks of 1 to [`CHUNK`]. Two ranges always have at least one absent value
-    /// between them.
-    chunks: Vec<Vec<(i64, i64)>>,
+    /// The first value of each range -> its last one. Two ranges always have at least
+    /// one absent value between them.
+    ranges: BTreeMap<i64, i64>,
     len: u64,
 }
 
@@ -44,73 +34,38 @@ impl IntervalSet {
         IntervalSet::default()
     }
 
-    /// Where a range that starts with `value` would stand: in which chunk, and
-    /// behind how many of its ranges. What is right before starts below `value` or
-    /// with it, and is in the same chunk.
-    fn place(&self, value: i64) -> (usize, usize) {
-        let chunks = self.chunks.partition_point(|chunk| chunk[0].0 <= value);
-        let chunk = chunks.saturating_sub(1);
-        let ranges = self.chunks.get(chunk);
-        let at = ranges.map_or(0, |r| r.partition_point(|&(first, _)| first <= value));
-        (chunk, at)
-    }
-
-    /// Adds `value`; says whether it is new. A binary search and, for a new range,
-    /// a move of at most one chunk.
+    /// Adds `value`; says whether it is new.
     pub fn insert(&mut self, value: i64) -> bool {
-        let (chunk, at) = self.place(value);
-        let above = match self.chunks.get(chunk) {
-            Some(ranges) if at < ranges.len() => (chunk, at),
-            _ => (chunk + 1, 0),
-        };
-        let chunks = &mut self.chunks;
-        // There is nothing above i64::MAX.
-        let joins_above = chunks
-            .get(above.0)
-            .is_some_and(|ranges| value.checked_add(1) == Some(ranges[above.1].0));
-        let ranges = chunks.get_mut(chunk);
-        let below = ranges.and_then(|ranges| ranges[..at].last_mut());
-        match below {
-            Some((_, last)) if value <= *last => return false,
-            Some((_, last)) if value - 1 == *last => {
-                *last = value;
-                if joins_above {
-                    let (_, last) = chunks[above.0].remove(above.1);
-                    chunks[chunk][at - 1].1 = last;
-                    if chunks[above.0].is_empty() {
-                        chunks.remove(above.0);
-                    }
-                }
-            }
-            _ if joins_above => chunks[above.0][above.1].0 = value,
-            _ => add_range(chunks, chunk, at, value),
-        }
-        self.len += 1;
-        true
+        self.insert_range(value, value)
     }
 
-    /// Adds all of `first` to `last`. Behind everything else that is one step, however
-    /// many they are; elsewhere it is one a value.
-    pub fn insert_range(&mut self, first: i64, last: i64) {
-        let end = self.chunks.last().and_then(|chunk| chunk.last());
-        if end.is_some_and(|&(_, end)| end >= first.saturating_sub(1)) {
-            return (first..=last).for_each(|value| {
-                self.insert(value);
-            });
+    /// Adds all of `first` to `last`; says whether one of them is new. Takes as many
+    /// steps as ranges become one by it, however many values they have.
+    pub fn insert_range(&mut self, first: i64, mut last: i64) -> bool {
+        // From above: the ranges that what is added overlaps or touches.
+        while let Some((&from, to)) = self.ranges.range_mut(..=last.saturating_add(1)).next_back()
+            && *to >= first.saturating_sub(1)
+        {
+            if from <= first {
+                let more = last.max(*to).abs_diff(*to);
+                *to = last.max(*to);
+                self.len = self.len.saturating_add(more);
+                return more > 0;
+            }
+            self.len -= from.abs_diff(*to) + 1;
+            last = last.max(*to);
+            self.ranges.remove(&from);
         }
-        let chunks = &mut self.chunks;
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push((first, last)),
-            _ => chunks.push(vec![(first, last)]),
-        }
-        self.len += last.abs_diff(first).saturating_add(1);
+        self.ranges.insert(first, last);
+        let more = first.abs_diff(last).saturating_add(1);
+        self.len = self.len.saturating_add(more);
+        true
     }
 
     /// Whether `value` is in the set.
     pub fn contains(&self, value: i64) -> bool {
-        let (chunk, at) = self.place(value);
-        let ranges = self.chunks.get(chunk);
-        ranges.is_some_and(|ranges| at > 0 && value <= ranges[at - 1].1)
+        let below = self.ranges.range(..=value).next_back();
+        below.is_some_and(|(_, &last)| value <= last)
     }
 
     /// How many values the set holds.
@@ -120,42 +75,35 @@ impl IntervalSet {
 
     /// Whether the set holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.ranges.is_empty()
     }
 
     /// The ranges in ascending order, as (first, last), both included.
     pub fn ranges(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
-        self.chunks.iter().flatten().copied()
+        self.ranges.iter().map(|(&first, &last)| (first, last))
     }
 
     /// The values in ascending order, each once.
     pub fn iter(&self) -> impl Iterator<Item = i64> + '_ {
-        self.ranges()
-            .flat_map(|(first, last)| RangeInclusive::new(first, last))
+        self.ranges().flat_map(|(first, last)| first..=last)
     }
 
     /// The values outside `ranges`, which are ascending and apart.
     pub fn without(&self, ranges: &[(i64, i64)]) -> Vec<i64> {
         let mut values = Vec::new();
-        let mut next = 0;
-        for (mut first, last) in self.ranges() {
-            while let Some(&(from, to)) = ranges.get(next) {
-                if from > last {
-                    break;
-                }
-                values.extend(first..from.max(first));
-                first = first.max(to.saturating_add(1));
+        'own: for (mut first, last) in self.ranges() {
+            let reaching = ranges.partition_point(|&(_, to)| to < first);
+            for &(from, to) in ranges[reaching..]
+                .iter()
+                .take_while(|(from, _)| *from <= last)
+            {
+                values.extend(first..from);
                 if to >= last {
-                    break;
+                    continue 'own;
                 }
-                next += 1;
+                first = to + 1;
             }
-            let covered = ranges
-                .get(next)
-                .is_some_and(|&(from, to)| from <= last && to >= last);
-            if !covered && first <= last {
-                values.extend(first..=last);
-            }
+            values.extend(first..=last);
         }
         values
     }
@@ -165,36 +113,6 @@ impl IntervalSet {
         json::encode_ranges(self.ranges(), out);
     }
 }
-
-/// Puts a range of one value into `chunk`, behind `at` others. A full chunk is
-/// halved first, or, when values come in ascending order, left full.
-fn add_range(chunks: &mut Vec<Vec<(i64, i64)>>, chunk: usize, at: usize, value: i64) {
-    let range = (value, value);
-    let Some(ranges) = chunks.get_mut(chunk) else {
-        return chunks.push(vec![range]);
-    };
-    if ranges.len() < CHUNK {
-        return ranges.insert(at, range);
-    }
-    if at == CHUNK {
-        return chunks.insert(chunk + 1, vec![range]);
-    }
-    let mut upper = ranges.split_off(CHUNK / 2);
-    match at.checked_sub(CHUNK / 2) {
-        Some(at) if at > 0 => upper.insert(at, range),
-        _ => ranges.insert(at, range),
-    }
-    chunks.insert(chunk + 1, upper);
-}
-
-/// Two sets are equal if they hold the same values, however they are cut into chunks.
-impl PartialEq for IntervalSet {
-    fn eq(&self, other: &IntervalSet) -> bool {
-        self.len == other.len && self.ranges().eq(other.ranges())
-    }
-}
-
-impl Eq for IntervalSet {}
 
 impl FromIterator<i64> for IntervalSet {
     fn from_iter<I: IntoIterator<Item = i64>>(values: I) -> IntervalSet {
@@ -279,7 +197,6 @@ mod tests {
                     .all(|v| set.insert(v))
             );
             assert_eq!(set.ranges().collect::<Vec<_>>(), [(0, 9999)]);
-            assert_eq!(set.chunks.len(), 1, "and nothing empty is left behind");
         }
     }
 
@@ -329,7 +246,6 @@ mod tests {
             let universe = [8, 64, 10_000, u64::MAX][(seed % 4) as usize];
             let mut fast = IntervalSet::new();
             let mut naive = BTreeSet::new();
-            // The sparse ones fill several chunks.
             for _ in 0..[400, 400, 2000, 5000][(seed % 4) as usize] {
                 let value = rng.below(universe) as i64;
                 assert_eq!(fast.insert(value), naive.insert(value), "seed {seed}");

@@ -96,12 +96,9 @@ pub const LEAST_LONG: u64 = 64 << 10;
 /// was appended: it costs a third more, at most, however much is stored.
 const LONG: u64 = 4;
 
-/// The most items in one record, and the most pieces of a short form.
-///
-/// Unit: items. One turn's items are one record, unless somebody sends megabytes at
-/// once. Well below what [`json`] reads in one text.
-const MAX_ITEMS: usize = 1 << 18;
-const MAX_PIECES: usize = 4096;
+/// The most items in one record, and the most pieces of a short form. Unit: items. Well below
+/// what [`json`] reads in one text, and many enough that a record's frame costs nothing.
+const MAX_ITEMS: usize = 4096;
 
 /// How heavy they may be together. Unit: bytes, as [`Item::weight`]. So a record is far
 /// below what is read as one text, whatever the clients send.
@@ -163,21 +160,6 @@ pub struct Journal<D: ?Sized = dyn Disk> {
 /// A journal that was opened, and what was found in it.
 pub type Opened<D, W> = (Journal<D>, Found<W>);
 
-/// Why a journal could not be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// It cannot be believed.
-    Damage(Damage),
-    /// The disk failed.
-    Disk(io::Error),
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> OpenError {
-        OpenError::Disk(error)
-    }
-}
-
 impl<D: Disk + ?Sized> Journal<D> {
     /// Reads what node `node` has stored on `disk`, and cuts a torn end off. It will not
     /// be rewritten before it has `least` bytes: [`LEAST_LONG`], unless one wants to
@@ -185,16 +167,17 @@ impl<D: Disk + ?Sized> Journal<D> {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]; nothing has been changed then, unless the disk failed.
-    pub fn open<W: Workload>(
-        mut disk: Box<D>,
-        node: &str,
-        least: u64,
-    ) -> Result<Opened<D, W>, OpenError> {
-        let mut reader = Reader::new(node);
+    /// The disk's. [`Damage`], as `InvalidData`, if the journal cannot be believed: nothing
+    /// has been changed then.
+    pub fn open<W: Workload>(mut disk: Box<D>, node: &str, least: u64) -> io::Result<Opened<D, W>> {
+        let mut reader = Reader {
+            node,
+            ..Reader::<W>::default()
+        };
         let mut line = Vec::new();
         while disk.read_line(&mut line)? {
-            reader.line(&line).map_err(OpenError::Damage)?;
+            let taken = reader.line(&line);
+            taken.map_err(|damage| io::Error::new(io::ErrorKind::InvalidData, damage))?;
             line.clear();
         }
         let found = reader.finish();
@@ -283,10 +266,8 @@ fn limit(short: u64, least: u64) -> u64 {
 // Writing.
 
 /// What stands in front of `text`: eight digits and a space.
-fn checksum(text: &[u8]) -> [u8; SUM] {
-    let sum = crc32(text);
-    let digit = |at: usize| b"0123456789abcdef"[(sum >> (28 - 4 * at)) as usize & 15];
-    std::array::from_fn(|at| if at < SUM - 1 { digit(at) } else { b' ' })
+fn checksum(text: &[u8]) -> String {
+    format!("{:08x} ", crc32(text))
 }
 
 fn record(out: &mut Vec<u8>, body: impl FnOnce(&mut Object<'_>)) {
@@ -294,7 +275,7 @@ fn record(out: &mut Vec<u8>, body: impl FnOnce(&mut Object<'_>)) {
     out.resize(start + SUM, 0);
     json::object(out, body);
     let sum = checksum(&out[start + SUM..]);
-    out[start..start + SUM].copy_from_slice(&sum);
+    out[start..start + SUM].copy_from_slice(sum.as_bytes());
     out.push(b'\n');
 }
 
@@ -320,27 +301,29 @@ fn mark(at: u64) -> Vec<u8> {
 
 /// Items that were news.
 pub fn write_items<I: Item>(out: &mut Vec<u8>, items: &[I]) {
-    let mut items = items.iter().peekable();
-    while items.peek().is_some() {
-        let some = a_record(&mut items, MAX_ITEMS, |item| item.weight());
-        record(out, |body| body.list("items", some, I::write));
+    for record in records("items", items.iter().cloned()) {
+        out.extend_from_slice(&record);
     }
 }
 
-/// So many items as one record holds: `most`, if they are small.
-fn a_record<I>(
-    items: &mut impl Iterator<Item = I>,
-    most: usize,
-    weight: impl Fn(&I) -> usize,
-) -> Vec<I> {
-    let mut room = MAX_WEIGHT;
-    let mut some = Vec::new();
-    while room > 0 && some.len() < most {
-        let Some(item) = items.next() else { break };
-        room = room.saturating_sub(weight(&item));
-        some.push(item);
-    }
-    some
+/// Records of this name, in which all `items` are.
+fn records<I: Item>(
+    name: &'static str,
+    mut items: impl Iterator<Item = I>,
+) -> impl Iterator<Item = Vec<u8>> {
+    std::iter::from_fn(move || {
+        let (mut room, mut some) = (MAX_WEIGHT, Vec::new());
+        while room > 0
+            && some.len() < MAX_ITEMS
+            && let Some(item) = items.next()
+        {
+            room = room.saturating_sub(item.weight());
+            some.push(item);
+        }
+        let mut out = Vec::new();
+        record(&mut out, |body| body.list(name, &some, I::write));
+        (!some.is_empty()).then_some(out)
+    })
 }
 
 /// The short form of a journal, record by record.
@@ -354,20 +337,13 @@ pub fn short_form<W: Workload>(
     // So a reader knows from here on that this is a short form, even if the rest is damaged.
     record(&mut first, |body| body.list("holds", [], W::Piece::write));
     write_epoch(&mut first, epoch);
-    let mut pieces = workload.pieces();
-    let others = std::iter::from_fn(move || {
-        let some = a_record(&mut pieces, MAX_PIECES, W::Piece::weight);
-        let mut out = Vec::new();
-        record(&mut out, |body| body.list("holds", &some, W::Piece::write));
-        (!some.is_empty()).then_some(out)
-    });
-    std::iter::once(first).chain(others)
+    std::iter::once(first).chain(records("holds", workload.pieces()))
 }
 
 // Reading.
 
 /// What was found in a journal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Found<W> {
     /// The state that it tells of.
     pub workload: W,
@@ -396,7 +372,10 @@ impl fmt::Display for Damage {
     }
 }
 
+impl std::error::Error for Damage {}
+
 /// Reads a journal line by line.
+#[derive(Default)]
 struct Reader<'a, W> {
     node: &'a str,
     found: Found<W>,
@@ -420,25 +399,6 @@ enum Bad {
 }
 
 impl<'a, W: Workload> Reader<'a, W> {
-    fn new(node: &'a str) -> Reader<'a, W> {
-        let found = Found {
-            workload: W::default(),
-            epoch: 0,
-            length: 0,
-            short: 0,
-            torn: None,
-        };
-        Reader {
-            node,
-            found,
-            line: 0,
-            end: 0,
-            version: 0,
-            marked: 0,
-            tail: Vec::new(),
-        }
-    }
-
     /// Takes a line, or a part of one that is too long to be a record.
     fn line(&mut self, line: &[u8]) -> Result<(), Damage> {
         self.end += line.len() as u64;
@@ -486,7 +446,7 @@ impl<'a, W: Workload> Reader<'a, W> {
     fn take(&mut self, line: &[u8]) -> Result<(), Bad> {
         let (sum, text) = line.split_at(SUM.min(line.len()));
         let text = text.strip_suffix(b"\n");
-        let Some(text) = text.filter(|text| *sum == checksum(text)) else {
+        let Some(text) = text.filter(|text| *sum == *checksum(text).as_bytes()) else {
             return Err(self.bad(line));
         };
         let json = Json::parse(text).map_err(|error| Bad::Refused(error.to_string()))?;
@@ -563,15 +523,13 @@ impl<'a, W: Workload> Reader<'a, W> {
                 return Err(format!("a mark that stands at byte {at} says {value}"));
             }
             ("items", Json::Array(items)) => {
-                for item in items {
-                    let item = W::Item::read(item).ok_or_else(|| mistake::<W::Item>(item))?;
-                    workload.merge(&item);
+                for json in items {
+                    workload.merge(&item(json)?);
                 }
             }
             ("holds", Json::Array(pieces)) => {
-                for piece in pieces {
-                    let piece = W::Piece::read(piece).ok_or_else(|| mistake::<W::Piece>(piece))?;
-                    workload.restore(&piece);
+                for json in pieces {
+                    workload.restore(&item(json)?);
                 }
                 // It stands in front of everything else.
                 self.found.short = self.end;
@@ -604,12 +562,11 @@ fn mark_at_the_end(tail: &[u8], end: u64) -> Option<u64> {
     (tail[start..] == mark(at)).then_some(at)
 }
 
-fn mistake<I: Item>(json: &Json<'_>) -> String {
-    let text = crate::event::clip(&json.to_string());
-    format!(
-        "{text} is not {}: is this another workload's journal?",
-        I::WHAT
-    )
+fn item<I: Item>(json: &Json<'_>) -> Result<I, String> {
+    I::read(json).ok_or_else(|| {
+        let (text, what) = (crate::event::clip(&json.to_string()), I::WHAT);
+        format!("{text} is not {what}: is this another workload's journal?")
+    })
 }
 
 #[cfg(test)]
@@ -685,7 +642,7 @@ mod tests {
     }
 
     /// The journal of `node` on `disk`.
-    fn open(disk: Fake, node: &str, least: u64) -> Result<Opened<Fake, Broadcast>, OpenError> {
+    fn open(disk: Fake, node: &str, least: u64) -> io::Result<Opened<Fake, Broadcast>> {
         Journal::open(Box::new(disk), node, least)
     }
 
@@ -730,8 +687,7 @@ mod tests {
                 assert_eq!(journal.disk.file, bytes[..found.length as usize]);
                 Ok(found)
             }
-            Err(OpenError::Damage(damage)) => Err(damage),
-            Err(OpenError::Disk(error)) => panic!("{error}"),
+            Err(error) => Err(error.downcast().expect("no other error")),
         }
     }
 

@@ -145,6 +145,11 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The number, if this is an integer of at least 0.
+    pub fn as_count(&self) -> Option<u64> {
+        u64::try_from(self.as_int()?).ok()
+    }
+
     /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -202,7 +207,7 @@ impl<'a> Json<'a> {
             Json::Array(elements) => list(out, elements, Json::encode),
             Json::Object(members) => object(out, |object| {
                 for (name, value) in members {
-                    object.member(name, value);
+                    value.encode(object.any_field(name));
                 }
             }),
         }
@@ -232,6 +237,15 @@ impl<'a> Parser<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// Steps over `byte`, if it is the next one.
+    fn takes(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        if is_next {
+            self.at += 1;
+        }
+        is_next
+    }
+
     fn error(&self, expected: &'static str) -> JsonError {
         JsonError {
             at: self.at,
@@ -252,9 +266,19 @@ impl<'a> Parser<'a> {
             return Err(self.error("at most 2097152 values"));
         }
         match self.peek() {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'"') => Ok(Json::String(self.string()?)),
+            Some(b'{') => Ok(Json::Object(self.list(
+                depth,
+                b'}',
+                "',' or '}'",
+                Parser::member,
+            )?)),
+            Some(b'[') => Ok(Json::Array(self.list(
+                depth,
+                b']',
+                "',' or ']'",
+                Parser::value,
+            )?)),
+            Some(b'"') => self.string().map(Json::String),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal("true", Json::Bool(true)),
             Some(b'f') => self.literal("false", Json::Bool(false)),
@@ -264,86 +288,58 @@ impl<'a> Parser<'a> {
     }
 
     fn literal(&mut self, word: &'static str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
-        if self.text[self.at..].starts_with(word) {
-            self.at += word.len();
-            Ok(value)
-        } else {
-            Err(self.error("true, false or null"))
+        if !self.text[self.at..].starts_with(word) {
+            return Err(self.error("true, false or null"));
         }
+        self.at += word.len();
+        Ok(value)
     }
 
-    /// Steps into an array or object, or says that it is too deep.
-    fn open(&mut self, depth: usize) -> Result<(), JsonError> {
+    /// An array or object, each element or member read by `each`; `expected` is what may
+    /// stand behind one.
+    fn list<T>(
+        &mut self,
+        depth: usize,
+        close: u8,
+        expected: &'static str,
+        each: impl Fn(&mut Parser<'a>, usize) -> Result<T, JsonError>,
+    ) -> Result<Vec<T>, JsonError> {
         if depth == MAX_DEPTH {
             return Err(self.error("at most 128 nested arrays and objects"));
         }
         self.at += 1;
         self.white_space();
-        Ok(())
+        if self.takes(close) {
+            return Ok(Vec::new());
+        }
+        // A million objects or arrays in one line are somebody's mistake, and must not
+        // cost room for more than one each; from there on they double.
+        let room = if self.values <= FIRST_VALUES { ROOM } else { 1 };
+        let mut list = Vec::with_capacity(room);
+        loop {
+            list.push(each(self, depth + 1)?);
+            self.white_space();
+            if self.takes(close) {
+                return Ok(list);
+            }
+            if !self.takes(b',') {
+                return Err(self.error(expected));
+            }
+            self.white_space();
+        }
     }
 
-    /// Behind an element or member: true if `close` ends the list here, false
-    /// if a comma promises another one.
-    fn ends(&mut self, close: u8, expected: &'static str) -> Result<bool, JsonError> {
+    fn member(&mut self, depth: usize) -> Result<(Cow<'a, str>, Json<'a>), JsonError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.error("a name in quotes"));
+        }
+        let name = self.string()?;
         self.white_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                self.white_space();
-                Ok(false)
-            }
-            Some(byte) if byte == close => {
-                self.at += 1;
-                Ok(true)
-            }
-            _ => Err(self.error(expected)),
+        if !self.takes(b':') {
+            return Err(self.error("':'"));
         }
-    }
-
-    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        self.open(depth)?;
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(Vec::new()));
-        }
-        let mut elements = Vec::with_capacity(self.room());
-        loop {
-            elements.push(self.value(depth + 1)?);
-            if self.ends(b']', "',' or ']'")? {
-                return Ok(Json::Array(elements));
-            }
-        }
-    }
-
-    /// A million objects or arrays in one line are somebody's mistake, and must not cost
-    /// room for more than one each; from there on they double.
-    fn room(&self) -> usize {
-        if self.values <= FIRST_VALUES { ROOM } else { 1 }
-    }
-
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
-        self.open(depth)?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(Json::Object(Vec::new()));
-        }
-        let mut members = Vec::with_capacity(self.room());
-        loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.error("a name in quotes"));
-            }
-            let name = self.string()?;
-            self.white_space();
-            if self.peek() != Some(b':') {
-                return Err(self.error("':'"));
-            }
-            self.at += 1;
-            self.white_space();
-            members.push((name, self.value(depth + 1)?));
-            if self.ends(b'}', "',' or '}'")? {
-                return Ok(Json::Object(members));
-            }
-        }
+        self.white_space();
+        Ok((name, self.value(depth)?))
     }
 
     /// One digit or more; gives their number, modulo 2^64.
@@ -364,93 +360,69 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self) -> Result<Json<'a>, JsonError> {
         let start = self.at;
-        let negative = self.peek() == Some(b'-');
-        if negative {
-            self.at += 1;
-        }
-        let first_digit = self.at;
+        let negative = self.takes(b'-');
+        let first = self.at;
         let magnitude = self.digits()?;
-        let digits = self.at - first_digit;
-        if digits > 1 && self.text.as_bytes()[first_digit] == b'0' {
-            self.at = first_digit + 1;
+        let digits = self.at - first;
+        if digits > 1 && self.text.as_bytes()[first] == b'0' {
+            self.at = first + 1;
             return Err(self.error("no digit after a leading zero"));
         }
-        let mut integer = true;
-        if self.peek() == Some(b'.') {
-            integer = false;
-            self.at += 1;
+        if self.takes(b'.') {
             self.digits()?;
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            integer = false;
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
+        if self.takes(b'e') || self.takes(b'E') {
+            let _ = self.takes(b'+') || self.takes(b'-');
             self.digits()?;
         }
-        // Whatever has 18 digits fits, and its digits are its number; the few that
-        // are longer and still fit are left to std.
-        if integer && digits <= 18 {
+        // Whatever has 18 digits fits, and its digits are its number.
+        if self.at == first + digits && digits <= 18 {
             let int = magnitude as i64;
             return Ok(Json::Int(if negative { -int } else { int }));
         }
+        // With a fraction or an exponent it is no integer for std, either.
         let text = &self.text[start..self.at];
-        match text.parse() {
-            Ok(int) if integer => Ok(Json::Int(int)),
-            _ => Ok(Json::Number(Cow::Borrowed(text))),
-        }
+        let int = text.parse().map(Json::Int);
+        Ok(int.unwrap_or(Json::Number(Cow::Borrowed(text))))
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at += 1;
-        let start = self.at;
-        self.plain_run()?;
-        if self.peek() == Some(b'"') {
-            let text = &self.text[start..self.at];
-            self.at += 1;
-            return Ok(Cow::Borrowed(text));
+        let plain = self.plain_run()?;
+        if self.takes(b'"') {
+            return Ok(Cow::Borrowed(plain));
         }
-        let mut text = self.text[start..self.at].to_owned();
-        while self.peek() == Some(b'\\') {
-            self.at += 1;
+        let mut text = plain.to_owned();
+        while !self.takes(b'"') {
             text.push(self.escape()?);
-            let start = self.at;
-            self.plain_run()?;
-            text.push_str(&self.text[start..self.at]);
+            text.push_str(self.plain_run()?);
         }
-        self.at += 1;
         Ok(Cow::Owned(text))
     }
 
-    /// Goes to the next quote or backslash. Both are ASCII, so the text can be
-    /// cut there.
-    fn plain_run(&mut self) -> Result<(), JsonError> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let stop = rest
-            .iter()
-            .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-        self.at += stop.unwrap_or(rest.len());
+    /// Goes to the next quote or backslash. Both are ASCII, so the text can be cut there.
+    fn plain_run(&mut self) -> Result<&'a str, JsonError> {
+        let start = self.at;
+        let mut rest = self.text.as_bytes()[start..].iter();
+        let stop = rest.position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        self.at = stop.map_or(self.text.len(), |stop| start + stop);
         match self.peek() {
-            Some(b'"' | b'\\') => Ok(()),
+            Some(b'"' | b'\\') => Ok(&self.text[start..self.at]),
             Some(_) => Err(self.error("an escape instead of a control character")),
             None => Err(self.error("'\"'")),
         }
     }
 
-    /// What stands behind a backslash.
+    /// A backslash and what stands behind it.
     fn escape(&mut self) -> Result<char, JsonError> {
+        let at = self.at;
+        self.at += 1;
         let plain = match self.peek() {
             Some(b'u') => {
-                let start = self.at - 1;
-                return self.unicode_escape().map_err(|expected| JsonError {
-                    at: start,
-                    expected,
-                });
+                let character = self.unicode_escape();
+                return character.map_err(|expected| JsonError { at, expected });
             }
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
             Some(b'b') => '\u{8}',
             Some(b'f') => '\u{c}',
             Some(b'n') => '\n',
@@ -464,38 +436,25 @@ impl<'a> Parser<'a> {
 
     /// `uXXXX`, or a surrogate pair `uXXXX\uXXXX` (RFC 8259, section 7).
     fn unicode_escape(&mut self) -> Result<char, &'static str> {
-        const LONE: &str = "a surrogate pair, not half of one";
-        let first = self.hex4()?;
-        let code = match first {
-            0xd800..=0xdbff => {
-                if self.peek() != Some(b'\\') {
-                    return Err(LONE);
-                }
-                self.at += 1;
-                if self.peek() != Some(b'u') {
-                    return Err(LONE);
-                }
-                let second = self.hex4()?;
-                if !(0xdc00..=0xdfff).contains(&second) {
-                    return Err(LONE);
-                }
-                0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
-            }
-            _ => first,
-        };
-        char::from_u32(code).ok_or(LONE)
+        let mut units = vec![self.hex4()?];
+        if (0xd800..0xdc00).contains(&units[0]) && self.text[self.at..].starts_with("\\u") {
+            self.at += 1;
+            units.push(self.hex4()?);
+        }
+        let character = char::decode_utf16(units).next();
+        let character = character.and_then(Result::ok);
+        character.ok_or("a surrogate pair, not half of one")
     }
 
     /// `uXXXX`: the number that the four digits stand for.
-    fn hex4(&mut self) -> Result<u32, &'static str> {
-        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
-        let mut number = 0;
-        for &digit in digits.unwrap_or(b"?") {
-            let digit = char::from(digit).to_digit(16);
-            number = number * 16 + digit.ok_or("four hexadecimal digits after \\u")?;
-        }
+    fn hex4(&mut self) -> Result<u16, &'static str> {
+        let digits = self.text.get(self.at + 1..self.at + 5).unwrap_or("?");
+        let number = match digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            true => u16::from_str_radix(digits, 16).ok(),
+            false => None,
+        };
         self.at += 5;
-        Ok(number)
+        number.ok_or("four hexadecimal digits after \\u")
     }
 }
 

@@ -3,7 +3,7 @@
 //! Exit status: 0 at the end of the input, 1 if stdin, stdout (a closed one, too) or
 //! the journal fail, 2 for wrong arguments.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,7 @@ mod disk;
 use disk::Files;
 use hubcast::config::{self, Command, Config};
 use hubcast::event::{Event, Level};
-use hubcast::journal::{Journal, LEAST_LONG, OpenError};
+use hubcast::journal::{Journal, LEAST_LONG};
 use hubcast::json::Json;
 use hubcast::node::{AnyNode, node};
 use hubcast::stdio::{Arrival, Input, Line, LogOutput, MAX_LINE, Output};
@@ -42,36 +42,29 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    match config::parse_args(&args) {
+    let done = match config::parse_args(&args) {
         Ok(Command::Help) => print(config::HELP),
         Ok(Command::Version) => print(concat!("hubcast ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Run(mut config)) => {
-            config.epoch = wall_clock();
-            match run(config) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    // What waited before this has had its time.
-                    let reason = Json::String(error.to_string().into());
-                    say(&format!("level=error event=exit reason={reason}"));
-                    ExitCode::FAILURE
-                }
-            }
-        }
+        Ok(Command::Run(config)) => run(Config {
+            epoch: wall_clock(),
+            ..config
+        }),
         Err(error) => {
             say(&format!("hubcast: {error}"));
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
+    };
+    if let Err(error) = done {
+        // What waited before this has had its time.
+        let reason = Json::String(error.to_string().into());
+        say(&format!("level=error event=exit reason={reason}"));
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
-fn print(text: &str) -> ExitCode {
-    match Output::stdout().and_then(|mut output| output.write_all(text.as_bytes())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("hubcast: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+fn print(text: &str) -> io::Result<()> {
+    Output::stdout()?.write_all(text.as_bytes())
 }
 
 /// The wall clock in microseconds: an epoch for a node that remembers none. A start
@@ -141,11 +134,6 @@ impl Process {
                 self.handle(now, line)?;
                 self.drain()?;
             }
-            if arrival == Arrival::End
-                && let Some(line) = input.lines.rest()
-            {
-                self.handle(now, line)?;
-            }
             self.node.end_turn(now);
             self.drain()?;
             self.write()?;
@@ -181,13 +169,13 @@ impl Process {
         let files = Files::open(folder, id)?;
         let path = files.path().to_owned();
         let opened = self.node.open_journal(now, Box::new(files), LEAST_LONG);
-        let journal = opened.map_err(|error| match error {
-            OpenError::Disk(error) => error,
-            OpenError::Damage(damage) => io::Error::other(format!(
-                "{}, {damage}. What the node has promised cannot be told from this any more. \
+        let journal = opened.map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => io::Error::other(format!(
+                "{}, {error}. What the node has promised cannot be told from this any more. \
                  To start with nothing, and with what the neighbours have, move the file away",
                 path.display()
             )),
+            _ => error,
         })?;
         self.journal = Some(journal);
         Ok(())
@@ -214,7 +202,7 @@ impl Process {
             let failed = journal.store(&self.records, || self.node.short_form())?;
             if let Some(error) = failed.filter(|_| self.warns) {
                 let reason = error.to_string();
-                self.log.push(&Event::NotRewritten { reason }.to_string());
+                self.log.push(&Event::NotRewritten(reason).to_string());
             }
             self.records.clear();
             self.records.shrink_to(FLUSH_AT);

@@ -131,9 +131,7 @@ impl<'a> Fields<'a> {
     /// A number that counts something. What arrives as an `i64` leaves half of
     /// `u64` as headroom, so sums of two cannot overflow.
     pub fn count(self, name: &str) -> Result<u64, String> {
-        self.read(name, "an integer of at least 0", |value| {
-            u64::try_from(value.as_int()?).ok()
-        })
+        self.read(name, "an integer of at least 0", Json::as_count)
     }
 
     /// The same, if it is there.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
-use crate::journal::{self, Disk, Found, Journal, OpenError};
+use crate::journal::{self, Disk, Found, Journal};
 use crate::json::{self, Json};
 use crate::link::{self, Frame, Link, LinkStats, Marks, Segment, Sync};
 use crate::message::{self, Message, Refusal};
@@ -93,7 +93,7 @@ impl<W: Workload> AnyNode for Node<W> {
         now: Instant,
         disk: Box<dyn Disk>,
         least: u64,
-    ) -> Result<Journal, OpenError> {
+    ) -> std::io::Result<Journal> {
         let id = self.wants_journal().unwrap_or_default();
         let (journal, found) = Journal::open(disk, id, least)?;
         self.restore(now, found);
@@ -216,9 +216,9 @@ impl<W: Workload> Node<W> {
         let items = self.workload.len();
         gossip.restart(now, epoch, items > 0);
         if let Some(damage) = found.torn {
-            self.events.push(Event::Torn { damage });
+            self.events.push(Event::Torn(damage.to_string()));
         }
-        self.events.push(Event::Restored { items, epoch });
+        self.events.push(Event::Restored(items, epoch));
         self.begin(now, found.epoch > 0);
     }
 
@@ -317,11 +317,8 @@ impl<W: Workload> Node<W> {
         if self.config.data_dir.is_some() {
             journal::write_epoch(&mut self.records, epoch);
         }
-        self.events.push(Event::Raised {
-            peer: src.to_owned(),
-            named,
-            epoch,
-        });
+        self.events
+            .push(Event::Raised(src.to_owned(), named, epoch));
         identity.gossip.restart(now, epoch, false);
         if identity.settling {
             identity.gossip.gather();
@@ -424,15 +421,15 @@ impl<W: Workload> Node<W> {
     fn refuse(&mut self, line: &[u8], reason: String) {
         let start = &line[..line.len().min(REFUSED_LINE)];
         let line = String::from_utf8_lossy(start).into_owned();
-        self.events.push(Event::Refused { reason, line });
+        self.events.push(Event::Refused(reason, line));
     }
 
     fn ignore(&mut self, message: &Message<'_>, reason: &str) {
-        self.events.push(Event::Ignored {
-            kind: event::clip(message.kind().unwrap_or("-")),
-            from: event::clip(message.src),
-            reason: reason.to_owned(),
-        });
+        self.events.push(Event::Ignored(
+            event::clip(message.kind().unwrap_or("-")),
+            event::clip(message.src),
+            reason.to_owned(),
+        ));
     }
 }
 
@@ -549,7 +546,7 @@ mod tests {
 
     fn ignored(node: &mut Node<Broadcast>) -> String {
         match events(node).as_slice() {
-            [Event::Ignored { reason, .. } | Event::Refused { reason, .. }] => reason.clone(),
+            [Event::Ignored(_, _, reason) | Event::Refused(reason, _)] => reason.clone(),
             other => panic!("one event was expected: {other:?}"),
         }
     }
@@ -780,7 +777,7 @@ mod tests {
             node.handle_line(ms(1), bad.as_bytes());
             let events = events(&mut node);
             assert!(
-                matches!(events[..], [Event::Refused { .. }]),
+                matches!(events[..], [Event::Refused(..)]),
                 "{bad}: {events:?}"
             );
         }
@@ -921,15 +918,11 @@ mod tests {
         at(&mut node, ms(0));
         for (src, peer) in [("n1", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
             tell(&mut node, ms(1), src, &ack_to(peer));
-            let raised = |event: &Event| matches!(event, Event::Raised { .. });
+            let raised = |event: &Event| matches!(event, Event::Raised(..));
             assert!(!events(&mut node).iter().any(raised), "{src} {peer}");
         }
         tell(&mut node, ms(200), "n0", &ack_to(41));
-        let raised = Event::Raised {
-            peer: "n0".into(),
-            named: 41,
-            epoch: 43,
-        };
+        let raised = Event::Raised("n0".into(), 41, 43);
         assert_eq!(events(&mut node), [raised]);
         let said_then = at(&mut node, ms(200));
         let sync = r#""type":"sync","epoch":43,"peer":1,"offset":0,"have":[[7,7]],"probe":true"#;
@@ -1038,13 +1031,10 @@ mod tests {
     #[test]
     fn suspects_and_recoveries_are_events() {
         let (mut node, start) = hub_with_suspects();
-        let suspect = Event::Suspect {
-            peer: "n2".into(),
-            unacked: 1,
-        };
+        let suspect = Event::Suspect("n2".into(), 1);
         assert!(events(&mut node).contains(&suspect));
         tell(&mut node, start, "n2", &ack(0, 1));
-        assert_eq!(events(&mut node), [Event::Healthy { peer: "n2".into() }]);
+        assert_eq!(events(&mut node), [Event::Healthy("n2".into())]);
     }
 
     #[test]

@@ -31,12 +31,13 @@
 //! counterpart in std.
 #![allow(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::ffi::{c_int, c_short};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::event::Event;
 
@@ -113,6 +114,17 @@ fn wait<const N: usize>(
     Err(error)
 }
 
+/// A standard stream without std's buffers. Nothing else may use it from now on.
+fn unbuffered(stream: impl AsFd) -> io::Result<File> {
+    Ok(File::from(stream.as_fd().try_clone_to_owned()?))
+}
+
+/// Whether a read or write did nothing and may be tried again: a signal came, or somebody
+/// made the descriptor non-blocking.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock)
+}
+
 /// What [`Input::wait_and_read`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -139,10 +151,9 @@ impl Input {
     ///
     /// If the descriptor cannot be duplicated.
     pub fn stdin() -> io::Result<Input> {
-        let descriptor = io::stdin().as_fd().try_clone_to_owned()?;
         Ok(Input {
-            file: File::from(descriptor),
-            lines: Lines::new(),
+            file: unbuffered(io::stdin())?,
+            lines: Lines::default(),
         })
     }
 
@@ -173,11 +184,7 @@ impl Input {
         match self.lines.read_from(&mut self.file) {
             Ok(0) => Ok(Arrival::End),
             Ok(_) => Ok(Arrival::Bytes),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
-            {
-                Ok(Arrival::Nothing)
-            }
+            Err(error) if is_nothing(&error) => Ok(Arrival::Nothing),
             Err(error) => Err(error),
         }
     }
@@ -193,7 +200,7 @@ pub enum Line<'a> {
 }
 
 /// Cuts a stream of bytes into lines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lines {
     buffer: Vec<u8>,
     /// Below: taken already.
@@ -205,24 +212,8 @@ pub struct Lines {
     dropping: bool,
 }
 
-impl Default for Lines {
-    fn default() -> Lines {
-        Lines::new()
-    }
-}
-
 impl Lines {
-    /// Nothing read yet.
-    pub fn new() -> Lines {
-        Lines {
-            buffer: Vec::new(),
-            taken: 0,
-            searched: 0,
-            dropping: false,
-        }
-    }
-
-    /// Reads once. Gives the number of bytes; 0 is the end.
+    /// Reads once. Gives the number of bytes; 0 is the end, which ends a line that has begun.
     ///
     /// # Errors
     ///
@@ -234,8 +225,11 @@ impl Lines {
         let filled = self.buffer.len();
         self.buffer.resize(filled + READ_SIZE, 0);
         let result = source.read(&mut self.buffer[filled..]);
-        self.buffer
-            .truncate(filled + *result.as_ref().unwrap_or(&0));
+        let read = *result.as_ref().unwrap_or(&0);
+        self.buffer.truncate(filled + read);
+        if matches!(result, Ok(0)) && (self.dropping || filled > 0) {
+            self.buffer.push(b'\n');
+        }
         result
     }
 
@@ -264,17 +258,6 @@ impl Lines {
     pub fn open_line(&self) -> &[u8] {
         &self.buffer[self.taken..]
     }
-
-    /// At the end of the input: what stands behind the last line break.
-    pub fn rest(&mut self) -> Option<Line<'_>> {
-        let start = std::mem::replace(&mut self.taken, self.buffer.len());
-        self.searched = self.taken;
-        if std::mem::take(&mut self.dropping) {
-            return Some(Line::TooLong);
-        }
-        let rest = &self.buffer[start..];
-        (!rest.is_empty()).then_some(Line::Complete(rest))
-    }
 }
 
 /// Standard output, without a buffer of its own.
@@ -293,10 +276,8 @@ impl Output {
         if STDOUT_WAS_CLOSED.load(Ordering::Relaxed) {
             return Err(io::Error::new(ErrorKind::BrokenPipe, "stdout is closed"));
         }
-        let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Output {
-            file: File::from(descriptor),
-        })
+        let file = unbuffered(io::stdout())?;
+        Ok(Output { file })
     }
 
     /// Writes all of `bytes`, in one write if the pipe has room, and waits for
@@ -310,8 +291,7 @@ impl Output {
             match self.file.write(bytes) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(error) if is_nothing(&error) => {
                     wait([(self.file.as_fd(), POLLOUT)], None)?;
                 }
                 Err(error) => return Err(error),
@@ -358,8 +338,8 @@ extern "C" fn look() {
 #[derive(Debug)]
 pub struct LogOutput {
     file: File,
-    /// Whole records that wait for room.
-    waiting: Vec<u8>,
+    /// Whole records that wait for room, but for what was written of the first one.
+    waiting: VecDeque<u8>,
     /// How many were dropped since that was last told.
     dropped: u64,
 }
@@ -371,10 +351,9 @@ impl LogOutput {
     ///
     /// If the descriptor cannot be duplicated.
     pub fn stderr() -> io::Result<LogOutput> {
-        let descriptor = io::stderr().as_fd().try_clone_to_owned()?;
         Ok(LogOutput {
-            file: File::from(descriptor),
-            waiting: Vec::new(),
+            file: unbuffered(io::stderr())?,
+            waiting: VecDeque::new(),
             dropped: 0,
         })
     }
@@ -392,8 +371,8 @@ impl LogOutput {
             self.flush(Duration::ZERO);
         }
         if self.dropped == 0 && fits(self) {
-            self.waiting.extend_from_slice(text.as_bytes());
-            self.waiting.push(b'\n');
+            self.waiting.extend(text.as_bytes());
+            self.waiting.push_back(b'\n');
         } else {
             self.dropped += 1;
         }
@@ -402,42 +381,27 @@ impl LogOutput {
     /// Writes what there is room for, and waits for more room for `patience` at
     /// most in all. A log that cannot be written at all is nobody's: it is dropped.
     pub fn flush(&mut self, patience: Duration) {
-        let started = std::time::Instant::now();
-        loop {
-            let written = match self.write_waiting(patience.saturating_sub(started.elapsed())) {
-                Ok(written) => written,
-                Err(_) => self.waiting.len(),
-            };
-            self.waiting.drain(..written);
-            let done = self.waiting.is_empty();
-            if !done || self.dropped == 0 {
+        let started = Instant::now();
+        while !self.is_empty() {
+            if self.waiting.is_empty() {
+                let records = std::mem::take(&mut self.dropped);
+                self.waiting
+                    .extend(Event::Dropped(records).to_string().as_bytes());
+                self.waiting.push_back(b'\n');
+            }
+            let patience = patience.saturating_sub(started.elapsed());
+            let room = wait([(self.file.as_fd(), POLLOUT)], Some(patience));
+            if matches!(room, Ok([false])) {
                 return;
             }
-            let records = std::mem::take(&mut self.dropped);
-            self.waiting = format!("{}\n", Event::Dropped { records }).into_bytes();
-        }
-    }
-
-    /// Gives how many bytes there was room for.
-    fn write_waiting(&mut self, patience: Duration) -> io::Result<usize> {
-        let mut written = 0;
-        while written < self.waiting.len() {
-            let [room] = wait([(self.file.as_fd(), POLLOUT)], Some(patience))?;
-            if !room {
-                break;
-            }
-            let rest = &self.waiting[written..];
-            match self.file.write(&rest[..rest.len().min(LOG_WRITE)]) {
-                Ok(count) => written += count,
+            let (piece, _) = self.waiting.as_slices();
+            let piece = &piece[..piece.len().min(LOG_WRITE)];
+            match room.and_then(|_| self.file.write(piece)) {
+                Ok(written) => drop(self.waiting.drain(..written)),
                 // Somebody else filled it in between, or a signal came: next time.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
-                {
-                    break;
-                }
-                Err(error) => return Err(error),
+                Err(error) if is_nothing(&error) => return,
+                Err(_) => self.waiting.clear(),
             }
         }
-        Ok(written)
     }
 }

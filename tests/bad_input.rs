@@ -386,7 +386,7 @@ fn a_million_mutated_messages_neither_kill_a_node_nor_teach_it_what_was_not_sent
         let now = Instant::from_millis(number);
         let before = node.workload().len();
         node.handle_line(now, &line);
-        refused += u64::from(matches!(node.poll_event(), Some(Event::Refused { .. })));
+        refused += u64::from(matches!(node.poll_event(), Some(Event::Refused(..))));
         assert!(
             node.workload().len() - before <= brings(&line),
             "{}",

@@ -144,7 +144,7 @@ const MUTANTS: &[Mutant] = &[
         mistake: "of two writers at one time the one heard last wins",
         file: "src/workload/txn.rs",
         right: "last.is_some_and(|last| last >= item.stamp)",
-        wrong: "last.is_some_and(|last| last.0 > item.stamp.0 || last == item.stamp)",
+        wrong: "last.is_some_and(|last| last[0] > item.stamp[0] || last == item.stamp)",
     },
     Mutant {
         mistake: "half of a transaction is kept",
@@ -207,10 +207,10 @@ const MUTANTS: &[Mutant] = &[
         wrong: "if news.healthy && false {",
     },
     Mutant {
-        mistake: "the interval set forgets its last value",
+        mistake: "the interval set forgets what is above a value that comes again",
         file: "src/interval_set.rs",
-        right: "Some((_, last)) if value <= *last => return false,",
-        wrong: "Some((_, last)) if value < *last => return false,",
+        right: "*to = last.max(*to);",
+        wrong: "*to = last;",
     },
     Mutant {
         mistake: "no flow control",

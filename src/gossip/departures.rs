@@ -23,8 +23,8 @@ impl<I: Item> Gossip<I> {
             let within = self.timetable.within().as_millis() as u64;
             let network = self.timetable.longest().as_millis() as u64;
             events.push(match self.short {
-                true => Event::PromiseBroken { within, network },
-                false => Event::PromiseKept { within, network },
+                true => Event::PromiseBroken(within, network),
+                false => Event::PromiseKept(within, network),
             });
         }
     }

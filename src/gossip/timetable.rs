@@ -119,7 +119,10 @@ impl Network {
     /// What was measured of some links; `None`: nothing yet.
     pub fn of<'a>(trips: impl Iterator<Item = &'a RoundTrip>) -> Option<Network> {
         let measured: Vec<_> = trips.filter(|trip| trip.is_measured()).collect();
-        let smoothed = measured.iter().map(|trip| trip.smoothed().saturating_sub(trip.strays() / 4)).max()?;
+        let smoothed = measured
+            .iter()
+            .map(|trip| trip.smoothed().saturating_sub(trip.strays() / 4))
+            .max()?;
         let strays: Duration = measured.iter().map(|trip| trip.strays()).sum();
         Some(Network {
             smoothed,
@@ -222,7 +225,11 @@ impl Timetable {
         self.items += 1.0;
         // What has been lost on its way is late already, and seldom alone: it gathers company.
         let late = waited > self.within;
-        let waited = if late { self.lazy_period().mul_f64(LATE) } else { waited };
+        let waited = if late {
+            self.lazy_period().mul_f64(LATE)
+        } else {
+            waited
+        };
         let mut given = now - waited;
         if let Some(slots) = &mut self.slots {
             let after = now - (slots.at(now) - slots.period);
@@ -279,7 +286,10 @@ impl Timetable {
     /// next departure, and how far apart departures are. `None`: they send at once.
     pub fn announce(&self, now: Instant) -> Option<(Duration, Duration)> {
         let slots = self.slots?;
-        Some(((slots.next - now).saturating_sub(self.margin()), slots.period))
+        Some((
+            (slots.next - now).saturating_sub(self.margin()),
+            slots.period,
+        ))
     }
 
     /// What a round trip takes at most, as far as it was measured.

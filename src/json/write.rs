@@ -39,10 +39,9 @@ pub struct Object<'a> {
 impl Object<'_> {
     /// A name that needs no escapes, after which the caller appends the value.
     pub fn field(&mut self, name: &'static str) -> &mut Vec<u8> {
-        let open: &[u8] = if self.out.len() > self.start {
-            b",\""
-        } else {
-            b"\""
+        let open: &[u8] = match self.out.len() > self.start {
+            true => b",\"",
+            false => b"\"",
         };
         self.out.extend_from_slice(open);
         self.out.extend_from_slice(name.as_bytes());
@@ -58,11 +57,6 @@ impl Object<'_> {
         encode_str(name, self.out);
         self.out.push(b':');
         self.out
-    }
-
-    /// A member with any name.
-    pub fn member(&mut self, name: &str, value: &Json<'_>) {
-        value.encode(self.any_field(name));
     }
 
     /// An integer.
@@ -104,85 +98,53 @@ impl Object<'_> {
     }
 }
 
-/// The longest `i64` in decimal. Unit: bytes. 19 digits and a sign.
-const MAX_INT: usize = 20;
-
-/// "00", "01" ... "99": two digits for one division, and half of the steps.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut number = 0;
-    while number < 100 {
-        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-        number += 1;
-    }
-    pairs
-};
-
-/// Writes `int` in decimal at the beginning of `place`; gives its length.
-#[inline]
-fn write_int(int: i64, place: &mut [u8; MAX_INT]) -> usize {
-    let mut rest = int.unsigned_abs();
-    let sign = usize::from(int < 0);
-    place[0] = b'-';
-    let length = sign + rest.checked_ilog10().map_or(1, |log| log as usize + 1);
-    let mut at = length.min(MAX_INT);
-    while rest >= 100 {
-        at -= 2;
-        place[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-        rest /= 100;
-    }
-    let [tens, ones] = PAIRS[rest as usize];
-    place[at - 1] = ones;
-    if rest >= 10 {
-        place[at - 2] = tens;
-    }
-    length
-}
-
-/// Appends `int` in decimal.
+/// Appends `int` in decimal. With std instead a `broadcast` costs 3 % more instructions.
 pub fn encode_int(int: i64, out: &mut Vec<u8>) {
-    let mut place = [0; MAX_INT];
-    let length = write_int(int, &mut place);
-    out.extend_from_slice(&place[..length]);
+    // 19 digits and a sign.
+    let mut text = [0; 20];
+    let mut start = text.len();
+    let mut rest = int.unsigned_abs();
+    while rest > 0 || start == text.len() {
+        start -= 1;
+        text[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if int < 0 {
+        start -= 1;
+        text[start] = b'-';
+    }
+    out.extend_from_slice(&text[start..]);
 }
-
-/// How much of a long list is made before it is appended. Unit: bytes. Small
-/// enough to stay on the stack and in the cache, large enough that the appending
-/// costs nothing.
-const PIECE: usize = 4096;
 
 /// Appends the integers of `ranges` (first and last of each, both included) as one
-/// array. A `read` may show a million of them, so no step is made twice.
+/// array. A `read` may show a million of them, most of which follow one another.
 pub fn encode_ranges(ranges: impl Iterator<Item = (i64, i64)>, out: &mut Vec<u8>) {
-    let mut piece = [0; PIECE];
-    let mut end = 0;
     out.push(b'[');
     let empty = out.len();
-    ranges.for_each(|(first, last)| {
-        let mut value = first;
+    for (mut value, last) in ranges {
         loop {
-            let place = match piece[end..].first_chunk_mut::<MAX_INT>() {
-                Some(place) => place,
-                None => {
-                    out.extend_from_slice(&piece[..end]);
-                    end = 0;
-                    continue;
-                }
+            let start = out.len();
+            encode_int(value, out);
+            out.push(b',');
+            let end = out.len();
+            // Up to the next ten they differ in their last digit alone.
+            let alike = if value < 0 {
+                0
+            } else {
+                (9 - value % 10).min(last - value)
             };
-            end += write_int(value, place);
-            if end == PIECE {
-                out.extend_from_slice(&piece[..end]);
-                end = 0;
+            for more in 1..=alike {
+                out.extend_from_within(start..end);
+                let digit = out.len() - 2;
+                out[digit] += more as u8;
             }
-            piece[end] = b',';
-            end += 1;
+            value += alike;
             if value == last {
                 break;
             }
             value += 1;
         }
-    });
-    out.extend_from_slice(&piece[..end]);
+    }
     // The comma behind the last one.
     out.truncate(empty.max(out.len() - 1));
     out.push(b']');

@@ -4,18 +4,18 @@
 //! knows none of them: so their code is compiled once, here, and not once a driver.
 
 use std::any::Any;
+use std::io;
 
 use super::Node;
 use crate::config::Config;
 use crate::event::Event;
-use crate::journal::{Disk, Journal, OpenError};
+use crate::journal::{Disk, Journal};
 use crate::link::Marks;
 use crate::time::Instant;
 use crate::workload::Name;
-use crate::workload::broadcast::Broadcast;
+use crate::workload::broadcast::{Broadcast, GSet};
 use crate::workload::counter::{GCounter, PnCounter};
 use crate::workload::echo::Echo;
-use crate::workload::g_set::GSet;
 use crate::workload::log::Log;
 use crate::workload::txn::Txn;
 use crate::workload::unique_ids::UniqueIds;
@@ -56,13 +56,13 @@ pub trait AnyNode: std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]; the node is at its end then.
+    /// Those of [`Journal::open`]; the node is at its end then.
     fn open_journal(
         &mut self,
         now: Instant,
         disk: Box<dyn Disk>,
         least: u64,
-    ) -> Result<Journal, OpenError>;
+    ) -> io::Result<Journal>;
 
     /// The lines at hand have been handled, and time has come to `now`.
     fn end_turn(&mut self, now: Instant);

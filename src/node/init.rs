@@ -38,12 +38,12 @@ impl<W: Workload> Node<W> {
             return Err(format!("node_id must be {dest}, whom the init is for").into());
         }
         let gossip = Gossip::new(&self.config, now, id, &ids)?;
-        self.events.push(Event::Init {
-            node: id.to_owned(),
-            nodes: ids.len(),
-            hub: gossip.parent().map(str::to_owned),
-            children: gossip.children(),
-        });
+        self.events.push(Event::Init(
+            id.to_owned(),
+            ids.len(),
+            gossip.parent().unwrap_or("-").to_owned(),
+            gossip.children(),
+        ));
         let place = Place {
             index: ids.iter().position(|other| other == id).unwrap_or(0),
             nodes: ids.len(),

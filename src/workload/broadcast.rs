@@ -7,14 +7,23 @@
 //! | `topology` | `topology_ok`: thanks for the advice, which hubcast does not take |
 //! | `echo` | `echo_ok` |
 //!
-//! The set's merge is its union: a join if there ever was one.
+//! Maelstrom's `g-set` (*G* is for grow-only) is the same under other names:
+//!
+//! | request | answer |
+//! |---|---|
+//! | `add`, `element`: an integer | `add_ok` |
+//! | `read` | `read_ok`, `value`: all elements, ascending, each once |
+//! | `echo` | `echo_ok` |
+//!
+//! The set's merge is its union: a join if there ever was one. Nothing can be taken out of
+//! it: a union would bring it back from whoever has not heard of that yet.
 //!
 //! A `message` that is no integer is refused. Maelstrom sends none, and a set of
 //! integers can be kept as ranges: a million of them in a few bytes.
 
 use crate::interval_set::IntervalSet;
 use crate::message::{Message, Refusal};
-use crate::workload::{self, Effects, Ranges, Run, Workload, echo};
+use crate::workload::{self, Effects, Ranges, Run, Workload};
 
 /// The most ranges of a digest.
 ///
@@ -23,25 +32,34 @@ use crate::workload::{self, Effects, Ranges, Run, Workload, echo};
 /// ones a digest is as long as the values themselves.
 const MAX_RANGES: usize = 4096;
 
-/// Every value heard of.
+/// Every value heard of; if `G_SET`, with the requests of `g-set`.
 #[derive(Clone, Debug, Default)]
-pub struct Broadcast {
+pub struct Set<const G_SET: bool> {
     values: IntervalSet,
 }
 
-impl Broadcast {
+/// The set that `broadcast` tells of.
+pub type Broadcast = Set<false>;
+
+/// The set of `g-set`.
+pub type GSet = Set<true>;
+
+impl<const G_SET: bool> Set<G_SET> {
     /// The values.
     pub fn values(&self) -> &IntervalSet {
         &self.values
     }
 }
 
-impl Workload for Broadcast {
+impl<const G_SET: bool> Workload for Set<G_SET> {
     type Item = i64;
     type Piece = Run;
     type Digest = Ranges;
 
-    const REQUESTS: &'static [&'static str] = &["broadcast", "read", "topology", "echo"];
+    const REQUESTS: &'static [&'static str] = match G_SET {
+        true => &["add", "read", "echo"],
+        false => &["broadcast", "read", "topology", "echo"],
+    };
 
     fn request(
         &mut self,
@@ -49,20 +67,23 @@ impl Workload for Broadcast {
         request: &Message<'_>,
         effects: &mut Effects<'_, i64>,
     ) -> Result<(), Refusal> {
+        let (add, field, add_ok, shown) = match G_SET {
+            true => ("add", "element", "add_ok", "value"),
+            false => ("broadcast", "message", "broadcast_ok", "messages"),
+        };
         match kind {
-            "broadcast" => {
-                let value = request.body.int("message")?;
+            _ if kind == add => {
+                let value = request.body.int(field)?;
                 if self.values.insert(value) {
                     effects.spread(value);
                 }
-                effects.reply(request, "broadcast_ok", |_| ());
+                effects.reply(request, add_ok, |_| ());
             }
             "read" => effects.reply(request, "read_ok", |body| {
-                self.values.encode(body.field("messages"));
+                self.values.encode(body.field(shown));
             }),
-            "topology" => effects.reply(request, "topology_ok", |_| ()),
-            "echo" => echo::echo(request, effects)?,
-            _ => return Err(workload::unknown(kind, Self::REQUESTS)),
+            "topology" if !G_SET => effects.reply(request, "topology_ok", |_| ()),
+            _ => return workload::other::<Self>(kind, request, effects),
         }
         Ok(())
     }

@@ -18,10 +18,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::json::{self, Json};
+use crate::json::Json;
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Workload, echo};
+use crate::workload::{self, Effects, Item, Place, Workload};
 
 /// The largest sum of one incarnation.
 ///
@@ -58,23 +58,13 @@ impl Item for Sums {
 
     fn write(&self, out: &mut Vec<u8>) {
         let (node, epoch) = self.owner;
-        let numbers = [node, epoch, self.up, self.down];
-        json::list(out, numbers, |number, out| {
-            json::encode_int(number as i64, out);
-        });
+        workload::write_numbers(&[node, epoch, self.up, self.down], out);
     }
 
     fn read(json: &Json<'_>) -> Option<Sums> {
-        let [node, epoch, up, down] = json.as_array()? else {
-            return None;
-        };
-        let count = |json: &Json<'_>| u64::try_from(json.as_int()?).ok();
-        let sum = |json: &Json<'_>| count(json).filter(|sum| *sum <= MAX_SUM);
-        Some(Sums {
-            owner: (count(node)?, count(epoch)?),
-            up: sum(up)?,
-            down: sum(down)?,
-        })
+        let [node, epoch, up, down] = workload::read_numbers(json)?;
+        let owner = (node, epoch);
+        (up.max(down) <= MAX_SUM).then_some(Sums { owner, up, down })
     }
 }
 
@@ -88,9 +78,8 @@ impl<const DOWN: bool> Counter<DOWN> {
 
     fn add(&mut self, delta: i64) -> Result<Sums, Refusal> {
         if delta < 0 && !DOWN {
-            return Err("delta must be at least 0: this counter only grows"
-                .to_owned()
-                .into());
+            let text = "delta must be at least 0: this counter only grows";
+            return Err(text.to_owned().into());
         }
         let (mut up, mut down) = self.sums.get(&self.own).copied().unwrap_or_default();
         let sum = if delta < 0 { &mut down } else { &mut up };
@@ -133,8 +122,7 @@ impl<const DOWN: bool> Workload for Counter<DOWN> {
                 let value = self.value().to_string();
                 body.field("value").extend_from_slice(value.as_bytes());
             }),
-            "echo" => echo::echo(request, effects)?,
-            _ => return Err(workload::unknown(kind, Self::REQUESTS)),
+            _ => return workload::other::<Self>(kind, request, effects),
         }
         Ok(())
     }

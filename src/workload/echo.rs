@@ -37,10 +37,7 @@ impl Workload for Echo {
         request: &Message<'_>,
         effects: &mut Effects<'_, Nothing>,
     ) -> Result<(), Refusal> {
-        match kind {
-            "echo" => echo(request, effects),
-            _ => Err(workload::unknown(kind, Self::REQUESTS)),
-        }
+        workload::other::<Self>(kind, request, effects)
     }
 
     fn merge(&mut self, item: &Nothing) -> bool {

@@ -1,8 +1,7 @@
 //! Every workload's merge is a join: the tests that hold them against the law.
 
-use super::broadcast::Broadcast;
+use super::broadcast::{Broadcast, GSet};
 use super::counter::{GCounter, PnCounter};
-use super::g_set::GSet;
 use super::log::Log;
 use super::txn::Txn;
 use super::unique_ids::UniqueIds;

@@ -33,12 +33,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::verbatim::Verbatim;
+use super::verbatim::{self, Verbatim};
 use crate::interval_set::IntervalSet;
 use crate::json::{self, Json};
 use crate::message::{ErrorCode, Fields, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Asked, Digest, Effects, Item, Place, Route, Workload, echo};
+use crate::workload::{self, Digest, Effects, Item, Place, Route, Workload};
 
 /// How long a key may be. Unit: bytes. Each item names it.
 const MAX_KEY: usize = 4096;
@@ -58,7 +58,7 @@ const MAX_WAITING: usize = 100_000;
 const MAX_DIGEST: usize = 4096;
 
 /// Which send of which node: its number, its incarnation, and its count.
-pub type Origin = (u64, u64, u64);
+pub type Origin = [u64; 3];
 
 /// The logs of all keys.
 #[derive(Clone, Debug, Default)]
@@ -73,8 +73,9 @@ pub struct Log {
     placed: BTreeMap<(u64, u64), IntervalSet>,
     /// Sends without one.
     pending: BTreeMap<Origin, (Arc<str>, Verbatim)>,
-    /// Clients whose send has none: by its count.
-    waiting: BTreeMap<u64, Asked>,
+    /// By its count, whose send has none, and the request's number. It does not survive a
+    /// restart, and need not: nor does the question, for the client.
+    waiting: BTreeMap<u64, (String, Json<'static>)>,
 }
 
 /// One key's log.
@@ -97,36 +98,21 @@ pub enum LogItem {
     Commit(Arc<str>, u64),
 }
 
-fn write_origin(origin: Origin, out: &mut Vec<u8>) {
-    let (node, epoch, count) = origin;
-    json::list(out, [node, epoch, count], |number, out| {
-        json::encode_int(number as i64, out);
-    });
-}
-
-fn read_origin(json: &Json<'_>) -> Option<Origin> {
-    let number = |json: &Json<'_>| u64::try_from(json.as_int()?).ok();
-    match json.as_array()? {
-        [node, epoch, count] => Some((number(node)?, number(epoch)?, number(count)?)),
-        _ => None,
-    }
-}
-
 impl Item for LogItem {
     const WHAT: &'static str = "a send, an entry or a committed offset";
 
     fn write(&self, out: &mut Vec<u8>) {
         json::object(out, |item| match self {
             LogItem::Send(origin, key, msg) => {
-                write_origin(*origin, item.field("send"));
+                workload::write_numbers(origin, item.field("send"));
                 item.text("key", key);
-                msg.write(item.field("msg"));
+                item.field("msg").extend_from_slice(msg.text().as_bytes());
             }
             LogItem::Entry(origin, key, offset, msg) => {
-                write_origin(*origin, item.field("entry"));
+                workload::write_numbers(origin, item.field("entry"));
                 item.text("key", key);
                 item.int("offset", *offset as i64);
-                msg.write(item.field("msg"));
+                item.field("msg").extend_from_slice(msg.text().as_bytes());
             }
             LogItem::Commit(key, offset) => {
                 item.text("key", key);
@@ -143,10 +129,11 @@ impl Item for LogItem {
         }
         let msg = Verbatim::of(json.get("msg")?);
         match (json.get("send"), json.get("entry")) {
-            (Some(origin), None) => Some(LogItem::Send(read_origin(origin)?, key, msg)),
+            (Some(origin), None) => Some(LogItem::Send(workload::read_numbers(origin)?, key, msg)),
             (None, Some(origin)) => {
                 let offset = fields.count("offset").ok()?;
-                Some(LogItem::Entry(read_origin(origin)?, key, offset, msg))
+                let origin = workload::read_numbers(origin)?;
+                Some(LogItem::Entry(origin, key, offset, msg))
             }
             _ => None,
         }
@@ -155,7 +142,7 @@ impl Item for LogItem {
     fn route(&self) -> Route {
         match self {
             LogItem::Send(..) => Route::Up,
-            LogItem::Entry((node, ..), ..) => Route::First(*node as usize),
+            LogItem::Entry([node, ..], ..) => Route::First(*node as usize),
             LogItem::Commit(..) => Route::All,
         }
     }
@@ -170,43 +157,32 @@ impl Item for LogItem {
 
 /// Key -> how long its log is without a gap, and what is committed, from 1 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lengths(BTreeMap<Arc<str>, (u64, u64)>);
+pub struct Lengths(BTreeMap<Arc<str>, [u64; 2]>);
 
 impl Digest for Lengths {
     const WHAT: &'static str = "for each key the length of its log, and one past what is committed";
 
     fn write(&self, out: &mut Vec<u8>) {
         json::object(out, |keys| {
-            for (key, &(length, committed)) in &self.0 {
-                let numbers = [length, committed].map(|number| Json::Int(number as i64));
-                keys.member(key, &Json::Array(numbers.into()));
+            for (key, numbers) in &self.0 {
+                workload::write_numbers(numbers, keys.any_field(key));
             }
         });
     }
 
     fn read(json: &Json<'_>) -> Option<Lengths> {
-        let members = json.as_object()?.iter().map(|(key, numbers)| {
-            let number = |json: &Json<'_>| u64::try_from(json.as_int()?).ok();
-            match numbers.as_array()? {
-                [length, committed] => {
-                    let key = Arc::from(&**key);
-                    Some((key, (number(length)?, number(committed)?)))
-                }
-                _ => None,
-            }
-        });
-        members.collect::<Option<_>>().map(Lengths)
+        let keys = json.as_object()?.iter();
+        let keys = keys.map(|(key, json)| Some((Arc::from(&**key), workload::read_numbers(json)?)));
+        keys.collect::<Option<_>>().map(Lengths)
     }
 }
 
 impl Log {
-    /// A key's log, as far as it is without a gap.
-    pub fn entries(&self, key: &str) -> impl Iterator<Item = (u64, &Verbatim)> {
+    /// A key's log from an offset on, as far as it is without a gap.
+    pub fn entries(&self, key: &str, from: u64) -> impl Iterator<Item = (u64, &Verbatim)> {
         let topic = self.topics.get(key).into_iter();
-        topic.flat_map(|topic| {
-            let whole = topic.entries.range(..topic.whole);
-            whole.map(|(&offset, (_, msg))| (offset, msg))
-        })
+        let whole = topic.flat_map(move |t| t.entries.range(from.min(t.whole)..t.whole));
+        whole.map(|(&offset, (_, msg))| (offset, msg))
     }
 
     fn topic(&mut self, key: &Arc<str>) -> &mut Topic {
@@ -227,10 +203,11 @@ impl Log {
                 text: format!("{MAX_WAITING} sends wait for the root already"),
             });
         }
-        let origin = (self.own.0, self.own.1, self.sent);
+        let origin = [self.own.0, self.own.1, self.sent];
         self.sent += 1;
-        if let Some(asked) = Effects::<LogItem>::asked(request) {
-            self.waiting.insert(origin.2, asked);
+        if let Some(msg_id) = request.msg_id {
+            let asked = (request.src.to_owned(), msg_id.to_static());
+            self.waiting.insert(origin[2], asked);
         }
         let item = LogItem::Send(origin, key, msg);
         self.merge(&item);
@@ -256,10 +233,11 @@ impl Log {
 
     /// The client that waits for this one's offset, if it is ours.
     fn answer(&mut self, origin: Origin, offset: u64, effects: &mut Effects<'_, LogItem>) {
-        if (origin.0, origin.1) == self.own
-            && let Some(asked) = self.waiting.remove(&origin.2)
+        if origin[..2] == [self.own.0, self.own.1]
+            && let Some((client, msg_id)) = self.waiting.remove(&origin[2])
         {
-            effects.answer(&asked, "send_ok", |body| body.int("offset", offset as i64));
+            let fields = |body: &mut json::Object<'_>| body.int("offset", offset as i64);
+            effects.answer(&client, &msg_id, "send_ok", fields);
         }
     }
 
@@ -273,59 +251,15 @@ impl Log {
             body.object("msgs", |msgs| {
                 let mut room = MAX_POLL;
                 for (key, from) in offsets {
-                    let entries = self.topics.get(&key).into_iter();
-                    let entries = entries
-                        .flat_map(|topic| topic.entries.range(from.min(topic.whole)..topic.whole));
-                    json::list(
-                        msgs.any_field(&key),
-                        entries.take_while(|(_, (_, msg))| {
-                            let fits = room > 0;
-                            room = room.saturating_sub(msg.weight() + 1);
-                            fits
-                        }),
-                        |(&offset, (_, msg)), out| {
-                            out.push(b'[');
-                            json::encode_int(offset as i64, out);
-                            out.push(b',');
-                            msg.write(out);
-                            out.push(b']');
-                        },
-                    );
-                }
-            });
-        });
-        Ok(())
-    }
-
-    fn commit(
-        &mut self,
-        request: &Message<'_>,
-        effects: &mut Effects<'_, LogItem>,
-    ) -> Result<(), Refusal> {
-        for (key, offset) in offsets(request)? {
-            let item = LogItem::Commit(key, offset);
-            if self.merge(&item) {
-                effects.spread(item);
-            }
-        }
-        effects.reply(request, "commit_offsets_ok", |_| ());
-        Ok(())
-    }
-
-    fn committed(
-        &self,
-        request: &Message<'_>,
-        effects: &mut Effects<'_, LogItem>,
-    ) -> Result<(), Refusal> {
-        let read = |key: &Json<'_>| key.as_str().map(str::to_owned);
-        let keys = request.body.list("keys", "a string", read)?;
-        effects.reply(request, "list_committed_offsets_ok", |body| {
-            body.object("offsets", |offsets| {
-                for key in keys {
-                    let topic = self.topics.get(&*key);
-                    if let Some(committed) = topic.and_then(|topic| topic.committed) {
-                        json::encode_int(committed as i64, offsets.any_field(&key));
-                    }
+                    let fits = |(_, msg): &(u64, &Verbatim)| {
+                        let fits = room > 0;
+                        room = room.saturating_sub(msg.weight() + 1);
+                        fits
+                    };
+                    let entries = self.entries(&key, from).take_while(fits);
+                    json::list(msgs.any_field(&key), entries, |(offset, msg), out| {
+                        verbatim::list([&offset.to_string(), msg.text()], out);
+                    });
                 }
             });
         });
@@ -343,13 +277,12 @@ fn key_of(key: &str) -> Result<Arc<str>, Refusal> {
 /// The field `offsets`: each key once.
 fn offsets(request: &Message<'_>) -> Result<BTreeMap<Arc<str>, u64>, Refusal> {
     let what = "an object of key to offset, each an integer of at least 0";
-    let count = |offset: &Json<'_>| u64::try_from(offset.as_int()?).ok();
     let offsets = request.body.read("offsets", what, |offsets| {
         let members = offsets.as_object()?.iter();
-        let members = members.map(|(key, offset)| Some((key, count(offset)?)));
+        let members = members.map(|(key, offset)| Some((&**key, offset.as_count()?)));
         members.collect::<Option<Vec<_>>>()
     })?;
-    let member = |(key, offset): (&std::borrow::Cow<'_, str>, u64)| Ok((key_of(key)?, offset));
+    let member = |(key, offset)| Ok((key_of(key)?, offset));
     offsets.into_iter().map(member).collect()
 }
 
@@ -378,18 +311,38 @@ impl Workload for Log {
         effects: &mut Effects<'_, LogItem>,
     ) -> Result<(), Refusal> {
         match kind {
-            "send" => self.send(request, effects),
-            "poll" => self.poll(request, effects),
-            "commit_offsets" => self.commit(request, effects),
-            "list_committed_offsets" => self.committed(request, effects),
-            "echo" => echo::echo(request, effects),
-            _ => Err(workload::unknown(kind, Self::REQUESTS)),
+            "send" => self.send(request, effects)?,
+            "poll" => self.poll(request, effects)?,
+            "commit_offsets" => {
+                for (key, offset) in offsets(request)? {
+                    let item = LogItem::Commit(key, offset);
+                    if self.merge(&item) {
+                        effects.spread(item);
+                    }
+                }
+                effects.reply(request, "commit_offsets_ok", |_| ());
+            }
+            "list_committed_offsets" => {
+                let keys = request.body.list("keys", "a string", Json::as_str)?;
+                effects.reply(request, "list_committed_offsets_ok", |body| {
+                    body.object("offsets", |offsets| {
+                        for key in keys {
+                            let topic = self.topics.get(key);
+                            if let Some(committed) = topic.and_then(|topic| topic.committed) {
+                                json::encode_int(committed as i64, offsets.any_field(key));
+                            }
+                        }
+                    });
+                });
+            }
+            _ => return workload::other::<Self>(kind, request, effects),
         }
+        Ok(())
     }
 
     fn merge(&mut self, item: &LogItem) -> bool {
         match item {
-            LogItem::Send(origin @ (node, epoch, count), key, msg) => {
+            LogItem::Send(origin @ [node, epoch, count], key, msg) => {
                 let placed = self.placed.get(&(*node, *epoch));
                 if placed.is_some_and(|placed| placed.contains(*count as i64)) {
                     return false;
@@ -397,7 +350,7 @@ impl Workload for Log {
                 let message = (key.clone(), msg.clone());
                 self.pending.insert(*origin, message).is_none()
             }
-            LogItem::Entry(origin @ (node, epoch, count), key, offset, msg) => {
+            LogItem::Entry(origin @ [node, epoch, count], key, offset, msg) => {
                 self.pending.remove(origin);
                 let placed = self.placed.entry((*node, *epoch)).or_default();
                 placed.insert(*count as i64);
@@ -443,20 +396,17 @@ impl Workload for Log {
 
     fn digest(&self) -> Lengths {
         let lengths = self.topics.iter().take(MAX_DIGEST);
-        let length = |topic: &Topic| (topic.whole, topic.committed.map_or(0, |at| at + 1));
-        Lengths(
-            lengths
-                .map(|(key, topic)| (key.clone(), length(topic)))
-                .collect(),
-        )
+        let length = |topic: &Topic| [topic.whole, topic.committed.map_or(0, |at| at + 1)];
+        let lengths = lengths.map(|(key, topic)| (key.clone(), length(topic)));
+        Lengths(lengths.collect())
     }
 
     fn missing(&self, have: &Lengths) -> Vec<LogItem> {
         let known = |key: &Arc<str>| have.0.get(key).copied().unwrap_or_default();
         let lacks = |item: &LogItem| match item {
             LogItem::Send(..) => true,
-            LogItem::Entry(_, key, offset, _) => *offset >= known(key).0,
-            LogItem::Commit(key, offset) => *offset >= known(key).1,
+            LogItem::Entry(_, key, offset, _) => *offset >= known(key)[0],
+            LogItem::Commit(key, offset) => *offset >= known(key)[1],
         };
         self.pieces().filter(lacks).collect()
     }

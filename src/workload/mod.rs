@@ -9,8 +9,7 @@
 //! |---|---|---|
 //! | [`echo`] | 1 | none |
 //! | [`unique_ids`] | 2 | a mark in time, for the journal only |
-//! | [`broadcast`] | 3a to 3e | integers |
-//! | [`g_set`] | Maelstrom's `g-set` | integers |
+//! | [`broadcast`] | 3a to 3e, and Maelstrom's `g-set` | integers |
 //! | [`counter`] | 4, and Maelstrom's `pn-counter` | one node's sums |
 //! | [`log`] | 5a to 5c | requests to the root, and what it made of them |
 //! | [`txn`] | 6a to 6c | one transaction's writes |
@@ -33,7 +32,6 @@
 pub mod broadcast;
 pub mod counter;
 pub mod echo;
-pub mod g_set;
 #[cfg(test)]
 mod laws;
 pub mod log;
@@ -122,7 +120,7 @@ pub enum Name {
     Echo,
     /// [`unique_ids`]
     UniqueIds,
-    /// [`g_set`]
+    /// [`broadcast`], with other names
     GSet,
     /// [`counter`], which only grows
     GCounter,
@@ -146,12 +144,6 @@ impl Name {
         ("kafka", Name::Kafka),
         ("txn-rw-register", Name::Txn),
     ];
-
-    /// The workload with this name.
-    pub fn from_name(name: &str) -> Option<Name> {
-        let found = Name::ALL.iter().find(|(known, _)| *known == name);
-        found.map(|(_, workload)| *workload)
-    }
 }
 
 /// Where a node stands among the others.
@@ -308,14 +300,6 @@ pub struct Effects<'a, I> {
     pub(crate) items: Vec<I>,
 }
 
-/// Who asked, for an answer that comes later. It does not survive a restart, and need
-/// not: nor does the question, for the client.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    client: String,
-    msg_id: Json<'static>,
-}
-
 impl<'a, I> Effects<'a, I> {
     /// None yet, of the node called `node`. Replies are appended to `replies`.
     pub fn new(now: Instant, node: &'a str, replies: &'a mut Vec<u8>) -> Effects<'a, I> {
@@ -335,28 +319,12 @@ impl<'a, I> Effects<'a, I> {
         fields: impl FnOnce(&mut json::Object<'_>),
     ) {
         if let Some(msg_id) = request.msg_id {
-            self.write(request.src, msg_id, kind, fields);
+            self.answer(request.src, msg_id, kind, fields);
         }
     }
 
-    /// Who is to be [answered](Effects::answer) later; `None`: nobody wants an answer.
-    pub fn asked(request: &Message<'_>) -> Option<Asked> {
-        let client = request.src.to_owned();
-        let msg_id = request.msg_id?.to_static();
-        Some(Asked { client, msg_id })
-    }
-
-    /// Answers who asked before.
+    /// Answers what `client` has asked, now or before.
     pub fn answer(
-        &mut self,
-        asked: &Asked,
-        kind: &'static str,
-        fields: impl FnOnce(&mut json::Object<'_>),
-    ) {
-        self.write(&asked.client, &asked.msg_id, kind, fields);
-    }
-
-    fn write(
         &mut self,
         client: &str,
         in_reply_to: &Json<'_>,
@@ -374,6 +342,36 @@ impl<'a, I> Effects<'a, I> {
     pub fn spread(&mut self, item: I) {
         self.items.push(item);
     }
+}
+
+/// Answers a request that all workloads have, which is `echo`, or none.
+///
+/// # Errors
+///
+/// [`Refusal`] if no one knows it.
+pub(crate) fn other<W: Workload>(
+    kind: &str,
+    request: &Message<'_>,
+    effects: &mut Effects<'_, W::Item>,
+) -> Result<(), Refusal> {
+    match kind {
+        "echo" => echo::echo(request, effects),
+        _ => Err(unknown(kind, W::REQUESTS)),
+    }
+}
+
+/// Appends numbers below 2^63 as an array.
+pub(crate) fn write_numbers(numbers: &[u64], out: &mut Vec<u8>) {
+    json::list(out, numbers, |number, out| {
+        json::encode_int(*number as i64, out)
+    });
+}
+
+/// So many numbers, if `json` is an array of them.
+pub(crate) fn read_numbers<const N: usize>(json: &Json<'_>) -> Option<[u64; N]> {
+    let numbers = json.as_array()?.iter().map(Json::as_count);
+    let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
+    numbers.try_into().ok()
 }
 
 /// The refusal of a request that no one knows.

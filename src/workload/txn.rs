@@ -28,11 +28,11 @@
 
 use std::collections::BTreeMap;
 
-use super::verbatim::Verbatim;
+use super::verbatim::{self, Verbatim};
 use crate::json::{self, Json};
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Workload, echo};
+use crate::workload::{self, Effects, Item, Place, Workload};
 
 /// How much the writes of one transaction may hold. Unit: bytes of keys and values. They
 /// travel in one item, and a line may have 16 MiB.
@@ -40,7 +40,7 @@ const MAX_WRITES: usize = 1 << 20;
 
 /// A Lamport clock's reading, the node and its incarnation: in this order greater means
 /// later. The incarnation tells a node that has lost its memory from itself.
-pub type Stamp = (u64, u64, u64);
+pub type Stamp = [u64; 3];
 
 /// What was written, by key.
 pub type Writes = BTreeMap<Verbatim, Verbatim>;
@@ -72,23 +72,21 @@ impl Item for Committed {
         "a transaction: its clock, node and epoch, and [key, value] for each key";
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
-        let (clock, node, epoch) = self.stamp;
-        for number in [clock, node, epoch] {
-            json::encode_int(number as i64, out);
-            out.push(b',');
-        }
-        json::list(out, &self.writes, |(key, value), out| {
-            json::list(out, [key, value], Verbatim::write);
+        let [clock, node, epoch] = self.stamp.map(|number| number.to_string());
+        let mut writes = Vec::new();
+        json::list(&mut writes, &self.writes, |(key, value), out| {
+            verbatim::list([key.text(), value.text()], out);
         });
-        out.push(b']');
+        verbatim::list(
+            [&clock, &node, &epoch, &String::from_utf8_lossy(&writes)],
+            out,
+        );
     }
 
     fn read(json: &Json<'_>) -> Option<Committed> {
         let [clock, node, epoch, writes] = json.as_array()? else {
             return None;
         };
-        let number = |json: &Json<'_>| u64::try_from(json.as_int()?).ok();
         let writes = writes
             .as_array()?
             .iter()
@@ -97,7 +95,7 @@ impl Item for Committed {
                 _ => None,
             });
         Some(Committed {
-            stamp: (number(clock)?, number(node)?, number(epoch)?),
+            stamp: [clock.as_count()?, node.as_count()?, epoch.as_count()?],
             writes: writes.collect::<Option<_>>()?,
         })
     }
@@ -110,27 +108,18 @@ impl Item for Committed {
     }
 }
 
-/// One operation of a transaction.
-enum Operation {
-    Read(Verbatim),
-    Write(Verbatim, Verbatim),
-}
-
 /// What an element of `txn` must be.
 const OPERATION: &str = r#"["r", key, null] or ["w", key, value]"#;
 
-fn operation(json: &Json<'_>) -> Result<Operation, Refusal> {
-    let parts = json.as_array().unwrap_or_default();
-    match parts {
-        [Json::String(what), key, _] if what == "r" => {
-            Ok(Operation::Read(Verbatim::take("a key", key)?))
-        }
-        [Json::String(what), key, value] if what == "w" => Ok(Operation::Write(
-            Verbatim::take("a key", key)?,
-            Verbatim::take("a value", value)?,
-        )),
-        _ => Err(format!("an element of txn must be {OPERATION}").into()),
-    }
+/// One operation of a transaction: a key, and what is written there, or a read.
+fn operation(json: &Json<'_>) -> Result<(Verbatim, Option<Verbatim>), Refusal> {
+    let (key, value) = match json.as_array().unwrap_or_default() {
+        [Json::String(what), key, _] if what == "r" => (key, None),
+        [Json::String(what), key, value] if what == "w" => (key, Some(value)),
+        _ => return Err(format!("an element of txn must be {OPERATION}").into()),
+    };
+    let value = value.map(|value| Verbatim::take("a value", value));
+    Ok((Verbatim::take("a key", key)?, value.transpose()?))
 }
 
 impl Txn {
@@ -147,35 +136,24 @@ impl Txn {
     ) -> Result<(), Refusal> {
         let what = format!("an array, each element {OPERATION}");
         let operations = request.body.read("txn", &what, Json::as_array)?;
-        let operations: Vec<Operation> =
-            operations.iter().map(operation).collect::<Result<_, _>>()?;
+        let operations: Vec<_> = operations.iter().map(operation).collect::<Result<_, _>>()?;
         let mut writes = Writes::new();
         let mut done = Vec::new();
-        json::list(&mut done, operations, |operation, out| {
-            let write =
-                |what: &[u8], key: &Verbatim, value: Option<&Verbatim>, out: &mut Vec<u8>| {
-                    out.extend_from_slice(what);
-                    key.write(out);
-                    out.push(b',');
-                    match value {
-                        Some(value) => value.write(out),
-                        None => Json::Null.encode(out),
-                    }
-                    out.push(b']');
-                };
-            match operation {
-                Operation::Read(key) => {
-                    let value = writes.get(&key).or_else(|| self.get(&key));
-                    write(b"[\"r\",", &key, value, out);
-                }
-                Operation::Write(key, value) => {
-                    write(b"[\"w\",", &key, Some(&value), out);
-                    writes.insert(key, value);
-                }
+        json::list(&mut done, operations, |(key, written), out| {
+            let (what, shown) = match &written {
+                Some(value) => (r#""w""#, Some(value)),
+                None => (r#""r""#, writes.get(&key).or_else(|| self.get(&key))),
+            };
+            verbatim::list(
+                [what, key.text(), shown.map_or("null", Verbatim::text)],
+                out,
+            );
+            if let Some(value) = written {
+                writes.insert(key, value);
             }
         });
         if !writes.is_empty() {
-            let stamp = (self.clock + 1, self.own.0, self.own.1);
+            let stamp = [self.clock + 1, self.own.0, self.own.1];
             let item = Committed { stamp, writes };
             if item.weight() > MAX_WRITES {
                 return Err(format!("a transaction may write {MAX_WRITES} bytes").into());
@@ -209,13 +187,12 @@ impl Workload for Txn {
     ) -> Result<(), Refusal> {
         match kind {
             "txn" => self.run(request, effects),
-            "echo" => echo::echo(request, effects),
-            _ => Err(workload::unknown(kind, Self::REQUESTS)),
+            _ => workload::other::<Self>(kind, request, effects),
         }
     }
 
     fn merge(&mut self, item: &Committed) -> bool {
-        self.clock = self.clock.max(item.stamp.0);
+        self.clock = self.clock.max(item.stamp[0]);
         let mut wins = 0;
         for key in item.writes.keys() {
             let last = self.keys.get(key).copied();

@@ -37,7 +37,7 @@
 use crate::json::{self, Json};
 use crate::message::{Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Effects, Item, Place, Route, Workload, echo};
+use crate::workload::{self, Effects, Item, Place, Route, Workload};
 
 /// Where the milliseconds begin: 2020-01-01, UTC, as a wall clock. Unit: ms. With 41 bits
 /// they last until 2089.
@@ -78,20 +78,12 @@ impl Item for Mark {
     }
 
     fn read(json: &Json<'_>) -> Option<Mark> {
-        u64::try_from(json.as_int()?).ok().map(Mark)
+        json.as_count().map(Mark)
     }
 
     fn route(&self) -> Route {
         Route::Journal
     }
-}
-
-/// Appends an id: 16 hexadecimal digits in quotes.
-fn write_id(id: u64, out: &mut Vec<u8>) {
-    let digit = |at: u32| b"0123456789abcdef"[(id >> (60 - 4 * at)) as usize & 15];
-    out.push(b'"');
-    out.extend((0..16).map(digit));
-    out.push(b'"');
 }
 
 impl UniqueIds {
@@ -139,11 +131,11 @@ impl Workload for UniqueIds {
             "generate" => {
                 let id = self.generate(effects);
                 effects.reply(request, "generate_ok", |body| {
-                    write_id(id, body.field("id"))
+                    let id = format!("\"{id:016x}\"");
+                    body.field("id").extend_from_slice(id.as_bytes());
                 });
             }
-            "echo" => echo::echo(request, effects)?,
-            _ => return Err(workload::unknown(kind, Self::REQUESTS)),
+            _ => return workload::other::<Self>(kind, request, effects),
         }
         Ok(())
     }

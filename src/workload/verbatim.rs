@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::message::Refusal;
 
 /// How deep such a text may be nested.
@@ -37,7 +37,7 @@ impl Verbatim {
                 format!("{name} may be {MAX_LENGTH} bytes long as JSON, not {length}").into(),
             );
         }
-        if depth(&text.0) > MAX_DEPTH {
+        if depth(json) > MAX_DEPTH {
             return Err(format!("{name} may be nested {MAX_DEPTH} levels deep, not more").into());
         }
         Ok(text)
@@ -45,14 +45,12 @@ impl Verbatim {
 
     /// What another node took.
     pub fn of(json: &Json<'_>) -> Verbatim {
-        let mut text = Vec::new();
-        json.encode(&mut text);
-        Verbatim(String::from_utf8_lossy(&text).into())
+        Verbatim(json.to_string().into())
     }
 
-    /// Appends it as it is.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.as_bytes());
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.0
     }
 
     /// How long its text is. Unit: bytes.
@@ -61,23 +59,21 @@ impl Verbatim {
     }
 }
 
-/// How deep a text is nested that is known to be JSON.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+/// How many arrays and objects are around what lies deepest.
+fn depth(json: &Json<'_>) -> usize {
+    let inside = match json {
+        Json::Array(elements) => elements.iter().map(depth).max(),
+        Json::Object(members) => members.iter().map(|(_, value)| depth(value)).max(),
+        _ => return 0,
+    };
+    1 + inside.unwrap_or(0)
+}
+
+/// Appends an array of what is JSON already.
+pub fn list<const N: usize>(texts: [&str; N], out: &mut Vec<u8>) {
+    json::list(out, texts, |text, out| {
+        out.extend_from_slice(text.as_bytes())
+    });
 }
 
 #[cfg(test)]
@@ -98,9 +94,8 @@ mod tests {
             "\"\\u0000 [ { \\\" \"",
             "[1, {\"a\": []}]",
         ] {
-            let mut out = Vec::new();
-            take(text).expect(text).write(&mut out);
-            let back = Json::parse(&out).expect("JSON");
+            let taken = take(text).expect(text);
+            let back = Json::parse(taken.text().as_bytes()).expect("JSON");
             assert_eq!(back, Json::parse(text.as_bytes()).expect(text));
         }
     }

@@ -10,12 +10,12 @@ use hubcast::config::{self, Command};
 use hubcast::json::Json;
 use hubcast::node::{AnyNode, Node};
 use hubcast::time::Instant;
+use hubcast::workload::Workload;
 use hubcast::workload::broadcast::Broadcast;
 use hubcast::workload::counter::{GCounter, PnCounter};
 use hubcast::workload::log::Log;
 use hubcast::workload::txn::Txn;
 use hubcast::workload::unique_ids::UniqueIds;
-use hubcast::workload::{Name, Workload};
 
 /// A short promise: the testbed's latency is a few milliseconds here, and a run with
 /// faults should have recovered within two seconds.
@@ -435,13 +435,13 @@ fn bytes(json: &Json<'_>) -> Vec<u8> {
 
 /// Plays the node: lies at node `at` (or at `all`), and is honest elsewhere.
 pub fn main(mode: &str, at: &str, workload: &str) {
-    match Name::from_name(workload) {
-        Some(Name::Broadcast) => play::<Broadcast>(mode, at),
-        Some(Name::GCounter) => play::<GCounter>(mode, at),
-        Some(Name::PnCounter) => play::<PnCounter>(mode, at),
-        Some(Name::UniqueIds) => play::<UniqueIds>(mode, at),
-        Some(Name::Kafka) => play::<Log>(mode, at),
-        Some(Name::Txn) => play::<Txn>(mode, at),
+    match workload {
+        "broadcast" => play::<Broadcast>(mode, at),
+        "g-counter" => play::<GCounter>(mode, at),
+        "pn-counter" => play::<PnCounter>(mode, at),
+        "unique-ids" => play::<UniqueIds>(mode, at),
+        "kafka" => play::<Log>(mode, at),
+        "txn-rw-register" => play::<Txn>(mode, at),
         _ => panic!("nobody lies in {workload}"),
     }
 }

@@ -185,8 +185,8 @@ impl Scene {
             }
         };
         while let Some(event) = self.cluster.noticed(node) {
-            self.raised += usize::from(matches!(event, Event::Raised { .. }));
-            if let Event::Resent { peer, .. } = event {
+            self.raised += usize::from(matches!(event, Event::Raised(..)));
+            if let Event::Resent(peer, ..) = event {
                 let peer = cluster::index(&peer).expect("a node");
                 let first = self.first[node * self.nodes() + peer];
                 self.resent

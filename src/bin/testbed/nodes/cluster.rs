@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use hubcast::config::Config;
 use hubcast::event;
-use hubcast::journal::{Journal, LEAST_LONG, OpenError};
+use hubcast::journal::{Journal, LEAST_LONG};
 use hubcast::json::Object;
 use hubcast::message;
 use hubcast::node::{AnyNode, Node, node};
@@ -318,8 +318,8 @@ impl<E> Cluster<E> {
             Ok(journal) => self.journals[node] = Some(journal),
             Err(error) => {
                 self.down.insert(node);
-                if let OpenError::Damage(damage) = error {
-                    self.refused = Some(format!("n{node} refuses its journal: {damage}"));
+                if error.kind() == io::ErrorKind::InvalidData {
+                    self.refused = Some(format!("n{node} refuses its journal: {error}"));
                 }
             }
         }

@@ -473,7 +473,7 @@ fn read_lines(
     open_line: &Mutex<Option<(usize, String)>>,
     tell: impl Fn(What) -> bool,
 ) {
-    let mut lines = Lines::new();
+    let mut lines = Lines::default();
     // Bytes since the last line: one without an end is told as it grows too long,
     // not when its end comes.
     let mut open = 0;

@@ -662,7 +662,7 @@ impl<'a> Engine<'a> {
                     .advised(self.node_ids.len(), index)
                     .into_iter();
                 let advised = advised.map(|near| Json::String(self.node_ids[near].as_str().into()));
-                topology.member(name, &Json::Array(advised.collect()));
+                Json::Array(advised.collect()).encode(topology.any_field(name));
             }
         });
     }

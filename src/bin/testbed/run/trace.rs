@@ -616,7 +616,7 @@ impl Stage {
     fn departure(&self, node: usize, direction: Towards) -> Option<Instant> {
         self.foresee(
             node,
-            |event| matches!(event, Event::Departs { towards } if *towards == direction),
+            |event| matches!(event, Event::Departs(towards) if *towards == direction),
         )
     }
 
@@ -649,10 +649,10 @@ impl Stage {
 
     fn words(&mut self, node: usize, event: &Event, turn: &[Event]) -> Option<String> {
         Some(match event {
-            Event::Departs {
-                towards: Towards::Leaves,
-            } => "its batch departs: one delta to each leaf that misses something".into(),
-            Event::Suspect { peer, .. } => {
+            Event::Departs(Towards::Leaves) => {
+                "its batch departs: one delta to each leaf that misses something".into()
+            }
+            Event::Suspect(peer, _) => {
                 let key = (node, cluster::index(peer).unwrap_or_default());
                 let (what, since) = match self.asked.get(&key) {
                     Some(at) => ("answer", Some(at)),
@@ -662,32 +662,28 @@ impl Stage {
                 let seconds = since.as_secs_f64();
                 format!("no {what} from {peer} for {seconds:.2} s: {peer} is suspect")
             }
-            Event::Healthy { peer } => {
+            Event::Healthy(peer) => {
                 format!("{peer} has answered: it is healthy again, what waited goes")
             }
-            Event::Hole { peer, missing, .. } => {
+            Event::Hole(peer, missing, _) => {
                 format!("offset {missing} is missing and overdue: asks {peer} for it")
             }
-            Event::Resent {
-                peer,
-                offset,
-                items,
-            } => self.resent(node, peer, *offset, *items, turn),
-            Event::Restarted { peer } => format!("{peer} has a higher epoch: it has started anew"),
-            Event::Sync { peer } => self.digest(node, peer, turn),
-            Event::Restored { items, epoch } => {
+            Event::Resent(peer, offset, items) => self.resent(node, peer, *offset, *items, turn),
+            Event::Restarted(peer) => format!("{peer} has a higher epoch: it has started anew"),
+            Event::Sync(peer) => self.digest(node, peer, turn),
+            Event::Restored(items, epoch) => {
                 format!("reads its journal: {items} values; its incarnation {epoch} begins")
             }
-            Event::FromThePast { peer, .. } => {
+            Event::FromThePast(peer, _) => {
                 format!("that was said by a former incarnation of {peer}: only answered")
             }
-            Event::Raised { peer, named, epoch } => format!(
+            Event::Raised(peer, named, epoch) => format!(
                 "{peer} knows its incarnation {named}: the clock was set back; {epoch} begins"
             ),
-            Event::PromiseBroken { within, network } => format!(
+            Event::PromiseBroken(within, network) => format!(
                 "a round trip takes {network} ms of the promised {within}: all departs at once"
             ),
-            Event::PromiseKept { within, network } => format!(
+            Event::PromiseKept(within, network) => format!(
                 "a round trip takes {network} ms of the promised {within}: batches may wait again"
             ),
             _ => return None,
@@ -698,7 +694,7 @@ impl Stage {
     fn digest(&mut self, node: usize, peer: &str, turn: &[Event]) -> String {
         let index = cluster::index(peer).unwrap_or_default();
         let key = (node, index);
-        let restarted = |event: &Event| matches!(event, Event::Restarted { peer: p } if p == peer);
+        let restarted = |event: &Event| matches!(event, Event::Restarted(p) if p == peer);
         let is_heard = self
             .link(node, index)
             .is_some_and(|link| link.epochs().1 > 0);
@@ -719,7 +715,7 @@ impl Stage {
     fn resent(&self, node: usize, peer: &str, offset: u64, items: usize, turn: &[Event]) -> String {
         let index = cluster::index(peer).unwrap_or_default();
         if !self.is_suspect(node, index) {
-            let healthy = |event: &Event| matches!(event, Event::Healthy { peer: p } if p == peer);
+            let healthy = |event: &Event| matches!(event, Event::Healthy(p) if p == peer);
             let why = match self.cause {
                 _ if turn.iter().any(healthy) => "most likely sent into the void",
                 Cause::Heard {
@@ -733,8 +729,7 @@ impl Stage {
             };
             return format!("sends {peer} {items} again, from {offset} on: {why}");
         }
-        let timed_out =
-            |event: &Event| matches!(event, Event::Suspect { peer: p, .. } if p == peer);
+        let timed_out = |event: &Event| matches!(event, Event::Suspect(p, _) if p == peer);
         let plan = self.plans.get(&(node, index));
         let plan = plan.filter(|plan| plan.at == Some(self.cluster.now()));
         let why = match (self.cause, plan) {
@@ -744,7 +739,7 @@ impl Stage {
             (_, Some(plan)) => plan.why,
             _ => "a hub's turn",
         };
-        let again = |event: &Event| matches!(event, Event::Resent { peer: to, .. } if to == peer);
+        let again = |event: &Event| matches!(event, Event::Resent(to, ..) if to == peer);
         let next = self.foresee(node, again);
         let next = next.map_or(String::new(), |at| {
             let seconds = (at - self.cluster.now()).as_secs_f64();
@@ -763,8 +758,7 @@ impl Stage {
                 continue;
             }
             let name = cluster::name(peer);
-            let tried =
-                |event: &Event| matches!(event, Event::Resent { peer, .. } if *peer == name);
+            let tried = |event: &Event| matches!(event, Event::Resent(peer, ..) if *peer == name);
             let tried = events.iter().any(tried);
             let at = self.own_try(node, peer);
             let before = self.plans.get(&key).copied();

@@ -354,7 +354,7 @@ impl Tortured for Log {
             let LogItem::Entry(_, key, offset, msg) = piece else {
                 continue;
             };
-            let (place, msg) = ((key.to_string(), offset), text(|out| msg.write(out)));
+            let (place, msg) = ((key.to_string(), offset), msg.text().to_owned());
             let seen = history
                 .seen
                 .entry(place.clone())
@@ -382,8 +382,8 @@ impl Tortured for Log {
         }
         for (number, offset) in &history.acked {
             let key = history.sent.get(number).map_or("", String::as_str);
-            let found = self.entries(key).find(|(at, _)| at == offset);
-            let found = found.map(|(_, msg)| text(|out| msg.write(out)));
+            let found = self.entries(key, 0).find(|(at, _)| at == offset);
+            let found = found.map(|(_, msg)| msg.text().to_owned());
             if found.as_ref() != Some(&number.to_string()) {
                 return Err(format!("has {found:?} at {key} {offset}, not {number}"));
             }

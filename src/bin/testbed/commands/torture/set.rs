@@ -6,8 +6,7 @@ use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
 use hubcast::node::AnyNode;
 use hubcast::workload::Workload;
-use hubcast::workload::broadcast::Broadcast;
-use hubcast::workload::g_set::GSet;
+use hubcast::workload::broadcast::{Broadcast, GSet};
 
 use super::plan::Plan;
 use super::promises::Promises;
@@ -34,7 +33,7 @@ impl Integers for GSet {
     const ADD: (&'static str, &'static str) = ("add", "element");
 
     fn integers(&self) -> &IntervalSet {
-        self.0.values()
+        self.values()
     }
 }
 
