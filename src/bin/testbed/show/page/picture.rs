@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::in_html;
 use super::recorded::{Kind, Trace, What};
@@ -124,7 +125,7 @@ pub fn picture(story: &Story, told: &Told, trace: &Trace) -> String {
     for ((node, y), text) in labels {
         let (x, anchor) = match node {
             0 => (picture.lane(0) - 13, "end"),
-            _ => (picture.lane(node) + 9, "start"),
+            _ => (picture.lane(node) + 13, "start"),
         };
         let look = format!(
             "text-anchor=\"{anchor}\" fill=\"#0072b2\" stroke=\"#fff\" stroke-width=\"4\" \
@@ -170,6 +171,25 @@ impl Picture {
         );
     }
 
+    fn bar(&mut self, node: usize, rows: Range<u64>, width: usize, colour: &str) {
+        let (x, y, height) = (
+            self.lane(node) - width / 2,
+            rows.start,
+            rows.end - rows.start,
+        );
+        let _ = writeln!(
+            self.out,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{colour}\"/>"
+        );
+    }
+
+    fn dot(&mut self, x: usize, y: u64, radius: u64, colour: &str) {
+        let _ = writeln!(
+            self.out,
+            "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" fill=\"{colour}\"/>"
+        );
+    }
+
     fn lane(&self, node: usize) -> usize {
         FIRST + self.pitch * node
     }
@@ -180,42 +200,23 @@ impl Picture {
 
     /// The lanes, and behind them when the network was cut, and who was down.
     fn lanes(&mut self, story: &Story, trace: &Trace, top: u64, bottom: u64) {
-        let until = |events: &[(u64, What, usize)], what| {
-            let end = events.iter().find(|event| event.1 == what);
-            end.map_or(bottom, |event| self.row(event.0))
-        };
-        let mut behind = String::new();
         for (index, &(at, what, which)) in trace.events.iter().enumerate() {
-            let (rest, y) = (&trace.events[index + 1..], self.row(at));
-            let (left, width) = (self.lane(0) - 20, self.lane(story.nodes - 1) + 40 - FIRST);
-            match what {
-                What::Cut => {
-                    let height = until(rest, What::Heal) - y;
-                    let _ = writeln!(
-                        behind,
-                        "<rect x=\"{left}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
-                         fill=\"#f8e9e3\"/>"
-                    );
-                }
-                What::Kill => {
-                    let nodes = &trace.nodes[which].1;
-                    let back = rest.iter().filter(|each| each.1 == What::Start);
-                    let mut back = back.filter(|each| trace.nodes[each.2].1 == *nodes);
-                    let end = back.next().map_or(bottom, |each| self.row(each.0));
-                    for &node in nodes {
-                        let x = self.lane(node as usize) - 4;
-                        let height = end - y;
-                        let _ = writeln!(
-                            behind,
-                            "<rect x=\"{x}\" y=\"{y}\" width=\"8\" height=\"{height}\" \
-                             fill=\"#e0a58e\"/>"
-                        );
-                    }
-                }
-                _ => {}
+            let (down, after) = match what {
+                What::Cut => (None, What::Heal),
+                What::Kill => (Some(&trace.nodes[which].1), What::Start),
+                _ => continue,
+            };
+            let mut ends = trace.events[index..].iter().filter(|each| {
+                each.1 == after && down.is_none_or(|nodes| trace.nodes[each.2].1 == *nodes)
+            });
+            let rows = self.row(at)..ends.next().map_or(bottom, |end| self.row(end.0));
+            match down {
+                None => (0..story.nodes)
+                    .for_each(|node| self.bar(node, rows.clone(), self.pitch, "#f8e9e3")),
+                Some(nodes) => (nodes.iter())
+                    .for_each(|&node| self.bar(node as usize, rows.clone(), 8, "#e0a58e")),
             }
         }
-        self.out += &behind;
         for node in 0..story.nodes {
             let x = self.lane(node);
             self.line((x, top), (x, bottom), "stroke=\"#aab2ba\"");
@@ -233,12 +234,8 @@ impl Picture {
                 each.node == begin.node && each.at > begin.at && (leaves || each.mark == '#')
             });
             if let Some(end) = later.next() {
-                let (x, y) = (self.lane(node) - 8, self.row(begin.at.as_micros()));
-                let height = self.row(end.at.as_micros()) - y;
-                let _ = writeln!(
-                    self.out,
-                    "<rect x=\"{x}\" y=\"{y}\" width=\"16\" height=\"{height}\" fill=\"#a9d0ec\"/>"
-                );
+                let rows = self.row(begin.at.as_micros())..self.row(end.at.as_micros());
+                self.bar(node, rows, 16, "#a9d0ec");
             }
         }
     }
@@ -260,10 +257,7 @@ impl Picture {
                     );
                     if what == What::Receive {
                         self.line((x1, y1), (x2, y2), &look);
-                        let _ = writeln!(
-                            self.out,
-                            "<circle cx=\"{x2}\" cy=\"{y2}\" r=\"4\" fill=\"{colour}\"/>"
-                        );
+                        self.dot(x2, y2, 4, colour);
                         let values = labels.entry((message.dest, y2)).or_default();
                         values.extend(&message.values);
                         continue;
@@ -311,10 +305,7 @@ impl Picture {
                 '#' => TROUBLE,
                 _ => "#1b2026",
             };
-            let _ = writeln!(
-                self.out,
-                "<circle cx=\"{x}\" cy=\"{y}\" r=\"9\" fill=\"{colour}\"/>"
-            );
+            self.dot(x, y, 9, colour);
             let look = "text-anchor=\"middle\" font-weight=\"700\" fill=\"#fff\"";
             self.text(x, y + 5, look, &sentence.mark.to_string());
         }
