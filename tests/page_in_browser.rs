@@ -64,6 +64,9 @@ const LOOKS: usize = 5;
 /// A window on a desk.
 const WIDE: &str = r#"{"width":1280,"height":900,"deviceScaleFactor":1,"mobile":false}"#;
 
+/// The screens of a talk.
+const SCREENS: [(u32, u32); 2] = [(1280, 800), (1920, 1080)];
+
 /// A telephone, with its two dots a pixel.
 const NARROW: &str = r#"{"width":390,"height":844,"deviceScaleFactor":2,"mobile":true}"#;
 
@@ -109,7 +112,11 @@ fn the_report_page_does_what_a_person_expects() {
     narrow(&mut page, "efficient");
 
     page.open("partition", "partition --virtual --seed 1");
+    the_replay_first(&mut page);
     a_cut_network(&mut page);
+    let (lanes, from) = (9, "hubcast.cuts[0][0] + 1750000");
+    a_talk(&mut page, "partition", lanes, from, "$('next')");
+    page.call("Emulation.setDeviceMetricsOverride", WIDE);
     beliefs(&mut page);
     contrast(&mut page, "light");
     contrast(&mut page, "dark");
@@ -150,6 +157,8 @@ fn the_report_page_does_what_a_person_expects() {
     page.open("story", "trace");
     a_story(&mut page);
     moments_of_a_story(&mut page);
+    a_talk(&mut page, "story", 5, "0", "$('step')");
+    words_of_the_author(&mut page);
     narrow(&mut page, "story");
 
     page.open("dead-hub", "trace ../../../../tests/stories/dead-hub.story");
@@ -242,6 +251,10 @@ fn batches(page: &mut Page) {
         "hubcast.departures.length > 50 && hubcast.departures.filter(batch =>
            batch.node !== 0 || !(batch.end >= batch.start && batch.end - batch.start <= 200000))",
     );
+    page.holds(
+        "and it is one batch",
+        "hubcast.departures.filter((batch, k, list) => k && list[k - 1].node === batch.node && list[k - 1].end === batch.end)",
+    );
     page.seek("6e6");
     page.holds(
         "it is a bar on the hub's lane, which says what it is",
@@ -327,7 +340,7 @@ fn charts_by_keyboard(page: &mut Page) {
 /// whatever else is to be seen has 3.
 fn contrast(page: &mut Page, scheme: &str) {
     page.media(scheme, "no-preference");
-    page.eval("all('#charts details').forEach(each => { each.open = true; }); drawn()");
+    page.eval("all('details').forEach(each => { each.open = true; }); drawn()");
     page.eval(CONTRAST);
     page.holds(
         &format!("{scheme}: all text has a contrast of 4.5"),
@@ -356,7 +369,136 @@ fn contrast(page: &mut Page, scheme: &str) {
         &format!("{scheme}: what is drawn in the pictures has 4.5 as text and 3 as a mark"),
         "inks().filter(([ratio, name, least]) => ratio < least)",
     );
-    page.eval("all('#charts details').forEach(each => { each.open = false; })");
+    page.eval("all('details').forEach(each => { each.open = false; })");
+}
+
+fn the_replay_first(page: &mut Page) {
+    page.holds(
+        "a run's page begins with the replay, and its figures are folded",
+        "$('replay').getBoundingClientRect().top < 120 && !$('figures').checkVisibility()
+           || $('replay').getBoundingClientRect().top",
+    );
+    page.eval("document.querySelector('#results summary').click(); drawn()");
+    page.holds(
+        "a click unfolds them",
+        "['figures', 'counts', 'partitions', 'settings'].filter(id => !$(id).checkVisibility())",
+    );
+    page.eval("document.querySelector('#results summary').click(); drawn()");
+}
+
+/// The page for a talk: on each screen from a moment on, and at each of the next steps.
+fn a_talk(page: &mut Page, name: &str, lanes: usize, from: &str, step: &str) {
+    page.eval("document.activeElement.blur()");
+    page.key("t");
+    page.eval(TALK);
+    for (width, height) in SCREENS {
+        for scheme in ["light", "dark"] {
+            page.media(scheme, "no-preference");
+            let metrics = format!(
+                r#"{{"width":{width},"height":{height},"deviceScaleFactor":1,"mobile":false}}"#
+            );
+            page.call("Emulation.setDeviceMetricsOverride", &metrics);
+            page.eval("sleep(300).then(() => { written.length = 0; })");
+            let screen = format!("{name}, {width} x {height}, {scheme}:");
+            page.seek(from);
+            page.holds(
+                &format!("{screen} the sentence has 28 pixels, other words have 16"),
+                "sizes().filter(([least, size, text]) => size < least - .01 || !text)",
+            );
+            page.holds(
+                &format!("{screen} the star has 300 pixels, each of {lanes} lanes 60"),
+                &format!(
+                    "const [x, y] = hubcast.nodeAt(0), [a, b] = hubcast.nodeAt(1), star = 2 * Math.hypot(a - x, b - y);
+                     const own = $('lamport').clientHeight / Math.min(innerWidth / 1280, innerHeight / 800);
+                     star > 250 && star <= 300 && hubcast.lanes.length === {lanes} && Math.abs(own - 34 - 60 * {lanes}) < 2
+                       || [star, own, hubcast.lanes]"
+                ),
+            );
+            page.holds(
+                &format!("{screen} at each of 140 steps all is on the screen, and all words are in their pictures"),
+                &format!(
+                    "(async () => {{
+                       window.wrong = [];
+                       for (let k = 0; k < 140 && !wrong.length; k++) {{
+                         written.length = 0; await drawn();
+                         wrong.push(...outside().map(each => [hubcast.time, ...each]));
+                         {step}.click();
+                       }}
+                       return wrong;
+                     }})()"
+                ),
+            );
+            page.seek(from);
+            for _ in 0..6 {
+                page.key("ArrowRight");
+            }
+            page.screen_shot(&format!("talk-{name}-{width}-{scheme}"));
+        }
+    }
+    page.key("t");
+    page.holds("T leaves the talk", "$('scrub').checkVisibility()");
+    page.key("t");
+    page.holds("T is the talk", "!$('scrub').checkVisibility()");
+    page.key("Escape");
+    page.holds("Escape leaves it", "$('scrub').checkVisibility()");
+    page.quiet_console();
+}
+
+/// What is written in the pictures: where, how large, and whether it is in its picture.
+const TALK: &str = r"
+window.written = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  if (this.canvas.checkVisibility()) {
+    const {a} = this.getTransform(), size = a * parseFloat(this.font.match(/([\d.]+)px/)[1]), measure = this.measureText(text);
+    written.push({id: this.canvas.id, text, size, left: (x - measure.actualBoundingBoxLeft) * a, right: (x + measure.actualBoundingBoxRight) * a,
+      top: (y - measure.actualBoundingBoxAscent) * a, bottom: (y + measure.actualBoundingBoxDescent) * a, width: this.canvas.width, height: this.canvas.height});
+  }
+  fill.call(this, text, x, y);
+};
+// What reaches over the screen, words that reach over their picture, and names that lie on each other. The diagram cuts off what scrolls out of it.
+window.outside = () => [...all('main *').filter(each => each.checkVisibility() && each.getClientRects().length).filter(each => {
+    const box = each.getBoundingClientRect();
+    return box.left < 0 || box.top < 0 || box.right > innerWidth + .5 || box.bottom > innerHeight + .5;
+  }).map(each => [each.id || each.outerHTML.slice(0, 60)]),
+  ...written.filter(each => each.top < -1 || each.bottom > each.height + 1 || (each.id !== 'lamport' && (each.left < -1 || each.right > each.width + 1))).map(each => [each.id, each.text]),
+  ...written.flatMap((one, k) => written.slice(k + 1).filter(other => one.id === 'tree' && other.id === 'tree' && [one, other].every(each => /^n\d+$/.test(each.text)) && one.text !== other.text
+    && one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom).map(other => [one.text, other.text])),
+  ...($('captiontext').scrollHeight > $('captiontext').clientHeight + 1 ? [['sentence']] : [])];
+// Of everything written: the least that it should have, and what it has.
+window.sizes = () => { const zoom = Math.min(innerWidth / 1280, innerHeight / 800), size = node => parseFloat(getComputedStyle(node).fontSize);
+  return [[28 * zoom, size($('captiontext')), $('captiontext').textContent], [16 * zoom, size($('captionat')), 'x'],
+    ...all('#legend li').map(each => [16 * zoom, size(each), each.textContent]),
+    ...written.filter(each => each.id === 'tree' || each.id === 'lamport').map(each => [16 * zoom, each.size, each.text])]; };";
+
+fn words_of_the_author(page: &mut Page) {
+    page.holds(
+        "the hub's first batch lasts until it departs, though one leaf is told its value at once",
+        "const first = hubcast.departures[0]; first.start === 1e5 && Math.abs(first.end - 166e3) < 1e3 || first",
+    );
+    page.holds(
+        "the page has the story's text, and the command that tells it again",
+        "$('script').textContent.includes('0 lose n0 n4') && $('script').checkVisibility()
+           && $('command').textContent === './run.sh trace' || $('script').textContent",
+    );
+    page.eval("hubcast.seek(0); while (hubcast.sentence) $('back').click(); drawn()");
+    page.key("t");
+    page.eval("window.words = []");
+    for _ in 0..6 {
+        page.key("Shift+ArrowRight");
+        page.eval("words.push($('captiontext').textContent)");
+    }
+    page.holds(
+        "Shift and the right arrow go from one of the author's words to the next, and to the end",
+        "const begins = ['The message for n4', 'What comes next', 'Now n3 is cut', 'The next probe', 'A node that starts', 'All is quiet'];
+         begins.filter((begin, k) => !words[k].toLowerCase().startsWith(begin.toLowerCase())).concat(hubcast.spoken.length === 7 ? [] : hubcast.spoken)",
+    );
+    page.key("Shift+ArrowLeft");
+    page.holds(
+        "and the left arrow back",
+        "$('captiontext').textContent === words[4] || $('captiontext').textContent",
+    );
+    page.key("Escape");
 }
 
 /// Contrast as of WCAG 2.2: relative luminance, colours laid over each other.
@@ -1014,12 +1156,17 @@ impl Page {
         self.eval("drawn()");
     }
 
-    /// Presses a key, by its name in the DOM.
+    /// Presses a key, by its name in the DOM, or `Shift+` and that.
     fn key(&mut self, key: &str) {
+        let (modifiers, key) = match key.strip_prefix("Shift+") {
+            Some(key) => (8, key),
+            None => (0, key),
+        };
         let (number, text) = match key {
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
             "ArrowRight" => (39, ""),
+            "ArrowLeft" => (37, ""),
             "." => (190, "."),
             "PageDown" => (34, ""),
             one => (one.as_bytes()[0], one),
@@ -1027,7 +1174,7 @@ impl Page {
         let (key, text) = (quote(key), quote(text));
         for (kind, text) in [("keyDown", text.as_str()), ("keyUp", r#""""#)] {
             let params = format!(
-                r#"{{"type":"{kind}","key":{key},"windowsVirtualKeyCode":{number},"text":{text}}}"#
+                r#"{{"type":"{kind}","key":{key},"windowsVirtualKeyCode":{number},"text":{text},"modifiers":{modifiers}}}"#
             );
             self.call("Input.dispatchKeyEvent", &params);
         }
@@ -1050,7 +1197,17 @@ impl Page {
              ({x: 0, y: 0, width, height, scale: 1})",
         );
         let params = format!(r#"{{"captureBeyondViewport":true,"clip":{clip}}}"#);
-        let shot = self.call("Page.captureScreenshot", &params);
+        self.picture(name, &params);
+    }
+
+    /// Leaves a picture of what is on the screen.
+    fn screen_shot(&mut self, name: &str) {
+        self.eval("drawn()");
+        self.picture(name, "{}");
+    }
+
+    fn picture(&mut self, name: &str, params: &str) {
+        let shot = self.call("Page.captureScreenshot", params);
         let png = from_base64(text(&shot, "data"));
         assert!(png.starts_with(b"\x89PNG"), "the screenshot is a PNG");
         fs::write(Path::new(FOLDER).join(format!("{name}.png")), png).expect("a file");

@@ -1,5 +1,6 @@
 //! The stories of the lesson: each `tests/stories/NAME.story` is told, and must read
-//! word for word as `NAME.txt` beside it.
+//! word for word as `NAME.txt` beside it. Some have a picture, `NAME.svg`, which must be
+//! the same byte for byte.
 //!
 //! Where the nodes are to behave in another way now, look at what has changed:
 //!
@@ -20,6 +21,11 @@ fn stories() -> PathBuf {
 
 /// The testbed's trace of `args`, called in a folder of its own.
 fn trace(name: &str, args: &[&Path]) -> Output {
+    trace_in_folder(name, args).0
+}
+
+/// The same, and the folder.
+fn trace_in_folder(name: &str, args: &[&Path]) -> (Output, PathBuf) {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
     // Tests run side by side, and two traces in one folder would be refused.
@@ -27,21 +33,27 @@ fn trace(name: &str, args: &[&Path]) -> Output {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(folder);
     std::fs::create_dir_all(&folder).expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
-    command.arg("trace").args(args).current_dir(folder);
+    command.arg("trace").args(args).current_dir(&folder);
     command.stdin(Stdio::null());
-    command.output().expect("the testbed starts")
+    (command.output().expect("the testbed starts"), folder)
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// All stories: name, file, and how it is told now.
-fn told() -> Vec<(String, PathBuf, String)> {
+/// The files with this ending, in their order.
+fn files(ending: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(stories()).expect("the stories");
     let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|end| end == "story"));
+    files.retain(|path| path.extension().is_some_and(|end| end == ending));
     files.sort();
+    files
+}
+
+/// All stories: name, file, and how it is told now.
+fn told() -> Vec<(String, PathBuf, String)> {
+    let files = files("story");
     assert!(files.len() >= 10, "{files:?}");
     let tell = |path: PathBuf| {
         let name = path.file_stem().expect("a name").to_string_lossy();
@@ -77,6 +89,41 @@ fn each_story_reads_as_it_is_written_down_and_fits_a_terminal() {
         "{}\nIf that is meant: REFRESH=1 cargo test --test stories",
         changed.join("\n")
     );
+}
+
+#[test]
+fn each_picture_is_as_it_was_drawn_and_stands_alone() {
+    let pictures = files("svg");
+    assert!(pictures.len() >= 2, "{pictures:?}");
+    for path in pictures {
+        let story = path.with_extension("story");
+        let (_, folder) = trace_in_folder("picture", &[&story]);
+        let now = folder.join("target/runs/trace/story.svg");
+        let now = std::fs::read_to_string(now).expect("trace draws it");
+        if std::env::var_os("REFRESH").is_some() {
+            std::fs::write(&path, &now).expect("a file");
+        }
+        let before = std::fs::read_to_string(&path).expect("a picture");
+        let name = path.display();
+        assert!(
+            before == now,
+            "{name} is drawn in another way now. If that is meant: \
+             REFRESH=1 cargo test --test stories"
+        );
+        // A README shows it 900 pixels wide, as an image that may load nothing.
+        let width = number_behind("width=", &now.replace('"', " ").replace("= ", "="));
+        assert!(width.is_some_and(|width| width <= 900.0), "{name}");
+        for size in now.split("font-size=\"").skip(1) {
+            let size = size.split('"').next().and_then(|size| size.parse().ok());
+            assert!(
+                size.is_some_and(|size: f64| size >= 14.0),
+                "{name}: {size:?}"
+            );
+        }
+        for word in ["<script", "href", "url(", "<style", "<foreignObject"] {
+            assert!(!now.contains(word), "{name}: {word}");
+        }
+    }
 }
 
 /// What a node does in a story, and decides: when, which node, by which mark, and the

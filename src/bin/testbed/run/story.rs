@@ -23,7 +23,8 @@ usage: ./run.sh trace [FILE]
 
 Plays a story of a few nodes in virtual time and tells it event by event, with
 every reason; without FILE the one in tests/stories/tour.story. The same story
-is in target/runs/trace/report.html, to be watched step by step.
+is in target/runs/trace/report.html, to be watched step by step (key T: on one
+screen, for a talk), and in story.svg beside it, a picture.
 
 settings, before the first event
   nodes N                 n0, the hub, and its leaves: 2 to 9 in all (5)
@@ -90,6 +91,8 @@ pub struct Story {
     pub journal: bool,
     /// What happens, in the order of time.
     pub acts: Vec<(Instant, Act)>,
+    /// The script itself.
+    pub script: String,
 }
 
 /// A line that cannot be followed.
@@ -117,6 +120,7 @@ impl FromStr for Story {
             within: Duration::from_millis(400),
             journal: false,
             acts: Vec::new(),
+            script: text.into(),
         };
         let mut state = State::default();
         for (line, text) in (1..).zip(text.lines()) {

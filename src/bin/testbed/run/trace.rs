@@ -139,6 +139,8 @@ pub struct Sentence {
     pub at: Instant,
     /// Who did it.
     pub node: Option<usize>,
+    /// The mark on its lane; a blank if there is none.
+    pub mark: char,
     /// The message that it is about: its number among those between nodes, from 0 on.
     pub message: Option<u64>,
     /// Whether that has just ended its way.
@@ -326,6 +328,7 @@ impl Stage {
         self.told.sentences.push(Sentence {
             at: self.cluster.now(),
             node: marks.last().map(|(node, _)| *node),
+            mark: marks.last().map_or(' ', |(_, mark)| *mark),
             message: self.about,
             is_arrival: marks.len() == 2,
             words: words.into(),

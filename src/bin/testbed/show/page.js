@@ -117,7 +117,10 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
       // Of other items some never leave: a newer one takes their place.
       if (!D.items || at >= t - PROMISE - 50000) { count++; since = Math.min(since, at); }
     }
-    if (count && dir.sent >= 0) dir.batches.push({start: since, end: D.items ? t : dir.sent, count: D.items ? dir.size : count, node: dir.node, down: dir.down});
+    const end = D.items ? t : dir.sent, last = dir.batches[dir.batches.length - 1];
+    // One departure goes to one neighbour after the other, and each is spared its own values.
+    if (count && dir.sent >= 0 && last && since <= last.end && end - last.end < 1000) { last.start = Math.min(last.start, since); last.end = end; last.count = D.items ? Math.max(last.count, dir.size) : last.count + count; }
+    else if (count && dir.sent >= 0) dir.batches.push({start: since, end, count: D.items ? dir.size : count, node: dir.node, down: dir.down});
     if (count) { dir.sent = -1; dir.size = 0; }
   };
   // Who dies takes along what waits there.
@@ -161,7 +164,7 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
       dir.size = Math.max(dir.size, M.count[i]);
       const head = dir.queue[dir.head], had = head && link.waits.has(head[0]);
       if (D.items) link.waits.clear(); else for (let k = first[i]; k < first[i + 1]; k++) link.waits.delete(M.values[k]);
-      if (had && !link.waits.has(head[0]) && dir.sent < 0) dir.sent = t;
+      if (had && !link.waits.has(head[0])) dir.sent = t;
     });
     if (M.count[i]) settle(dir, t);
     const slot = M.next[i];
@@ -314,9 +317,9 @@ const slotsOf = announced.map(list => list.flatMap((each, k) => {
 }).sort((a, b) => a - b));
 const decisions = [];                         // {t, text, node}
 {
-  for (const batch of departures) decisions.push({t: batch.end, text: batchText(batch), node: batch.node});
-  for (const note of notes) decisions.push({t: note.t, text: noteText(note), node: note.node});
-  evWhat.forEach((what, k) => { if (what >= CUT && what !== START) decisions.push({t: evTime[k], k, node: -1}); });
+  for (const batch of departures) decisions.push({t: batch.end, text: batchText(batch), node: batch.node, peers: []});
+  for (const note of notes) decisions.push({t: note.t, text: noteText(note), node: note.node, peers: note.peers});
+  evWhat.forEach((what, k) => { if (what >= CUT && what !== START) decisions.push({t: evTime[k], k, node: -1, peers: []}); });
   decisions.sort((a, b) => a.t - b.t);
 }
 const decisionTimes = Float64Array.from(decisions, each => each.t);
@@ -332,16 +335,20 @@ const readInks = () => {
   }
   probe.remove();
 };
+// The page for a talk: one screen, drawn as on one of 1280 x 800 and enlarged by `zoom`.
+let talk = false, zoom = 1;
 // Fits a canvas to its box and the screen's pixels; gives its context and size.
 const surface = canvas => {
   const box = canvas.getBoundingClientRect(), ratio = Math.min(devicePixelRatio || 1, 2);
-  const width = Math.max(1, Math.round(box.width)), height = Math.max(1, Math.round(box.height));
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) { canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio); }
+  const width = Math.max(1, Math.round(box.width / zoom)), height = Math.max(1, Math.round(box.height / zoom)), scale = ratio * zoom;
+  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) { canvas.width = Math.round(width * scale); canvas.height = Math.round(height * scale); }
   const c = canvas.getContext('2d');
-  c.setTransform(ratio, 0, 0, ratio, 0, 0);
+  c.setTransform(scale, 0, 0, scale, 0, 0);
   c.clearRect(0, 0, width, height);
   return [c, width, height];
 };
+// Where on a canvas the mouse is.
+const pointer = (event, canvas) => { const box = canvas.getBoundingClientRect(); return [(event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom]; };
 const FONT = ' system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif';
 const tick = (span, most) => {
   const least = span / most, power = 10 ** Math.floor(Math.log10(least));
@@ -395,12 +402,36 @@ const badge = (c, sign, x, y, size, strong) => {
 };
 const CUT_AT = .56;                           // where on an edge, seen from the sender, a cut stops a message
 const batchAt = (batches, t) => { let low = 0, high = batches.length; while (low < high) { const middle = (low + high) >> 1; if (batches[middle].end <= t) low = middle + 1; else high = middle; } return batches[low] && batches[low].start <= t ? batches[low] : undefined; };
+// Of each node the time to its departure, a ring that shrinks, and what waits there for the
+// neighbour that lacks most: a stack.
+const drawWaiting = (c, t, X, Y, rim) => {
+  for (let node = 0; node < N; node++) {
+    if (absenceAt(node, t)) continue;
+    const x = X(node), y = Y(node), r = rim(node) + 5;
+    const batch = batchAt(downs[node].batches, t) || batchAt(ups[node].batches, t);
+    if (batch && batch.end - batch.start >= 1000) {
+      c.lineWidth = 6; c.lineCap = 'butt';
+      c.strokeStyle = ink.faint; c.beginPath(); c.arc(x, y, r, 0, 7); c.stroke();
+      c.strokeStyle = ink.delta; c.beginPath(); c.arc(x, y, r, -Math.PI / 2, Math.PI * (2 * (batch.end - t) / (batch.end - batch.start) - .5)); c.stroke();
+    }
+    const count = Math.max(0, ...neighbours[node].map(other => linkAt(links.get(node * N + other), t).unsent));
+    if (!count) continue;
+    // A leaf's stack lies on the way to its hub, the root's between two of its leaves.
+    const turn = (.5 / Math.max(1, N - 1) - .25) * 2 * Math.PI, away = r + 18, own = D.parent[node] >= 0;
+    const to = own ? Math.atan2(Y(D.parent[node]) - y, X(D.parent[node]) - x) : turn, bars = Math.min(5, count);
+    const left = x + Math.cos(to) * away - 10, low = y + Math.sin(to) * away + bars * 4;
+    c.fillStyle = ink.panel; c.fillRect(left - 2, low - 8 * bars - 2, 24, 8 * bars + 4); c.lineWidth = 1.2;
+    for (let k = 0; k < bars; k++) { c.fillStyle = ink.hold; c.strokeStyle = ink.delta; c.beginPath(); c.rect(left, low - 8 * k - 7, 20, 6); c.fill(); c.stroke(); }
+    if (count > bars) { c.font = '600 16px' + FONT; c.textAlign = 'left'; c.textBaseline = 'middle'; c.fillStyle = ink.ink; c.strokeStyle = ink.panel; c.lineWidth = 4; c.strokeText(count, left + 25, low - bars * 4); c.fillText(count, left + 25, low - bars * 4); }
+  }
+};
 const drawTree = () => {
   const [c, width, height] = surface($('tree')), t = state.t;
   state.hub = '';
   const head = width < 480 ? 20 : 0;      // on a phone the corners' words need room above
-  const cx = width / 2, cy = height / 2 + head, scale = Math.min(width, height - 2 * head) / 2 - 12;
-  const radius = Math.max(1.5, Math.min(20, leafRoom * scale * .3, scale * .09));
+  // In a talk the star is 300 pixels wide, with room for words of 16 around it.
+  const cx = width / 2, cy = height / 2 + head, scale = talk ? Math.max(150, 150 / (.84 + .36 * leafRoom)) : Math.min(width, height - 2 * head) / 2 - 12;
+  const radius = Math.max(1.5, talk ? Math.min(24, leafRoom * scale * .36) : Math.min(20, leafRoom * scale * .3, scale * .09));
   treeGeometry = {radius, scale, cx, cy};
   const X = node => cx + place[2 * node] * scale, Y = node => cy + place[2 * node + 1] * scale;
   const rim = node => radius * (neighbours[node].length > 1 || D.parent[node] < 0 ? 1.3 : 1) + 2;
@@ -436,10 +467,10 @@ const drawTree = () => {
     if (!suspectAt(from, to, t)) continue;
     doubted++;
     const dx = X(to) - X(from), dy = Y(to) - Y(from), length = Math.hypot(dx, dy) || 1, start = rim(from) / length;
-    const along = D.parent[from] < 0 && N > 16 ? .36 : Math.max(start + 9 / length, .26);
+    const along = D.parent[from] < 0 && N > 16 ? (talk ? .62 : .36) : Math.max(start + 9 / length, .26);
     c.strokeStyle = ink.ink; c.lineWidth = 1.6; c.setLineDash([7, 3, 2, 3]);
     c.beginPath(); c.moveTo(X(from) + dx * start, Y(from) + dy * start); c.lineTo(X(from) + dx * .48, Y(from) + dy * .48); c.stroke();
-    if (radius >= 6) badge(c, '?', X(from) + dx * along, Y(from) + dy * along, Math.min(6.5, radius * .5), false);
+    if (radius >= 6) badge(c, '?', X(from) + dx * along, Y(from) + dy * along, talk ? 10 : Math.min(6.5, radius * .5), false);
   }
   c.setLineDash([]); state.doubted = doubted;
   // Nodes.
@@ -449,7 +480,7 @@ const drawTree = () => {
     let at = node;
     while (D.parent[at] >= 0) { const up = D.parent[at]; if (cut.pairs.has(at * N + up) || cut.pairs.has(up * N + at)) { away[node] = 1; break; } at = up; }
   }
-  const labels = radius >= 8;
+  const labels = radius >= 8 || talk, named = [];
   for (let node = 0; node < N; node++) {
     const x = X(node), y = Y(node), count = above(held[node], t), hub = neighbours[node].length > 1 || D.parent[node] < 0;
     const size = hub ? radius * 1.3 : radius;
@@ -472,22 +503,30 @@ const drawTree = () => {
     c.setLineDash(away[node] && node !== state.node ? [3, 3] : []);
     c.beginPath(); c.arc(x, y, size, 0, 7); c.stroke(); c.setLineDash([]);
     if (state.decision >= 0 && decisions[state.decision].node === node) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(x, y, size + 5, 0, 7); c.stroke(); }
-    if (!labels) continue;
-    c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(9, size * .68)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle';
-    c.fillText(name(node), x, y + .5);
+    // In a talk a name that has no room in its circle stands beside it, if the node has a lane.
+    const outside = talk && size < 14;
+    if (!labels || (outside && !laneOf.has(node))) continue;
+    c.fillStyle = ink.ink; c.font = '600 ' + (talk ? 16 : Math.round(Math.max(9, size * .68))) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle';
+    if (!outside) c.fillText(name(node), x, y + .5);
     // Beside it: what it lacks, or when the picked value came.
-    const label = picked ? (has.has(node) ? '+' + Math.round((has.get(node) - picked[0][1]) / 1000) : '') : total > count ? '\u2212' + (total - count) : '';
+    const lack = picked ? (has.has(node) ? '+' + Math.round((has.get(node) - picked[0][1]) / 1000) : '') : total > count ? '\u2212' + (total - count) : '';
+    const label = outside ? name(node) : lack;
     if (!label) continue;
     const out = Math.hypot(place[2 * node], place[2 * node + 1]) || 1;
-    c.font = '500 ' + (radius < 13 ? 10 : 11.5) + 'px' + FONT; c.fillStyle = picked ? ink.delta : away[node] ? ink.cut : ink.soft;
+    c.font = '500 ' + (talk ? 16 : radius < 13 ? 10 : 11.5) + 'px' + FONT; c.fillStyle = picked ? ink.delta : away[node] ? ink.cut : ink.soft;
     const lean = place[2 * node] / out;
     c.textAlign = D.parent[node] < 0 || Math.abs(lean) < .3 ? 'center' : lean > 0 ? 'left' : 'right';
-    const lx = D.parent[node] < 0 ? x : x + lean * (size + 5), ly = D.parent[node] < 0 ? y + size + 10 : y + place[2 * node + 1] / out * (size + 10);
+    const lx = D.parent[node] < 0 ? x : x + lean * (size + 5), ly = D.parent[node] < 0 ? y + size + (talk ? 16 : 10) : y + place[2 * node + 1] / out * (size + 10);
+    // Where nodes are dense the next name has no room.
+    const middle = lx + (c.textAlign === 'left' ? 15 : c.textAlign === 'right' ? -15 : 0);
+    if (outside && named.some(([x, y]) => Math.abs(x - middle) < 34 && Math.abs(y - ly) < 18)) continue;
+    if (outside) named.push([middle, ly]);
     c.strokeStyle = ink.panel; c.lineWidth = 3; c.lineJoin = 'round'; c.strokeText(label, lx, ly); c.fillText(label, lx, ly);
   }
+  if (talk && laneOf.size < N) { c.fillStyle = ink.soft; c.font = '16px' + FONT; c.textAlign = 'left'; c.textBaseline = 'alphabetic'; c.fillText('Lanes: ' + laneOf.size + ' of ' + N + ' nodes', 2, height - 6); }
   // Messages.
   marks = [];
-  const size = Math.max(2.5, Math.min(5, radius * .34));
+  const size = talk ? (radius < 14 ? 5 : 7) : Math.max(2.5, Math.min(5, radius * .34));
   const from = above(flightStart, t - longest - 1), to = above(flightStart, t);
   for (let k = from; k < to; k++) {
     const i = flights[k][0], end = until(flights[k]);
@@ -510,6 +549,7 @@ const drawTree = () => {
     if (i === state.message) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(x, y, size + 7, 0, 7); c.stroke(); }
     marks.push({x, y, message: i});
   }
+  if (talk && !D.foreign) drawWaiting(c, t, X, Y, rim);
   // Clients: a request comes from outside, an answer goes there.
   const clientFrom = above(asked, t - CLIENT_SHOWN), clientTo = above(asked, t);
   c.fillStyle = ink.client;
@@ -529,21 +569,21 @@ const drawTree = () => {
   }
   c.globalAlpha = 1;
   // Corners: what the hub gathers, and the partition.
-  c.textAlign = 'left'; c.textBaseline = 'alphabetic'; c.font = '600 13px' + FONT;
-  const line = cut && width < 480 ? 34 : 16;  // on a phone one below the other
+  c.textAlign = 'left'; c.textBaseline = 'alphabetic'; c.font = '600 ' + (talk ? 16 : 13) + 'px' + FONT;
+  const line = cut && width < 480 ? (talk ? 38 : 34) : 16;  // on a phone one below the other
   const corner = width < 480 ? 2 : width - 2;
   if (cut) { c.fillStyle = ink.cut; c.fillText('Partition: ' + cut.kind, 2, 16); }
   if (picked && picked.length) {
     if (width >= 480) c.textAlign = 'right';
     c.fillStyle = ink.delta; c.fillText(ITEM + ' ' + state.value + ': ' + has.size + ' of ' + N, corner, line);
-    c.font = '12px' + FONT; c.fillStyle = ink.soft; c.fillText(D.items ? '+ ms since it was first seen' : '+ ms since its client sent it', corner, line + 17);
+    c.font = (talk ? 16 : 12) + 'px' + FONT; c.fillStyle = ink.soft; c.fillText(D.items ? '+ ms since it was first seen' : '+ ms since its client sent it', corner, line + (talk ? 22 : 17));
   } else if (!D.foreign && N > 1) {
     const root = D.parent.indexOf(-1);
     const batch = batchAt(downs[root].batches, t), absence = absenceAt(root, t);
     state.hub = absence ? name(root) + ' is ' + (absence.dead ? 'dead' : 'paused') : !batch ? name(root) + ' has no batch'
       : name(root) + (batch.dies ? '\u2019s batch dies with it in ' : '\u2019s batch departs in ') + ms(Math.round((batch.end - t) / 1000) * 1000);
     if (width >= 480) c.textAlign = 'right';
-    c.fillStyle = ink.soft; c.font = '12.5px' + FONT;
+    c.fillStyle = ink.soft; c.font = (talk ? 16 : 12.5) + 'px' + FONT;
     c.fillText(state.hub, corner, line);
   }
 };
@@ -559,10 +599,25 @@ const lanes = [];
   }
 }
 const LANES = 60;
-const laneOf = new Map(lanes.slice(0, LANES).map((node, lane) => [node, lane]));
+let laneOf = new Map();
+const setLanes = chosen => { laneOf = new Map(lanes.filter(node => chosen.has(node)).map((node, lane) => [node, lane])); };
+// In a talk, where there is room for few: the root, those that this step is about with their
+// hubs, and who has most to say around it. They stay as long as they have whom the step is about.
+const chooseLanes = () => {
+  // Below three lines of a sentence, and above the moments.
+  const room = Math.min(lanes.length, talk ? Math.floor((innerHeight / zoom - 215) / 60) : LANES), decision = decisions[state.decision];
+  if (!talk || lanes.length === room) { if (laneOf.size !== room) setLanes(new Set(lanes.slice(0, room))); return; }
+  const about = [lanes[0], state.node, ...(state.message >= 0 ? [M.src[state.message], M.dest[state.message]] : []), ...(state.client >= 0 ? [C.node[state.client]] : []), ...(decision ? [decision.node, ...decision.peers] : [])];
+  const first = new Set(about.flatMap(node => [node, D.parent[node]]).filter(node => node >= 0));
+  if (laneOf.size === room && [...first].slice(0, room).every(node => laneOf.has(node))) return;
+  const busy = new Float64Array(N);
+  for (let k = above(flightStart, state.t - span / 2); k < flights.length && flightStart[k] <= state.t + span / 2; k++) { busy[M.src[flights[k][0]]]++; busy[M.dest[flights[k][0]]]++; }
+  const others = lanes.filter(node => !first.has(node)).sort((a, b) => busy[b] - busy[a]);
+  setLanes(new Set([...first, ...others].slice(0, room)));
+};
 let span = 2e6, lamportSeen = true, lamportMarks = [];
 const lamport = $('lamport');
-const laneHeight = () => lamport.clientWidth < 500 ? 15 : laneOf.size > 30 ? 14 : 19;
+const laneHeight = () => talk ? 60 : lamport.clientWidth < 500 ? 15 : laneOf.size > 30 ? 14 : 19;
 const DASHES = {[ACK]: [5, 3], [HOLE]: [1.5, 3], [SYNC]: [9, 3, 2, 3]};
 // A hub's slots, on the lanes of those that aim at them.
 const drawSlots = (c, x, y, pitch, begin, end) => {
@@ -581,7 +636,7 @@ const drawSlots = (c, x, y, pitch, begin, end) => {
 };
 // What waits on a node, from its first value to its departure.
 const drawBatches = (c, x, y, pitch, begin, end) => {
-  const high = Math.min(9, pitch * .5);
+  const high = Math.min(talk ? 16 : 9, pitch * .5);
   for (const node of laneOf.keys()) for (const dir of [ups[node], downs[node]]) {
     const batches = dir.batches;
     let low = 0, top = batches.length;
@@ -595,7 +650,7 @@ const drawBatches = (c, x, y, pitch, begin, end) => {
       c.fillStyle = ink.hold; c.globalAlpha = dir.down ? 1 : .8; c.fillRect(from, up, to - from, h);
       c.globalAlpha = 1; c.strokeStyle = ink.delta; c.lineWidth = dir.down ? 2.4 : 1.6;
       if (!batch.dies) { c.beginPath(); c.moveTo(to, y(node) - h * .75); c.lineTo(to, y(node) + h * .75); c.stroke(); }
-      if (dir.down && to - from > 22) { c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(8, h * .85)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle'; c.fillText(batch.count, (from + to) / 2, y(node) + .5); }
+      if (dir.down && to - from > 22) { c.fillStyle = ink.ink; c.font = '600 ' + Math.round(Math.max(talk ? 16 : 8, h * .85)) + 'px' + FONT; c.textAlign = 'center'; c.textBaseline = 'middle'; c.fillText(batch.count, (from + to) / 2, y(node) + .5); }
       lamportMarks.push({x1: from, y1: y(node), x2: to, y2: y(node), reach: h / 2, hint: batchText(batch)});
     }
   }
@@ -604,7 +659,7 @@ const drawBatches = (c, x, y, pitch, begin, end) => {
 const drawDoubts = (c, x, y, pitch, begin, end) => {
   c.strokeStyle = ink.ink; c.lineWidth = 2; c.setLineDash([7, 3, 2, 3]);
   for (const node of laneOf.keys()) {
-    const list = doubts[node], at = y(node) + Math.min(7, pitch * .36);
+    const list = doubts[node], at = y(node) + Math.min(talk ? 15 : 7, pitch * .36);
     for (let k = 1; k < list.length; k++) {
       const until = k + 1 < list.length ? list[k + 1][0] : END;
       if (!list[k][1] || until < begin || list[k][0] > end) continue;
@@ -616,7 +671,7 @@ const drawDoubts = (c, x, y, pitch, begin, end) => {
 };
 // What a node noticed.
 const drawNotes = (c, x, y, pitch, begin, end) => {
-  const size = Math.min(7, pitch * .42);
+  const size = Math.min(talk ? 11 : 7, pitch * .42);
   for (let k = above(noteTimes, begin - 1); k < notes.length && noteTimes[k] <= end; k++) {
     const note = notes[k];
     if (!laneOf.has(note.node) || note.what === 'hole') continue;
@@ -627,16 +682,16 @@ const drawNotes = (c, x, y, pitch, begin, end) => {
   }
 };
 const drawLamport = () => {
-  lamport.style.height = laneHeight() * laneOf.size + 34 + 'px';
-  const [c, width, height] = surface(lamport), t = state.t, left = 34, right = width - 6, top = 8, bottom = height - 26;
+  lamport.style.height = (laneHeight() * laneOf.size + 34) * zoom + 'px';
+  const [c, width, height] = surface(lamport), t = state.t, left = talk ? 46 : 34, right = width - 6, top = 8, bottom = height - 26, thick = talk ? 2 : 1;
   const begin = Math.max(0, Math.min(END - span, t - span / 2)), end = begin + span;
   const x = time => left + (time - begin) / span * (right - left);
   const pitch = (bottom - top) / laneOf.size, y = node => top + (laneOf.get(node) + .5) * pitch;
   shadeCuts(c, x, top, bottom, left, right);
-  c.font = '11px' + FONT; c.textBaseline = 'middle'; c.textAlign = 'right';
+  c.font = (talk ? 16 : 11) + 'px' + FONT; c.textBaseline = 'middle'; c.textAlign = 'right';
   for (const [node] of laneOf) {
     const picked = node === state.node;
-    c.strokeStyle = picked ? ink.ink : ink.line; c.lineWidth = picked ? 1.5 : 1;
+    c.strokeStyle = picked ? ink.ink : talk ? ink.edge : ink.line; c.lineWidth = picked ? 1.5 : 1;
     c.beginPath(); c.moveTo(left, y(node)); c.lineTo(right, y(node)); c.stroke();
     c.fillStyle = picked ? ink.ink : ink.soft; c.fillText(name(node), left - 6, y(node));
   }
@@ -644,7 +699,7 @@ const drawLamport = () => {
   c.textAlign = 'center'; c.fillStyle = ink.soft; c.textBaseline = 'alphabetic';
   for (let at = Math.ceil(begin / step) * step; at <= end; at += step) {
     c.strokeStyle = ink.edge; c.lineWidth = 1; c.beginPath(); c.moveTo(x(at), bottom); c.lineTo(x(at), bottom + 4); c.stroke();
-    if (x(at) > left + 12 && x(at) < right - 14) c.fillText(sec(at, step < 1e5 ? 2 : 1), x(at), bottom + 18);
+    if (x(at) > left + 12 * thick && x(at) < right - 14 * thick) c.fillText(sec(at, step < 1e5 ? 2 : 1), x(at), bottom + 18);
   }
   c.save(); c.beginPath(); c.rect(left, top, right - left, bottom - top); c.clip();
   lamportMarks = [];
@@ -673,27 +728,34 @@ const drawLamport = () => {
     const key = M.kind[i] * 2 + (back ? 1 : 0);
     if (!paths.has(key)) { paths.set(key, new Path2D()); dots.set(key, new Path2D()); }
     paths.get(key).moveTo(x1, y1); paths.get(key).lineTo(x2, y2);
-    if (gone) crosses.push(x2, y2, back); else dots.get(key).rect(x2 - 2, y2 - 2, 4, 4);
+    if (gone) crosses.push(x2, y2, back); else dots.get(key).rect(x2 - 2 * thick, y2 - 2 * thick, 4 * thick, 4 * thick);
     lamportMarks.push({x1, y1, x2, y2, message: i, back});
-    if (i === state.message) { c.strokeStyle = ink.ink; c.lineWidth = 5; c.globalAlpha = .35; c.beginPath(); c.moveTo(x1, y1); c.lineTo(x2, y2); c.stroke(); c.globalAlpha = 1; }
+    if (i === state.message) { c.strokeStyle = ink.ink; c.lineWidth = 5 * thick; c.globalAlpha = .35; c.beginPath(); c.moveTo(x1, y1); c.lineTo(x2, y2); c.stroke(); c.globalAlpha = 1; }
   }
   for (const [key, path] of [...paths].sort((a, b) => (b[0] & 1) - (a[0] & 1))) {
     const kind = key >> 1;
     c.strokeStyle = c.fillStyle = ink[INKS[kind]]; c.globalAlpha = key & 1 ? .13 : kind === AGAIN ? 1 : .8;
-    c.lineWidth = kind === AGAIN || kind === HOLE || kind === SYNC ? 2.2 : 1.15; c.setLineDash(DASHES[kind] || []);
+    c.lineWidth = thick * (kind === AGAIN || kind === HOLE || kind === SYNC ? 2.2 : 1.15); c.setLineDash(DASHES[kind] || []);
     c.stroke(path); c.setLineDash([]); c.fill(dots.get(key));
   }
-  c.strokeStyle = ink.cut; c.lineWidth = 1.8;
-  for (let k = 0; k < crosses.length; k += 3) { c.globalAlpha = crosses[k + 2] ? .2 : 1; const [cx, cy] = [crosses[k], crosses[k + 1]]; c.beginPath(); c.moveTo(cx - 3, cy - 3); c.lineTo(cx + 3, cy + 3); c.moveTo(cx + 3, cy - 3); c.lineTo(cx - 3, cy + 3); c.stroke(); }
+  c.strokeStyle = ink.cut; c.lineWidth = 1.8 * thick;
+  for (let k = 0; k < crosses.length; k += 3) { c.globalAlpha = crosses[k + 2] ? .2 : 1; const [cx, cy] = [crosses[k], crosses[k + 1]], s = 3 * thick; c.beginPath(); c.moveTo(cx - s, cy - s); c.lineTo(cx + s, cy + s); c.moveTo(cx + s, cy - s); c.lineTo(cx - s, cy + s); c.stroke(); }
   c.fillStyle = ink.client;
   for (let i = above(asked, begin - 1); i < above(asked, end); i++) {
     if (D.requests[C.what[i]] !== FIRST || !laneOf.has(C.node[i])) continue;
     c.globalAlpha = state.value !== null && C.value[i] !== state.value ? .2 : 1;
     const cx = x(asked[i]), cy = y(C.node[i]);
-    shape(c, 'client', cx, cy, 4);
+    shape(c, 'client', cx, cy, 4 * thick);
     lamportMarks.push({x1: cx, y1: cy, x2: cx, y2: cy, client: i});
   }
   drawNotes(c, x, y, pitch, begin, end);
+  // In a talk what the sentence's message carries stands where it arrives.
+  const told = talk && lamportMarks.find(mark => mark.message === state.message && mark.message >= 0);
+  if (told) {
+    const i = told.message, text = !isSegment(i) ? KINDS[M.kind[i]] : !M.count[i] ? 'ack ' + M.ack[i] : M.count[i] > 4 ? plural(M.count[i], ITEM) : valuesOf(i).map(label).join(' ');
+    c.font = '600 16px' + FONT; c.textAlign = 'left'; c.textBaseline = 'middle'; c.strokeStyle = ink.panel; c.fillStyle = ink[INKS[M.kind[i]]]; c.lineWidth = 5; c.lineJoin = 'round';
+    c.strokeText(text, told.x2 + 10, told.y2); c.fillText(text, told.x2 + 10, told.y2);
+  }
   c.restore(); c.globalAlpha = 1;
   c.strokeStyle = ink.ink; c.lineWidth = 1.5; c.beginPath(); c.moveTo(x(t), top - 4); c.lineTo(x(t), bottom + 4); c.stroke();
   lamport.view = {begin, left, right};
@@ -804,10 +866,12 @@ const key = (what, text) => {
     waits: '<path d="M1 5h15v4h-15z" fill="var(--hold)" stroke="none"/><path d="M16.5 3.5v7" stroke="var(--delta)" stroke-width="1.6"/>',
     doubt: '<path d="M0 9.5h20" stroke-dasharray="5 2 1.5 2" fill="none" stroke-width="2"/>',
     cut: '<path d="M0 7h20" stroke-dasharray="3 3" fill="none" stroke-width="1.5"/><path d="M10 1.5v11" stroke-width="2.5"/>',
+    ring: '<circle cx="10" cy="7" r="5.5" fill="none" stroke="var(--line)" stroke-width="2.6"/><path d="M10 1.5a5.5 5.5 0 1 1 -5.5 5.5" fill="none" stroke-width="2.6"/>',
+    stack: '<path d="M4 1.5h12v3h-12zm0 4h12v3h-12zm0 4h12v3h-12z" fill="var(--hold)" stroke-width="1"/>',
     node: '<path d="M5 7a5 5 0 0 0 10 0z" fill="var(--hold)" stroke="none"/><circle cx="10" cy="7" r="5.5" fill="none" stroke-width="1.4"/>',
     area: '<path d="M1 12L7 5l5 3 7-6v10z" stroke="none"/>', dash: '<path d="M1 7h18" stroke-dasharray="5 4" fill="none" stroke-width="1.5"/>', line: '<path d="M1 7h18" fill="none" stroke-width="1.8"/>'};
   const [kind, colour] = what.split(' ');
-  const item = el('li'), ink = {drop: 'cut', node: 'soft', suspect: 'ink', doubt: 'ink', slot: 'edge', batch: 'delta', waits: 'delta'}[kind] || colour || kind;
+  const item = el('li', {className: colour === 'talking' ? colour : ''}), ink = {drop: 'cut', node: 'soft', suspect: 'ink', doubt: 'ink', slot: 'edge', batch: 'delta', waits: 'delta', ring: 'delta', stack: 'delta'}[kind] || colour || kind;
   item.innerHTML = '<svg viewBox="0 0 20 14" aria-hidden="true" style="fill:var(--' + ink + ');stroke:var(--' + ink + ')">' + draw[kind] + '</svg>';
   item.append(text);
   return item;
@@ -1085,13 +1149,27 @@ const stepStory = by => {
   choose(k, true);
   seek(storyTime(k));
 };
+// What the author of the story does: the others are what the nodes make of it.
+const isAct = ([, , message, , words]) => message < 0 && /^([A-Z]|a client)/.test(words);
+// Where the author speaks; of a story without words, where the author does something. Besides its beginning and its end.
+const saidBy = STORY.slice(0, -1).some(([, node]) => node < 0) ? ([, node]) => node < 0 : isAct;
+const spoken = STORY.flatMap((each, k) => k === 0 || k === STORY.length - 1 || saidBy(each) ? [k] : []);
+// To where the author speaks next, or did last.
+const stepWord = by => {
+  const k = by > 0 ? spoken.find(k => k > state.sentence) : spoken.findLast(k => k < state.sentence);
+  pause();
+  if (k !== undefined) stepStory(k - state.sentence);
+};
+const caption = (at, words) => {
+  if ($('captionat').textContent !== at) $('captionat').textContent = at;
+  if ($('captiontext').textContent !== words) $('captiontext').textContent = words;
+};
 const tellStory = () => {
   const said = STORY[state.sentence], at = 'Sentence ' + (state.sentence + 1) + ' of ' + STORY.length + ', ' + sec(said[0]);
-  if ($('captionat').textContent === at) return;
   // What a node notices or decides has no name in it: in the diagram of the trace the lane tells.
   const [, node, message, , words] = said;
-  const own = node >= 0 && message < 0 && !/^([A-Z]|a client)/.test(words) && !words.startsWith(name(node));
-  $('captionat').textContent = at; $('captiontext').textContent = (own ? name(node) + ': ' : '') + words + (/[.!?]$/.test(words) ? '' : '.');
+  const own = node >= 0 && message < 0 && !isAct(said) && !words.startsWith(name(node));
+  caption(at, (own ? name(node) + ': ' : '') + words + (/[.!?]$/.test(words) ? '' : '.'));
 };
 const stepBy = by => {
   pause();
@@ -1160,6 +1238,7 @@ const frame = now => {
     $('clock').textContent = sec(state.t);
     const scrub = $('scrub');
     if (document.activeElement !== scrub || state.playing) scrub.value = state.t / END * 1000; else if (Math.abs(scrub.value / 1000 * END - state.t) > 2) scrub.value = state.t / END * 1000;
+    chooseLanes();
     drawTree();
     if (lamportSeen || !state.playing) drawLamport();
     charts.forEach(each => each.move());
@@ -1172,10 +1251,10 @@ const frame = now => {
 const tell = () => {
   const t = state.t, k = state.cursor;
   $('scrub').setAttribute('aria-valuetext', sec(t));
-  if (STORY.length) tellStory();
   const chosen = decisions[state.decision], text = chosen ? chosen.text || eventText(chosen.k) : k >= 0 ? eventText(k) : '';
   const said = text ? text + ' (at ' + sec(chosen ? chosen.t : evTime[k]) + ')' : 'Nothing has happened yet.';
   if ($('event').textContent !== said) $('event').textContent = said;
+  if (STORY.length) tellStory(); else caption(sec(chosen ? chosen.t : Math.max(0, evTime[k])), text ? text + '.' : said);
   const now = [];
   for (let f = above(flightStart, t - longest - 1), to = above(flightStart, t); f < to; f++) { const i = flights[f][0]; if (until(flights[f]) > t && (state.value === null || carries(i, state.value))) now.push(f); }
   $('underwayhead').textContent = 'Under way: ' + plural(now.length, 'message') + (state.value === null ? '' : ' with ' + numbered(state.value));
@@ -1245,15 +1324,6 @@ const verdict = () => {
     }
     $('figures').append(box);
   }
-  $('command').textContent = D.command;
-  $('copy').onclick = async () => {
-    let done = false;
-    try { await navigator.clipboard.writeText(D.command); done = true; } catch {
-      const range = document.createRange(); range.selectNodeContents($('command'));
-      getSelection().removeAllRanges(); getSelection().addRange(range);
-    }
-    $('copy').textContent = done ? 'Copied' : 'Selected'; setTimeout(() => { $('copy').textContent = 'Copy'; }, 1500);
-  };
   const facts = (id, rows) => $(id).append(...rows.map(([term, text]) => el('div', {}, el('dt', {textContent: term}), el('dd', {textContent: text}))));
   const server = results.server_messages;
   facts('counts', [['Operations', fmt(results.ops) + ', of these ' + (results.broadcasts ? plural(results.broadcasts, 'broadcast') : Object.entries(results.operations).map(([kind, ends]) => fmt(ends.ok + ends.failed + ends.indeterminate) + ' ' + kind).join(', '))], ['Messages between nodes', fmt(server.total)], ['Deltas, acks alone', fmt(server.delta) + ', ' + fmt(server.ack)],
@@ -1292,7 +1362,7 @@ const wireNotes = () => {
   const hide = () => { tip.style.display = 'none'; };
   lamport.addEventListener('pointerleave', hide);
   lamport.addEventListener('pointermove', event => {
-    const box = lamport.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const box = lamport.getBoundingClientRect(), [x, y] = pointer(event, lamport);
     const best = event.buttons ? null : markAt(x, y);
     if (!best) return hide();
     tip.textContent = best.hint || (best.message >= 0 ? name(M.src[best.message]) + ' \u2192 ' + name(M.dest[best.message]) + ': ' + messageText(best.message) : 'c' + C.client[best.client] + ': ' + FIRST);
@@ -1313,15 +1383,28 @@ const markAt = (x, y) => {
   }
   return best;
 };
+// How to have this page's run or story once more.
+const again = command => {
+  $('command').textContent = command;
+  $('copy').onclick = async () => {
+    let done = false;
+    try { await navigator.clipboard.writeText(command); done = true; } catch {
+      const range = document.createRange(); range.selectNodeContents($('command'));
+      getSelection().removeAllRanges(); getSelection().addRange(range);
+    }
+    $('copy').textContent = done ? 'Copied' : 'Selected'; setTimeout(() => { $('copy').textContent = 'Copy'; }, 1500);
+  };
+};
 // A story is no run: there is nothing to judge and nothing to measure.
 const asStory = () => {
-  for (const id of ['h-verdict', 'h-charts']) $(id).closest('section').hidden = true;
-  $('badge').hidden = $('event').parentNode.hidden = true; $('caption').hidden = false;
+  for (const id of ['results', 'graphs', 'verdict', 'badge']) $(id).hidden = true;
+  $('event').parentNode.hidden = true; document.body.classList.add('story');
+  $('h-again').textContent = 'Its text, to change and to tell again'; $('script').hidden = false; $('script').textContent = D.story.script;
   $('subtitle').textContent = D.story.command;
   $('h-replay').textContent = 'The story';
   $('replaynote').textContent = 'The arrow keys, or those for pages, go from sentence to sentence; the space bar plays it. The node and the message that a sentence is about are marked. A node fills with its share of all ' + ITEMS + ' there are so far.';
   $('before').hidden = $('next').hidden = true;
-  $('back').textContent = '\u2190 Back'; $('step').textContent = 'Next \u2192'; $('decides').textContent = 'from sentence to sentence';
+  $('back').textContent = '\u2190 Back'; $('step').textContent = 'Next \u2192'; $('decides').textContent = 'from sentence to sentence'; $('leaps').textContent = 'to the author\u2019s next word';
   $('single').hidden = true;
   for (const [id, words] of [['back', 'Sentence before'], ['step', 'Next sentence']]) { $(id).title = words; $(id).setAttribute('aria-label', words); }
   $('foot').textContent = 'Made by hubcast\u2019s testbed: ' + D.story.command + '. A client\u2019s messages take no time and are drawn for ' + CLIENT_SHOWN / 1000 + ' ms.';
@@ -1331,7 +1414,7 @@ const wireWords = () => {
   $('item').textContent = Item;
   if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
   document.querySelectorAll('.items').forEach(each => { each.textContent = ITEMS; });
-  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut, which no node can see']] : []), ...(doubts.some(list => list.length > 1) ? [['suspect', 'suspect: what the node beside it believes']] : []), ['node', 'holds this share']];
+  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut, which no node can see']] : []), ...(doubts.some(list => list.length > 1) ? [['suspect', 'suspect: what the node beside it believes']] : []), ['node', 'holds this share'], ...(D.foreign ? [] : [['ring talking', 'time left until it departs'], ['stack talking', ITEMS + ' that wait there']])];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
   if (M.kind.includes(SYNC)) legend.splice(3, 0, ['sync', 'digest (sync)']);
   if (M.kind.includes(HOLE)) legend.splice(3, 0, ['hole', 'asks for a resend']);
@@ -1369,7 +1452,7 @@ const wireControls = () => {
 // A click in the tree picks.
 const wireTree = () => {
   $('tree').addEventListener('click', event => {
-    const box = $('tree').getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const [x, y] = pointer(event, $('tree'));
     let best = null, least = 15 ** 2;
     for (const mark of marks) { const d = (mark.x - x) ** 2 + (mark.y - y) ** 2; if (d < least) { least = d; best = mark; } }
     if (best) { pause(); if (best.message >= 0) pickMessage(best.message); else pickClient(best.client); return request(); }
@@ -1386,12 +1469,12 @@ const wireDiagram = () => {
     if (!drag || !(event.buttons & 1)) return;
     const by = event.clientX - drag.x;
     if (Math.abs(by) > 4) { drag.moved = true; lamport.setPointerCapture(event.pointerId); }
-    if (drag.moved) seek(drag.t - by / (lamport.view.right - lamport.view.left) * span);
+    if (drag.moved) seek(drag.t - by / zoom / (lamport.view.right - lamport.view.left) * span);
   });
   lamport.addEventListener('pointerup', event => {
     const moved = drag && drag.moved; drag = null;
     if (moved) return;
-    const box = lamport.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const [x, y] = pointer(event, lamport);
     const best = markAt(x, y);
     if (!best) return;
     pause();
@@ -1406,14 +1489,16 @@ const wireKeys = () => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target, typing = target.matches('input[type=number], select'), scrubbing = target === $('scrub');
     const at = event.key;
-    if (at === 'Escape') { clear(); request(); return; }
+    if (at === 'Escape') { if (talk) setTalk(false); else clear(); request(); return; }
     if (typing) return;
     if (at === ' ' && !target.matches('button, summary')) { event.preventDefault(); if (state.playing) pause(); else play(); }
-    else if (STORY.length && (at === 'PageDown' || at === 'PageUp')) { event.preventDefault(); stepBy(at === 'PageDown' ? 1 : -1); }
+    else if (at === 't' || at === 'T') setTalk(!talk);
+    else if ((STORY.length || talk) && (at === 'PageDown' || at === 'PageUp')) { event.preventDefault(); decide(at === 'PageDown' ? 1 : -1); }
     else if (at === 'ArrowRight' || at === 'ArrowLeft') {
       const by = at === 'ArrowRight' ? 1 : -1;
       event.preventDefault();
-      if (event.shiftKey || scrubbing) seek(state.t + by * (event.shiftKey ? 1e6 : 1e5)); else decide(by);
+      if (event.shiftKey && STORY.length) stepWord(by);
+      else if (event.shiftKey || scrubbing) seek(state.t + by * (event.shiftKey ? 1e6 : 1e5)); else decide(by);
     } else if (at === '.' || at === ',') stepBy(at === '.' ? 1 : -1);
     else if (at === 'h' || at === 'H') { const ends = [...cuts, ...absences.flat()].map(each => each.end).filter(end => end < Infinity).sort((a, b) => a - b), next = ends.find(end => end - 1e5 > state.t + 1) ?? ends[0]; if (next !== undefined) seek(Math.max(0, next - 1e5)); } else if (at === '[' || at === ']') { const select = $('speed'); select.selectedIndex = Math.max(0, Math.min(speeds.length - 1, select.selectedIndex + (at === ']' ? 1 : -1))); state.speed = +select.value; }
     else if (at === 'p' || at === 'P') { const next = cuts.find(cut => cut.start - 1e5 > state.t + 1) || cuts[0]; if (next) seek(Math.max(0, next.start - 1e5)); }
@@ -1436,8 +1521,15 @@ const wireLook = () => {
   if (!themes.includes(theme)) theme = 'system';
   setTheme();
 };
-const redraw = () => { readInks(); drawOverview(); charts.forEach(each => each.draw()); dirty = true; request(); };
+// The diagram shows less at once.
+const setTalk = on => { talk = on; span = on ? 1e6 : +$('span').value; document.body.classList.toggle('talk', on); scrollTo(0, 0); redraw(); };
+const redraw = () => {
+  zoom = talk ? Math.min(innerWidth / 1280, innerHeight / 800) : 1;
+  document.body.style.setProperty('--zoom', zoom);
+  readInks(); drawOverview(); charts.forEach(each => each.draw()); dirty = true; request();
+};
 if (D.story) asStory(); else { verdict(); buildCharts(); }
+again(D.story ? D.story.command : D.command);
 showPicked();
 // Open at a moment where there is something to see; a story at its beginning.
 if (STORY.length) stepStory(0); else {
@@ -1463,7 +1555,7 @@ window.hubcast = {
   get time() { return state.t; }, get frames() { return state.frames; }, get playing() { return state.playing; }, get end() { return END; },
   get picked() { return {message: state.message, client: state.client, node: state.node, value: state.value}; },
   get cuts() { return cuts.map(cut => [cut.start, cut.end]); },
-  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; }, get said() { return STORY[state.sentence]; }, notes, fates: fate, pick: pickMessage, way: i => ({dest: M.dest[i], arrive: arrive[i]}), absences, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, kinds: M.kind,
+  seek, marks: () => marks, messages: COUNT, get sentence() { return state.sentence; }, get said() { return STORY[state.sentence]; }, notes, fates: fate, pick: pickMessage, way: i => ({dest: M.dest[i], arrive: arrive[i]}), absences, departures, suspectsAt, ups, downs, get note() { return state.note; }, get slots() { return slotsOf; }, get lamport() { return lamportMarks; }, get lanes() { return [...laneOf.keys()]; }, spoken, kinds: M.kind,
   nodeAt: node => [treeGeometry.cx + place[2 * node] * treeGeometry.scale, treeGeometry.cy + place[2 * node + 1] * treeGeometry.scale],
 };
 })();

@@ -1,7 +1,8 @@
 //! The report page: a run that can be watched.
 //!
-//! After each run [`fn@write`] leaves `report.html` beside `results.json`: verdict, replay,
-//! space-time diagram and charts in one file that needs no network.
+//! After each run [`fn@write`] leaves `report.html` beside `results.json`: replay,
+//! space-time diagram, figures and charts in one file that needs no network. The key T
+//! shows sentence, tree and diagram alone, on one screen, for a talk.
 //!
 //! The page is a template, `page.html`, into which go its style (`page.css`), its
 //! script (`page.js`) and, between them, the run's data: this module reads
@@ -27,6 +28,7 @@
 //! shows what the messages show, on a tree that this node does not have.
 
 mod data;
+mod picture;
 mod recorded;
 
 use std::fs::{self, File};
@@ -69,6 +71,7 @@ pub fn write(outcome: &Outcome<'_>, folder: &Path) -> io::Result<()> {
 
 /// Writes `report.html` for a [story](crate::run::story) that was told with a recording in the
 /// `folder`: its sentences are the replay's captions, and `Step` goes from one to the next.
+/// And its [`picture`], `story.svg`.
 ///
 /// # Errors
 ///
@@ -102,14 +105,16 @@ pub fn write_story(story: &Story, told: &Told, command: &str, folder: &Path) -> 
     let mut data = data(&outcome, &trace, &parents);
     // Behind the last member of the object.
     data.truncate(data.len() - "\n}".len());
-    data += &format!(",\n\"story\":{}\n}}", story_json(told, command));
+    data += &format!(",\n\"story\":{}\n}}", story_json(story, told, command));
     let page = fill("a story", &told.text, &data);
-    fs::write(folder.join("report.html"), page)
+    fs::write(folder.join("report.html"), page)?;
+    let picture = picture::picture(story, told, &trace);
+    fs::write(folder.join("story.svg"), picture)
 }
 
-/// A story's sentences: for each its moment, its node and message (-1: none), whether
-/// that has just ended its way, and the words.
-fn story_json(told: &Told, command: &str) -> String {
+/// A story's script and its sentences: for each its moment, its node and message (-1:
+/// none), whether that has just ended its way, and the words.
+fn story_json(story: &Story, told: &Told, command: &str) -> String {
     let sentences = told.sentences.iter().map(|sentence| {
         format!(
             "[{},{},{},{},{}]",
@@ -121,9 +126,9 @@ fn story_json(told: &Told, command: &str) -> String {
         )
     });
     let sentences: Vec<String> = sentences.collect();
-    let command = string(command);
+    let (command, script) = (string(command), string(story.script.trim_end()));
     format!(
-        "{{\"command\":{command},\"sentences\":[{}]}}",
+        "{{\"command\":{command},\"script\":{script},\"sentences\":[{}]}}",
         sentences.join(",\n")
     )
 }
