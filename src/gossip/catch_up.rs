@@ -38,8 +38,8 @@ impl<I: Item> Gossip<I> {
         if !self.take_note(now, from, result, events)? {
             return Ok(None);
         }
+        self.caught_up_if(self.neighbours[from].link.is_level());
         let link = &mut self.neighbours[from].link;
-        self.caught_up |= link.is_level();
         if !self.caught_up && self.source.is_none() {
             link.catch_up();
             self.source = Some(from);
@@ -79,11 +79,9 @@ impl<I: Item> Gossip<I> {
             return;
         }
         let source = self.source.map(|source| &self.neighbours[source].link);
-        self.caught_up = source.is_some_and(Link::is_level);
-        if self.caught_up {
-            // Now the others get theirs.
-            self.touched.extend(0..self.neighbours.len());
-        } else if source.is_none_or(Link::is_suspect) {
+        let is_suspect = source.is_none_or(Link::is_suspect);
+        self.caught_up_if(source.is_some_and(Link::is_level));
+        if !self.caught_up && is_suspect {
             let after = self.source.map_or(0, |source| source + 1);
             let count = self.neighbours.len();
             let order = (0..count).map(|step| (after + step) % count);
@@ -108,6 +106,14 @@ impl<I: Item> Gossip<I> {
         }
         // If traffic came and went on all links, and nobody knew a former life, this is
         // a fresh start.
-        self.caught_up |= self.neighbours.iter().all(|n| !n.link.wants_sync());
+        self.caught_up_if(self.neighbours.iter().all(|n| !n.link.wants_sync()));
+    }
+
+    /// If this node `has_caught_up` now, all others get what they were to get after that.
+    fn caught_up_if(&mut self, has_caught_up: bool) {
+        if has_caught_up && !self.caught_up {
+            self.caught_up = true;
+            self.touched.extend(0..self.neighbours.len());
+        }
     }
 }

@@ -49,22 +49,31 @@ impl<I: Item> Link<I> {
     /// flights if they should have been acknowledged by now. What was sent less than
     /// a round trip ago may just be late.
     pub(super) fn note_losses(&mut self, now: Instant, segment: &Segment<I>) {
-        let longest = self.trip.longest();
+        let (longest, spacing) = (self.trip.longest(), self.spacing());
         // An answer to a hole that was seen at once takes just a round trip.
-        let quick = self.trip.smoothed() - self.trip.smoothed() / 8;
+        let quick = spacing.saturating_sub(self.trip.smoothed() / 8);
         let mut start = self.una;
         let mut overdue = true;
         for flight in &mut self.flights {
             let age = now - flight.at;
             let named = |(first, last): &Range| *first < flight.end && *last >= start;
             let missing = age >= quick && segment.missing.iter().any(named);
-            overdue &= age > longest;
+            // A guess may be wrong, but not twice.
+            overdue &= age > if flight.resent { longest } else { spacing };
             if overdue || missing {
                 (flight.lost, self.wary) = (true, WARY);
             }
             // What is behind a hole cannot be acknowledged, be it there or not.
             overdue &= !missing;
             start = flight.end;
+        }
+    }
+
+    /// The least time between two tries that something heard causes.
+    fn spacing(&self) -> Duration {
+        match self.trip.is_measured() {
+            true => self.trip.longest(),
+            false => GUESS,
         }
     }
 
@@ -83,7 +92,7 @@ impl<I: Item> Link<I> {
         if !self.is_suspect() {
             return;
         }
-        let next = self.probed_at.map(|at| at + self.trip.longest());
+        let next = self.probed_at.map(|at| at + self.spacing());
         match next.filter(|next| *next > now) {
             // That one may have been lost in the last moment of a partition, and
             // there need not be another sign of life.

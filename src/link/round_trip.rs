@@ -53,10 +53,10 @@ impl Default for RoundTrip {
 
 impl RoundTrip {
     /// One round trip took this long (RFC 6298, 2.2 and 2.3). A much longer one than
-    /// those before counts as twice as long; so does the first one, if it `was_dead` silence
-    /// that ended with it: then it tells little of the network, and is no measure yet.
+    /// those before counts as less. So does a first one that took longer than it was guessed to, if
+    /// it `was_dead` silence that ended with it: that tells nothing of the network yet.
     pub fn sample(&mut self, time: Duration, was_dead: bool) {
-        if !self.sampled && !was_dead {
+        if !self.sampled && (!was_dead || time <= INITIAL) {
             (self.sampled, self.smoothed) = (true, time);
             self.variance = Duration::ZERO;
             return;
