@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Pace};
 use crate::event::{Event, Events, Towards};
-use crate::link::{self, Frame, Link, LinkError, News, Segment, Sync};
+use crate::link::{self, Link, LinkError, Segment};
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
@@ -287,30 +287,15 @@ impl<I: Item> Gossip<I> {
         events: &mut Events,
     ) -> Result<Option<usize>, String> {
         let from = self.neighbour(src)?;
-        let result = self.neighbours[from].link.handle_segment(now, segment);
-        let is_present = self.take_note(now, from, result, events)?;
-        if is_present && self.neighbours[from].is_parent && !segment.items.is_empty() {
-            self.hear_departure(now, from, segment);
-        }
-        Ok(is_present.then_some(from))
-    }
-
-    /// What a frame from neighbour `from` means for the others. False: it comes from the
-    /// past.
-    fn take_note(
-        &mut self,
-        now: Instant,
-        from: usize,
-        result: Result<News, LinkError>,
-        events: &mut Events,
-    ) -> Result<bool, String> {
         self.touched.insert(from);
-        let peer = self.neighbours[from].id.clone();
-        let news = match result {
+        let Neighbour { link, is_parent, .. } = &mut self.neighbours[from];
+        let hears_departure = *is_parent && !segment.items.is_empty();
+        let peer = src.to_owned();
+        let news = match link.handle_segment(now, segment) {
             Ok(news) => news,
             Err(LinkError::FromThePast { epoch, .. }) => {
                 events.push(Event::FromThePast(peer, epoch));
-                return Ok(false);
+                return Ok(None);
             }
             Err(error) => return Err(error.to_string()),
         };
@@ -333,7 +318,13 @@ impl<I: Item> Gossip<I> {
                 }
             }
         }
-        Ok(true)
+        if hears_departure {
+            self.hear_departure(now, from, segment);
+        }
+        if segment.digest {
+            self.hear_digest(from);
+        }
+        Ok(Some(from))
     }
 
     /// The messages at hand have been handled: whatever is due at `now` becomes
@@ -389,24 +380,20 @@ impl<I: Item> Gossip<I> {
         }
     }
 
-    /// The next frame to send, and to whom.
-    pub fn poll_transmit(&mut self, events: &mut Events) -> Option<(&str, Frame<I>)> {
+    /// The next segment to send, and to whom.
+    pub fn poll_transmit(&mut self, events: &mut Events) -> Option<(&str, Segment<I>)> {
         let next = self.announce();
         while let Some(&index) = self.unasked.first() {
             let neighbour = &mut self.neighbours[index];
             let link = &mut neighbour.link;
             let may_sync = self.caught_up || self.source == Some(index);
             let resent = link.stats().retransmitted;
-            let Some(mut frame) = link.poll_transmit(self.now, may_sync) else {
+            let Some(mut segment) = link.poll_transmit(self.now, may_sync) else {
                 self.unasked.pop_first();
                 self.set_timer(index);
                 continue;
             };
             let peer = neighbour.id.clone();
-            let Frame::Segment(segment) = &mut frame else {
-                events.push(Event::Sync(peer));
-                return Some((&self.neighbours[index].id, frame));
-            };
             let resent = link.stats().retransmitted > resent;
             if !segment.items.is_empty() {
                 match neighbour.is_parent {
@@ -420,10 +407,13 @@ impl<I: Item> Gossip<I> {
                 let (offset, items) = (segment.offset, segment.items.len());
                 events.push(Event::Resent(peer.clone(), offset, items));
             }
+            if segment.digest {
+                events.push(Event::Sync(peer.clone()));
+            }
             if let Some((missing, _)) = segment.missing.first() {
                 events.push(Event::Hole(peer, *missing, segment.missing.len()));
             }
-            return Some((&self.neighbours[index].id, frame));
+            return Some((&self.neighbours[index].id, segment));
         }
         None
     }

@@ -83,7 +83,7 @@ use crate::workload::Item;
 use incoming::Incoming;
 pub use incoming::Range;
 pub use round_trip::{INITIAL, RoundTrip};
-pub use segment::{Segment, Sync};
+pub use segment::Segment;
 pub use stats::{LinkStats, Marks};
 
 /// The most items in one segment.
@@ -249,15 +249,6 @@ pub struct News {
     pub healthy: bool,
     /// The neighbour has started anew.
     pub restarted: bool,
-}
-
-/// What a link has to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame<I> {
-    /// Items and an ack, or an ack alone.
-    Segment(Segment<I>),
-    /// To be sent with a digest of what the node holds.
-    Sync(Sync),
 }
 
 /// One end of a link. Whatever changed it, call
@@ -452,7 +443,8 @@ impl<I: Item> Link<I> {
         let new = self.handle_items(now, segment);
         // Where nothing was sent that could be acknowledged, items may be what was awaited.
         answered |= for_us && self.flights.is_empty() && (new > 0 || !self.is_awaiting());
-        if answered && self.question.is_none() {
+        let told = segment.digest && self.handle_digest(segment, &mut news);
+        if told || answered && self.question.is_none() {
             news.healthy = self.hear_answer(now);
         } else {
             // A sign of life, maybe of one direction only: a suspect is tried.
@@ -468,7 +460,7 @@ impl<I: Item> Link<I> {
         if for_us && ack > nxt {
             return Err(LinkError::AckBeyondSent { ack, nxt });
         }
-        let (una, offset, end) = (segment.una, segment.offset, segment.end());
+        let (una, offset, end) = (segment.una, segment.offset, segment.top());
         if offset < una || end > una.saturating_add(WINDOW) {
             return Err(LinkError::BeyondWindow { offset, end, una });
         }
@@ -485,15 +477,16 @@ impl<I: Item> Link<I> {
             0
         } else {
             (self.arrived_at, self.echo) = (Some(now), segment.ts);
-            self.incoming.arrive(segment.offset, segment.end(), due)
+            self.incoming.arrive(segment.offset, segment.top(), due)
         };
         self.stats.duplicates += u64::from(new == 0 && !segment.items.is_empty());
         self.unreported += new;
-        if new > 0 || begins {
+        if new > 0 {
             self.ack_at.get_or_insert(now + self.ack_delay);
         }
         // A sender that has filled a segment may wait for room in its window.
-        self.ack_due |= segment.probe || self.unreported >= MAX_ITEMS as u64;
+        self.ack_due |= begins || self.unreported >= MAX_ITEMS as u64;
+        self.ack_due |= segment.probe && !segment.digest;
         new
     }
 
@@ -514,13 +507,13 @@ impl<I: Item> Link<I> {
         timers.into_iter().flatten().min()
     }
 
-    /// The next frame to send at `now`, if there is one. A digest only where it
+    /// The next segment to send at `now`, if there is one. A digest only where it
     /// `may_sync`; else the wish for one is kept.
-    pub fn poll_transmit(&mut self, now: Instant, may_sync: bool) -> Option<Frame<I>> {
+    pub fn poll_transmit(&mut self, now: Instant, may_sync: bool) -> Option<Segment<I>> {
         let probes = std::mem::take(&mut self.probe_due);
         self.sync_due |= probes && self.question.is_some();
         if self.sync_due && may_sync {
-            return Some(Frame::Sync(self.sync(now)));
+            return Some(self.sync(now));
         }
         let owes = self.is_awaiting() || !self.queue.is_empty();
         let segment = if probes && self.question.is_none() && owes {
@@ -528,8 +521,7 @@ impl<I: Item> Link<I> {
         } else {
             self.news(now)
         };
-        let ack = segment.or_else(|| self.ack_due.then(|| self.segment(now, self.nxt(), 0)));
-        ack.map(Frame::Segment)
+        segment.or_else(|| self.ack_due.then(|| self.segment(now, self.nxt(), 0)))
     }
 
     /// What was lost, again, or what has departed, as far as the window has room for it.
@@ -608,6 +600,8 @@ impl<I: Item> Link<I> {
             held: held.as_millis() as u64,
             waited: 0,
             next: None,
+            digest: false,
+            end: None,
             missing,
             probe: false,
         }

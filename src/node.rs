@@ -20,7 +20,7 @@ use crate::event::{self, Event, Events};
 use crate::gossip::Gossip;
 use crate::journal::{self, Disk, Found, Journal};
 use crate::json::{self, Json};
-use crate::link::{self, Frame, Link, LinkStats, Marks, Segment, Sync};
+use crate::link::{self, Link, LinkStats, Marks, Segment};
 use crate::message::{self, Message, Refusal};
 use crate::time::Instant;
 use crate::workload::{Digest, Effects, Place, Workload};
@@ -135,12 +135,14 @@ impl<W: Workload> AnyNode for Node<W> {
         let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return false;
         };
-        let Some((peer, frame)) = gossip.poll_transmit(&mut self.events) else {
+        let Some((peer, segment)) = gossip.poll_transmit(&mut self.events) else {
             return false;
         };
-        message::write(out, id, peer, |body| match frame {
-            Frame::Segment(segment) => segment.write(body),
-            Frame::Sync(sync) => sync.write(body, |out| self.workload.digest().write(out)),
+        message::write(out, id, peer, |body| {
+            segment.write(body);
+            if segment.digest {
+                self.workload.digest().write(body.field("have"));
+            }
         });
         true
     }
@@ -246,8 +248,7 @@ impl<W: Workload> Node<W> {
         };
         match kind {
             "init" => return self.init_again(message),
-            "delta" | "ack" => return self.handle_segment(now, kind, message),
-            "sync" => return self.handle_sync(now, message),
+            "delta" | "ack" | "sync" => return self.handle_segment(now, kind, message),
             "stats" => self.stats(message),
             _ => {
                 let mut effects = Effects::new(now, id, &mut self.replies);
@@ -332,13 +333,17 @@ impl<W: Workload> Node<W> {
         message: &Message<'_>,
     ) -> Result<(), Refusal> {
         let segment = Segment::read(kind, message.body)?;
+        let have = match segment.digest {
+            true => Some((message.body).read("have", W::Digest::WHAT, W::Digest::read)?),
+            false => None,
+        };
         self.refute(now, message.src, segment.peer);
         let Some(Identity { id, gossip, .. }) = &mut self.identity else {
             return Ok(());
         };
         match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
             Ok(None) => {}
-            Ok(from) => {
+            Ok(Some(from)) => {
                 let mut effects = Effects::new(now, id, &mut self.replies);
                 let waited = Duration::from_millis(segment.waited);
                 for item in &segment.items {
@@ -346,33 +351,16 @@ impl<W: Workload> Node<W> {
                         if self.config.data_dir.is_some() {
                             self.unsaved.push(item.clone());
                         }
-                        gossip.spread(now, waited, item, from);
+                        gossip.spread(now, waited, item, Some(from));
                         self.workload.heard(item, &mut effects);
                     }
+                }
+                if let Some(have) = have.filter(|_| gossip.wants_digest(from)) {
+                    gossip.fill(from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);
             }
-            Err(text) => self.ignore(message, &text),
-        }
-        Ok(())
-    }
-
-    fn handle_sync(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
-        let sync = Sync::read(message.body)?;
-        let have = message
-            .body
-            .read("have", W::Digest::WHAT, W::Digest::read)?;
-        self.refute(now, message.src, sync.peer);
-        let Some(Identity { gossip, .. }) = &mut self.identity else {
-            return Ok(());
-        };
-        match gossip.handle_sync(now, message.src, &sync, &mut self.events) {
-            Ok(Some(from)) => {
-                let items = self.workload.missing(&have);
-                gossip.fill(from, items);
-            }
-            Ok(None) => {}
             Err(text) => self.ignore(message, &text),
         }
         Ok(())

@@ -19,35 +19,22 @@ impl<I: Item> Gossip<I> {
         self.greet_at = Some(now + GREETING_DELAY);
     }
 
-    /// A digest came from `src`. Gives the sender's index if the caller must
-    /// [`fill`](Gossip::fill) that link with what the digest lacks.
-    ///
-    /// # Errors
-    ///
-    /// A sentence, if `src` is no neighbour or the sync cannot be right; nothing
-    /// has changed then.
-    pub fn handle_sync(
-        &mut self,
-        now: Instant,
-        src: &str,
-        sync: &Sync,
-        events: &mut Events,
-    ) -> Result<Option<usize>, String> {
-        let from = self.neighbour(src)?;
-        let result = self.neighbours[from].link.handle_sync(now, sync);
-        if !self.take_note(now, from, result, events)? {
-            return Ok(None);
-        }
+    /// A digest came from neighbour `from`.
+    pub(super) fn hear_digest(&mut self, from: usize) {
         self.caught_up_if(self.neighbours[from].link.is_level());
-        let link = &mut self.neighbours[from].link;
         if !self.caught_up && self.source.is_none() {
-            link.catch_up();
+            self.neighbours[from].link.catch_up();
             self.source = Some(from);
         }
+    }
+
+    /// Whether the digest that came from neighbour `from` is wanted: the caller must
+    /// [`fill`](Gossip::fill) its link with what the digest lacks.
+    pub fn wants_digest(&self, from: usize) -> bool {
         // As long as most of what this node lacks is still to come it cannot tell
         // what the others lack. It asks them again when it can.
         let ready = self.caught_up || self.source == Some(from);
-        Ok((link.wants_digest() && ready).then_some(from))
+        ready && self.neighbours[from].link.wants_digest()
     }
 
     /// Sends neighbour `to` what it lacks, and all news from now on.

@@ -44,30 +44,22 @@ impl<I: Item> Link<I> {
     }
 
     /// A digest came. If the link [wants](Link::wants_digest) it, the caller must
-    /// [`fill`](Link::fill) the link with what the neighbour lacks by it.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError`] if it comes from the past.
-    pub fn handle_sync(&mut self, now: Instant, sync: &Sync) -> Result<News, LinkError> {
-        self.check_epoch(sync.epoch)?;
-        let mut news = self.recognise(sync.epoch, sync.peer);
-        self.stats.received += 1;
-        // What had come before we knew where it begins can be acknowledged now.
-        self.ack_due |= self.incoming.begin(sync.una);
-        if sync.probe {
+    /// [`fill`](Link::fill) the link with what the neighbour lacks by it. Gives whether it
+    /// answers what this node has asked.
+    pub(super) fn handle_digest(&mut self, segment: &Segment<I>, news: &mut News) -> bool {
+        if segment.probe {
             // It cannot help others before it has what waits for it here.
             self.sync_due = true;
             self.release();
         }
-        if sync.peer == self.epoch && sync.end.is_some() {
-            self.level = sync.end;
+        let answers = segment.peer == self.epoch && segment.end.is_some();
+        if answers {
+            self.level = segment.end;
             // It holds more: so did this node, in another life.
             news.former_life |= self.is_behind();
             self.question.take_if(|q| *q == Question::HowFar);
-            news.healthy = self.hear_answer(now);
         }
-        Ok(news)
+        answers
     }
 
     /// Whether the neighbour's digest is awaited, to be told what that lacks.
@@ -117,20 +109,22 @@ impl<I: Item> Link<I> {
         }
     }
 
-    /// The header of a digest.
-    pub(super) fn sync(&mut self, now: Instant) -> Sync {
+    /// What goes with a digest.
+    pub(super) fn sync(&mut self, now: Instant) -> Segment<I> {
         self.sync_due = false;
-        self.stats.syncs += 1;
-        if self.question.is_some() {
+        let asks = self.question.is_some();
+        if asks {
             self.probed_at = Some(now);
             self.retry_at = Some(now + self.timeout());
         }
-        Sync {
-            epoch: self.epoch,
-            peer: self.peer,
-            una: self.una,
+        let ack = self.segment(now, self.nxt(), 0);
+        self.stats.acks -= 1;
+        self.stats.syncs += 1;
+        Segment {
+            digest: true,
             end: (!self.wants_digest()).then(|| self.end()),
-            probe: self.question.is_some(),
+            probe: asks,
+            ..ack
         }
     }
 }

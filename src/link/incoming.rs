@@ -119,7 +119,7 @@ impl Incoming {
     pub fn name(&mut self, now: Instant, trip: Duration) -> Vec<Range> {
         let due = self.holes.iter_mut().filter(|hole| hole.due <= now);
         let named = due.take(MAX_NAMED).map(|hole| {
-            hole.wait = (hole.wait * 2).clamp(trip, BACKOFF_CAP.max(trip));
+            hole.wait = (hole.wait + trip).min(BACKOFF_CAP.max(trip));
             hole.due = now + hole.wait;
             (hole.start, hole.end - 1)
         });

@@ -51,7 +51,7 @@ impl<I: Item> Link<I> {
     pub(super) fn note_losses(&mut self, now: Instant, segment: &Segment<I>) {
         let (longest, spacing) = (self.trip.longest(), self.spacing());
         // An answer to a hole that was seen at once takes just a round trip.
-        let quick = spacing.saturating_sub(self.trip.smoothed() / 8);
+        let quick = spacing.min(self.trip.smoothed()) * 7 / 8;
         let mut start = self.una;
         let mut overdue = true;
         for flight in &mut self.flights {

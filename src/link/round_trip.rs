@@ -28,7 +28,7 @@ const GRANULARITY: Duration = Duration::from_millis(10);
 /// Unit: times. A node that was stopped for a while takes its own sleep for the
 /// network's, and would wait as long for everything from then on. A network that has
 /// become slow is believed all the same, after some samples.
-const OUTLIER: u32 = 1;
+const OUTLIER: u32 = 2;
 
 /// The measured round trip of one link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +61,7 @@ impl RoundTrip {
             self.variance = Duration::ZERO;
             return;
         }
-        let time = time.min(self.smoothed + self.spread() * OUTLIER);
+        let time = time.min(self.smoothed * OUTLIER);
         let deviation = self.smoothed.abs_diff(time);
         self.variance = self.variance * 3 / 4 + deviation / 4;
         self.smoothed = self.smoothed * 7 / 8 + time / 8;

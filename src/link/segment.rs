@@ -4,7 +4,7 @@
 //! {"type":"delta","epoch":17,"peer":23,"offset":120,"values":[3,5,8],"ack":88,"ts":8446120,"echo":4031877,"held":40,"next":193,"every":386}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":90,"echo":4031877,"held":12}
 //! {"type":"ack","epoch":17,"peer":23,"offset":123,"ack":94,"held":3,"missing":[[94,97],[99,99]],"probe":true}
-//! {"type":"sync","epoch":17,"peer":0,"una":0,"have":[[0,812],[815,900]],"probe":true}
+//! {"type":"sync","epoch":17,"peer":0,"offset":0,"ack":0,"held":0,"probe":true,"have":[[0,812],[815,900]]}
 //! ```
 
 use crate::json::{self, Json, Object};
@@ -12,7 +12,8 @@ use crate::link::{MAX_EPOCH, Range};
 use crate::message::Fields;
 use crate::workload::Item;
 
-/// A delta, or an ack alone if it has no items.
+/// A delta, an ack alone, or a digest. What the sender holds follows that as `have`, in the
+/// words of the workload.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment<I> {
     /// The sender's incarnation; from 1 on.
@@ -42,30 +43,37 @@ pub struct Segment<I> {
     /// To a child: in how many milliseconds items have to be here for the next departure, and
     /// how far apart departures are. `None`: there is no timetable.
     pub next: Option<(u64, u64)>,
+    /// Whether a digest goes with it.
+    pub digest: bool,
+    /// With a digest: one past the last offset that the sender has queued for the receiver,
+    /// with all that this lacks. Left out as long as the sender does not know that.
+    pub end: Option<u64>,
     /// Holes in the receiver's stream, to be sent again. Left out when empty.
     pub missing: Vec<Range>,
-    /// Asks for an answer at once. Left out when false.
+    /// Asks for an answer at once; with a digest for the receiver's, and its `end`. Left out
+    /// when false.
     pub probe: bool,
 }
 
 impl<I> Segment<I> {
     /// Its name on the wire.
     pub fn kind(&self) -> &'static str {
-        if self.items.is_empty() {
-            "ack"
-        } else {
-            "delta"
+        match self.items.is_empty() {
+            _ if self.digest => "sync",
+            true => "ack",
+            false => "delta",
         }
     }
 
     /// One past the place of the last item.
-    pub fn end(&self) -> u64 {
+    pub fn top(&self) -> u64 {
         self.offset.saturating_add(self.items.len() as u64)
     }
 }
 
 impl<I: Item> Segment<I> {
-    /// Reads the body of a `delta`, or of an `ack`, which is one without items.
+    /// Reads the body of a `delta`, or of an `ack` or `sync`, which are without items; `have`
+    /// excepted.
     ///
     /// # Errors
     ///
@@ -90,6 +98,8 @@ impl<I: Item> Segment<I> {
                 Some(next) => Some((next, body.count("every")?)),
                 None => None,
             },
+            digest: kind == "sync",
+            end: body.optional_count("end")?,
             missing: match body.get("missing") {
                 Some(_) => {
                     body.list("missing", "a pair of offsets, the smaller one first", range)?
@@ -127,60 +137,14 @@ impl<I: Item> Segment<I> {
             body.int("next", next as i64);
             body.int("every", every as i64);
         }
+        if let Some(end) = self.end {
+            body.int("end", end as i64);
+        }
         if !self.missing.is_empty() {
             body.list("missing", &self.missing, |(first, last), out| {
                 json::list(out, [*first as i64, *last as i64], json::encode_int);
             });
         }
-        if self.probe {
-            body.value("probe", &Json::Bool(true));
-        }
-    }
-}
-
-/// The header of a digest; what the sender holds follows as `have`, in the words of
-/// the workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sync {
-    /// The sender's incarnation; from 1 on.
-    pub epoch: u64,
-    /// The receiver's, as far as the sender knows; 0: not yet.
-    pub peer: u64,
-    /// Below this offset of the sender's stream nothing is meant for the receiver.
-    pub una: u64,
-    /// One past the last offset that it has queued for this receiver: with all that
-    /// the receiver lacks. Left out as long as the sender does not know that.
-    pub end: Option<u64>,
-    /// Asks for the receiver's digest, and its `end`. Left out when false.
-    pub probe: bool,
-}
-
-impl Sync {
-    /// Reads the body of a `sync`, `have` excepted.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says which field is wrong.
-    pub fn read(body: Fields<'_>) -> Result<Sync, String> {
-        Ok(Sync {
-            epoch: epoch(body, "epoch", 1)?,
-            peer: epoch(body, "peer", 0)?,
-            una: body.count("una")?,
-            end: body.optional_count("end")?,
-            probe: body.flag("probe")?,
-        })
-    }
-
-    /// Writes the body; `have` appends the digest.
-    pub fn write(&self, body: &mut Object<'_>, have: impl FnOnce(&mut Vec<u8>)) {
-        body.word("type", "sync");
-        body.int("epoch", self.epoch as i64);
-        body.int("peer", self.peer as i64);
-        body.int("una", self.una as i64);
-        if let Some(end) = self.end {
-            body.int("end", end as i64);
-        }
-        have(body.field("have"));
         if self.probe {
             body.value("probe", &Json::Bool(true));
         }

@@ -177,6 +177,8 @@ fn deltas() -> Vec<u8> {
             held: 0,
             waited: 0,
             next: None,
+            digest: false,
+            end: None,
             missing: Vec::new(),
             probe: false,
         };

@@ -21,7 +21,7 @@ use hubcast::config::Config;
 use hubcast::event::{Event, Level, Towards};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::link::{self, BACKOFF_CAP, Frame, Link, Segment, Sync};
+use hubcast::link::{self, BACKOFF_CAP, Link, Segment};
 use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
@@ -629,8 +629,8 @@ impl Stage {
         let end = self.ahead();
         while let Some(at) = copy.poll_timeout().filter(|at| *at <= end) {
             copy.handle_timeout(at);
-            while let Some(frame) = copy.poll_transmit(at, true) {
-                if matches!(frame, Frame::Segment(segment) if segment.probe) {
+            while let Some(segment) = copy.poll_transmit(at, true) {
+                if segment.probe && !segment.digest {
                     return Some(at);
                 }
             }
@@ -867,7 +867,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
         probe: false,
     };
     if kind == "sync" {
-        packet.probe = Sync::read(message.body)?.probe;
+        packet.probe = message.body.flag("probe")?;
         let have = message.body.list("have", "a range", |range| {
             let ends = range.as_array()?.iter().map(Json::as_int);
             let ends: Option<Vec<i64>> = ends.collect();
