@@ -172,7 +172,7 @@ impl<I: Item> Gossip<I> {
             index: named
                 .map(|(index, neighbour)| (neighbour.id.clone(), index))
                 .collect(),
-            greet_at: Some(now + GREETING_DELAY),
+            greet_at: (!neighbours.is_empty()).then_some(now + GREETING_DELAY),
             neighbours,
             nodes: ids.len(),
             hubs,
@@ -288,7 +288,9 @@ impl<I: Item> Gossip<I> {
     ) -> Result<Option<usize>, String> {
         let from = self.neighbour(src)?;
         self.touched.insert(from);
-        let Neighbour { link, is_parent, .. } = &mut self.neighbours[from];
+        let Neighbour {
+            link, is_parent, ..
+        } = &mut self.neighbours[from];
         let hears_departure = *is_parent && !segment.items.is_empty();
         let peer = src.to_owned();
         let news = match link.handle_segment(now, segment) {

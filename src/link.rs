@@ -139,13 +139,6 @@ const WARY: u32 = 64;
 /// they cost the network next to nothing; and a stream under load is left alone.
 const REPEATED: u64 = 64;
 
-/// What a round trip is taken for before it was measured where something is heard: the age at
-/// which items count as lost for the first time, and the least time between two tries.
-///
-/// Unit: time. A bit more than the round trip of 200 ms that Gossip Glomers ask for. Without
-/// it a leaf whose first value is lost in a cut waits for its timer: 2.4 s.
-const GUESS: Duration = Duration::from_millis(250);
-
 /// The largest epoch that is believed.
 ///
 /// Unit: microseconds, if a clock made it. No clock shows the year 148 000, so whoever

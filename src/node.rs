@@ -670,10 +670,10 @@ mod tests {
         assert_eq!(tell(&mut node, ms(0), "c0", body), [ok]);
         let body = r#""type":"broadcast","msg_id":null,"message":8"#;
         assert_eq!(tell(&mut node, ms(0), "c0", body), [], "no number");
-        let absent = r#""held":null,"ts":null,"echo":null,"next":null,"every":null,"missing":null"#;
+        let absent = r#""held":null,"una":null,"ts":null,"echo":null,"waited":null,"next":null,"missing":null"#;
         let first = delta(0, &[9], 0).replace(r#""held":0"#, absent);
         tell(&mut node, ms(0), "n1", &format!(r#"{first},"probe":null"#));
-        let sync = r#""type":"sync","epoch":1,"peer":1,"offset":0,"have":[],"end":null"#;
+        let sync = r#""type":"sync","epoch":1,"peer":1,"offset":1,"ack":0,"have":[],"end":null"#;
         tell(&mut node, ms(0), "n1", &format!(r#"{sync},"probe":null"#));
         assert_eq!((values(&node), events(&mut node)), (vec![7, 8, 9], vec![]));
         let echo = r#""type":"echo","msg_id":2,"echo":null"#;
@@ -734,11 +734,11 @@ mod tests {
                 "values is missing; it must be an array, each element an integer",
             ),
             (
-                r#""type":"sync","epoch":1,"peer":0,"offset":0,"have":[[3,1]]"#,
+                r#""type":"sync","epoch":1,"peer":0,"offset":0,"ack":0,"have":[[3,1]]"#,
                 "have must be ranges, each its first and last integer",
             ),
             (
-                r#""type":"sync","epoch":1,"peer":0,"offset":0"#,
+                r#""type":"sync","epoch":1,"peer":0,"offset":0,"ack":0"#,
                 "have is missing; it must be ranges",
             ),
             (r#""type":7"#, "type must be a string"),
@@ -792,13 +792,14 @@ mod tests {
         broadcast(&mut node, ms(0), 1);
         at(&mut node, ms(0));
         tell(&mut node, ms(50), "n2", &delta(0, &[2], 0));
-        assert_eq!(at(&mut node, ms(65)), []);
-        let rest = stamped(ms(66), &delta(1, &[2], 0)).replace(r#""peer":1"#, r#""peer":0"#);
-        let its_own = delta(0, &[1], 1).replace(r#""held":0"#, r#""held":16"#);
-        let its_own = stamped(ms(66), &its_own);
-        let both = stamped(ms(66), &first(&[1, 2]));
+        assert_eq!(at(&mut node, ms(66)), []);
+        let rest = delta(1, &[2], 0).replace(r#""offset""#, r#""una":0,"offset""#);
+        let rest = stamped(ms(67), &rest).replace(r#""peer":1"#, r#""peer":0"#);
+        let its_own = delta(0, &[1], 1).replace(r#""held":0"#, r#""held":17"#);
+        let its_own = stamped(ms(67), &its_own);
+        let both = stamped(ms(67), &first(&[1, 2]));
         assert_eq!(
-            at(&mut node, ms(66)),
+            at(&mut node, ms(67)),
             [said("n1", &rest), said("n2", &its_own), said("n3", &both)],
             "the first value set the departure; n2 does not hear its own"
         );
@@ -852,20 +853,21 @@ mod tests {
         tell(&mut node, ms(10), "n0", &delta(0, &[2], 0));
         let sent = at(&mut node, ms(10));
         let leaves: Vec<_> = sent.iter().filter(|(to, _)| to != "n0").collect();
-        assert_eq!(leaves.len(), 3);
+        assert_eq!(leaves.len(), 3, "{sent:?}");
         let down = stamped(ms(10), &first(&[1, 2]));
         assert!(
             leaves.iter().all(|(_, body)| *body == down),
             "with what was waiting"
         );
-        let up = stamped(ms(10), &delta(0, &[1], 1));
+        let up = stamped(ms(10), &delta(0, &[1], 1)) + r#","waited":10"#;
         assert!(sent.contains(&said("n0", &up)), "but not back up");
     }
 
     #[test]
     fn values_beyond_a_hole_are_merged_and_the_rest_is_asked_for() {
         let mut node = node(4, "n0");
-        tell(&mut node, ms(0), "n1", &delta(2, &[7], 0));
+        let beyond = delta(2, &[7], 0).replace(r#""offset""#, r#""una":0,"offset""#);
+        tell(&mut node, ms(0), "n1", &beyond);
         assert_eq!(values(&node), [7]);
         let on = probe(ms(0), &first(&[7]));
         let said_at_once = at(&mut node, ms(0));
@@ -874,7 +876,7 @@ mod tests {
         let due = node.poll_timeout().expect("the hole has its time");
         let ack = ack(0, 0).replace(r#""held":0"#, r#""held":250"#);
         let hole = format!(r#"{ack},"missing":[[0,1]]"#);
-        assert_eq!(at(&mut node, due), [said("n1", &hole)]);
+        assert_eq!(at(&mut node, due), [said("n1", &hole)], "{due}");
     }
 
     #[test]
@@ -884,8 +886,14 @@ mod tests {
             ("n4", delta(0, &[66], 0)),
             ("c1", delta(0, &[66], 0)),
             ("n0", delta(0, &[66], 1)),
-            ("n0", delta(1 << 40, &[66], 0)),
-            ("n0", ack(i64::MAX as u64, 0)),
+            (
+                "n0",
+                delta(9, &[66], 0).replace(r#""offset""#, r#""una":10,"offset""#),
+            ),
+            (
+                "n0",
+                delta(1 << 40, &[66], 0).replace(r#""offset""#, r#""una":1,"offset""#),
+            ),
         ] {
             tell(&mut node, ms(1), src, &body);
             ignored(&mut node);
@@ -913,9 +921,9 @@ mod tests {
         let raised = Event::Raised("n0".into(), 41, 43);
         assert_eq!(events(&mut node), [raised]);
         let said_then = at(&mut node, ms(200));
-        let sync = r#""type":"sync","epoch":43,"peer":1,"offset":0,"have":[[7,7]],"probe":true"#;
+        let sync = r#""type":"sync","epoch":43,"peer":1,"offset":0,"ack":0,"held":0,"probe":true,"have":[[7,7]]"#;
         assert_eq!(said_then[0], said("n0", sync), "as after a restart");
-        let late = r#""type":"sync","epoch":1,"peer":41,"offset":0,"end":1,"have":[]"#;
+        let late = r#""type":"sync","epoch":1,"peer":41,"offset":0,"ack":0,"end":1,"have":[]"#;
         tell(&mut node, ms(201), "n0", late);
         assert_eq!(events(&mut node), [], "it is above that already");
     }

@@ -172,6 +172,8 @@ pub struct Timetable {
     network: Option<Network>,
     /// When the oldest item of the batch was given, if there is a batch.
     oldest: Option<Instant>,
+    /// It was gathered elsewhere.
+    gathered: bool,
     /// The departures, while the timetable holds.
     slots: Option<Slots>,
     /// What was added to the margin since something has missed its slot.
@@ -195,6 +197,7 @@ impl Timetable {
             pace,
             network: None,
             oldest: None,
+            gathered: false,
             slots: None,
             late: Duration::ZERO,
             items: 0.0,
@@ -212,6 +215,9 @@ impl Timetable {
     /// When the batch departs, if there is one: with the next slot, or before that, if its
     /// oldest item must. What comes early for a slot waits for it: its way was the shorter one.
     pub fn due(&self) -> Option<Instant> {
+        if self.gathered {
+            return Some(Instant::ZERO);
+        }
         let oldest = self.oldest?;
         let network = self.network.unwrap_or_default().smoothed * self.trips;
         let latest = oldest + self.left(network) + MARGIN;
@@ -232,7 +238,10 @@ impl Timetable {
         };
         let mut given = now - waited;
         if let Some(slots) = &mut self.slots {
-            let after = now - (slots.at(now) - slots.period);
+            if self.oldest.is_none() {
+                slots.at(now);
+            }
+            let after = now - (slots.next - slots.period);
             if !waited.is_zero() && after < slots.period / MISSED {
                 // It was to be here for the last slot, so it was on its way for so much longer.
                 given = given - after - self.margin();
@@ -243,7 +252,7 @@ impl Timetable {
 
     /// The batch departs with the next turn: what is in it was gathered elsewhere.
     pub fn gathered(&mut self) {
-        self.oldest = Some(Instant::ZERO);
+        self.gathered = true;
     }
 
     /// Whether nothing has departed or waits yet.
@@ -261,7 +270,7 @@ impl Timetable {
     /// Departs at `now`, with what is known of the `network` now. Decides how the next
     /// period is spent.
     pub fn depart(&mut self, now: Instant, network: Option<Network>) {
-        self.oldest = None;
+        (self.oldest, self.gathered) = (None, false);
         self.network = network;
         if self.slots.is_some_and(|slots| now < slots.next) {
             // Out of turn: something has missed the last slot.
@@ -404,38 +413,72 @@ mod tests {
 
     fn trips(times: &[u64]) -> RoundTrip {
         let mut trip = RoundTrip::default();
-        times.iter().for_each(|&time| trip.sample(ms(time)));
+        times.iter().for_each(|&time| trip.sample(ms(time), false));
         trip
     }
 
     /// A root's with 24 children, a promise of 600 ms and this network.
     fn timetable(below: usize, network: &RoundTrip) -> Timetable {
         let mut timetable = Timetable::new(ms(600), Pace::Cheaper, below, 24);
-        timetable.depart(at(0), Some(Network::default().and(network)));
+        timetable.depart(at(0), Network::of([network].into_iter()));
         timetable
     }
 
-    /// Departs at `now` with so many items.
-    fn depart(timetable: &mut Timetable, now: u64, items: usize) {
-        let network = timetable.network;
-        (0..items).for_each(|_| timetable.item(at(now)));
-        timetable.depart(at(now), network);
+    /// Departs when it is time for so many items that are given at `now`. Gives when.
+    fn depart(timetable: &mut Timetable, now: u64, items: usize) -> u64 {
+        (0..items).for_each(|_| timetable.item(at(now), ms(0)));
+        let due = timetable.due().expect("it departs");
+        timetable.depart(due, timetable.network);
+        due.as_micros() / 1000
+    }
+
+    /// When it departs if something comes now that has waited so long.
+    fn due(timetable: &Timetable, now: u64, waited: u64) -> u64 {
+        let mut timetable = timetable.clone();
+        timetable.item(at(now), ms(waited));
+        timetable.due().expect("it departs").as_micros() / 1000
+    }
+
+    /// One that has departed just now, with slots from now on, and when the next one is.
+    fn with_slots() -> (Timetable, u64, u64) {
+        let mut timetable = timetable(24, &trips(&[200]));
+        let now = depart(&mut timetable, 5, 200);
+        let slot = timetable.slots.expect("slots").next.as_micros() / 1000;
+        (timetable, now, slot)
     }
 
     #[test]
-    fn an_even_network_leaves_the_promise_less_its_longest_trip_and_a_margin() {
+    fn an_even_network_leaves_the_promise_less_its_trip_and_a_margin() {
         let even = trips(&[200, 200, 200]);
         assert_eq!(timetable(24, &even).lazy_period(), ms(395));
         assert_eq!(timetable(99, &trips(&[200])).lazy_period(), ms(190));
     }
 
     #[test]
+    fn one_link_that_strays_does_not_take_everybodys_period() {
+        let (even, odd) = (trips(&[200]), trips(&[200, 230, 170, 240, 160]));
+        let period = |links: Vec<&RoundTrip>| {
+            let mut timetable = timetable(24, &even);
+            timetable.depart(at(0), Network::of(links.into_iter()));
+            timetable.lazy_period()
+        };
+        let (of_all, of_one) = (
+            period([&odd].into_iter().chain([&even; 23]).collect()),
+            period(vec![&odd]),
+        );
+        assert!(
+            of_all > ms(390) && of_one < ms(370),
+            "{of_all:?} {of_one:?}"
+        );
+    }
+
+    #[test]
     fn a_batch_departs_later_or_sooner_when_the_network_is_not_as_it_was_thought_to_be() {
         for (within, thought, trip, due) in [(600, 107, 200, 402), (6000, 5007, 2000, 4002)] {
             let mut timetable = Timetable::new(ms(within), Pace::Cheaper, 24, 24);
-            timetable.item(at(7));
+            timetable.item(at(7), ms(0));
             assert_eq!(timetable.due(), Some(at(thought)));
-            timetable.measure(Network::default().and(&trips(&[trip])));
+            timetable.measure(|| Network::of([&trips(&[trip])].into_iter()));
             assert_eq!(timetable.due(), Some(at(due)));
         }
     }
@@ -444,114 +487,98 @@ mod tests {
     fn the_tail_of_an_uneven_network_takes_a_part_of_the_period_at_most() {
         let uneven = trips(&[200, 50, 350, 60, 390, 20, 380, 200, 580]);
         let timetable = timetable(24, &uneven);
-        assert!(uneven.peak() > ms(550), "{uneven:?}");
         assert!(timetable.lazy_period() > ms(150), "{timetable:?}");
     }
 
     #[test]
-    fn many_values_bring_slots_and_few_take_them_back_but_the_children_are_waited_for() {
-        let mut timetable = timetable(24, &trips(&[200]));
-        depart(&mut timetable, 400, 200);
-        let (next, period) = timetable.announce(at(400)).expect("slots");
-        assert_eq!((next, period), (ms(386), ms(386)));
-        let mut now = 1000;
+    fn a_batch_departs_when_its_oldest_item_must() {
+        let timetable = timetable(24, &trips(&[200]));
+        assert_eq!(due(&timetable, 1000, 0), 1395);
+        assert_eq!(due(&timetable, 1000, 300), 1095);
+    }
+
+    #[test]
+    fn many_values_bring_slots_and_few_take_them_back() {
+        let (mut timetable, mut now, slot) = with_slots();
+        let (next, period) = timetable.announce(at(now)).expect("slots");
+        assert_eq!(period, ms(385));
+        assert_eq!(next, ms(slot - now) - timetable.margin());
         while timetable.announce(at(now)).is_some() {
-            now += 1000;
-            depart(&mut timetable, now, 1);
+            now = depart(&mut timetable, now + 1000, 1);
         }
-        timetable.item(at(now + 1));
-        let due = timetable.due().expect("it departs") - at(400);
-        assert_eq!(due.as_millis() % 386, 0, "a former slot: {due:?}");
-        depart(&mut timetable, 60_000, 1);
-        timetable.item(at(60_001));
-        assert_eq!(timetable.due(), Some(at(60_396)), "nobody aims at them now");
+        assert!(now < 20_000, "{now}");
+        assert_eq!(due(&timetable, now + 1, 0), now + 396);
     }
 
     #[test]
-    fn what_misses_a_departure_gets_one_of_its_own_if_it_could_have_known() {
-        let mut timetable = timetable(24, &trips(&[200]));
-        depart(&mut timetable, 400, 200);
-        let again = |timetable: &Timetable, now: u64, spoke: u64| {
-            let mut timetable = timetable.clone();
-            timetable.item(at(now));
-            timetable.hear(at(now), at(spoke));
-            timetable.due()
-        };
-        assert_eq!(again(&timetable, 403, 0), Some(at(786)), "just announced");
-        depart(&mut timetable, 786, 200);
-        let later = at(789) + margin(ms(600), Duration::ZERO);
-        assert_eq!(again(&timetable, 789, 0), Some(later), "a margin later");
-        assert_eq!(
-            again(&timetable, 789, 500),
-            Some(at(1172)),
-            "it cannot know"
-        );
-        assert_eq!(
-            again(&timetable, 1100, 0),
-            Some(at(1172)),
-            "for the next one"
-        );
-        timetable.item(at(789));
-        timetable.hear(at(789), at(0));
-        depart(&mut timetable, 796, 0);
-        let next = timetable.announce(at(796)).expect("slots");
-        assert_eq!(next, (ms(376), ms(386)), "the slots stay where they are");
-        assert_eq!(again(&timetable, 799, 0), Some(at(1172)), "once a slot");
+    fn what_comes_before_a_slot_waits_for_it_be_it_late_or_early() {
+        let (timetable, _, slot) = with_slots();
+        for (before, waited) in [(14, 386), (2, 386), (19, 386), (100, 0)] {
+            assert_eq!(due(&timetable, slot - before, waited), slot, "{before}");
+        }
     }
 
     #[test]
-    fn what_misses_the_first_slot_of_a_far_network_could_not_know_it_and_waits_for_the_next() {
-        let mut timetable = timetable(24, &trips(&[380]));
-        depart(&mut timetable, 400, 200);
-        let (next, period) = timetable.announce(at(400)).expect("slots");
-        let slot = 400 + next.as_millis() as u64;
-        assert!(
-            next < ms(380),
-            "an answer to the first departure comes too late"
+    fn what_misses_a_slot_departs_out_of_turn_when_its_oldest_item_must() {
+        let (mut timetable, now, slot) = with_slots();
+        assert_eq!(depart(&mut timetable, now, 200), slot);
+        // It should have been here 14.4 ms before the slot: so much older is it than it says.
+        assert_eq!(due(&timetable, slot + 3, 385), slot + 3 + 395 - 385 - 18);
+        assert_eq!(due(&timetable, slot + 3, 200), slot + 3 + 395 - 200 - 18);
+        assert_eq!(
+            due(&timetable, slot + 3, 0),
+            slot + 385,
+            "it was just given"
         );
-        depart(&mut timetable, slot, 200);
-        timetable.item(at(slot + 3));
-        timetable.hear(at(slot + 3), at(0));
-        assert_eq!(timetable.due(), Some(at(slot) + period));
+        timetable.item(at(slot + 3), ms(385));
+        timetable.depart(at(slot + 10), timetable.network);
+        let (next, period) = timetable.announce(at(slot + 10)).expect("slots");
+        assert_eq!(
+            next + timetable.margin(),
+            ms(375),
+            "the slots stay where they are"
+        );
+        assert_eq!(period, ms(385));
     }
 
     #[test]
-    fn a_child_sends_so_as_to_arrive_just_before_a_slot() {
-        let mut aim = Aim::new(ms(400), 4, false);
-        assert_eq!(aim.due(at(7)), at(7), "nothing was heard");
-        aim.hear(at(1000), Some((ms(300), ms(300))), &trips(&[200]));
-        // 1300 is when an answer to that departure would be too late by 200 ms of trip,
-        // 5 ms of margin and 1 ms of its rank.
-        assert_eq!(aim.due(at(1001)), at(1094));
-        assert_eq!(aim.due(at(1095)), at(1394));
-        // Moved to 10 ms sooner: 1384 is over, and 1394 would be too late.
-        aim.hear(at(1300), Some((ms(290), ms(290))), &trips(&[200]));
-        assert_eq!(aim.due(at(1385)), at(1674));
-        assert_eq!(aim.due(at(9000)), at(9000), "nothing was heard for long");
+    fn the_margin_grows_with_what_misses_a_slot_and_shrinks_again_and_the_period_with_it() {
+        let (mut timetable, now, slot) = with_slots();
+        let (margin, period) = (timetable.margin(), timetable.slot_period());
+        depart(&mut timetable, now, 200);
+        timetable.item(at(slot + 3), ms(385));
+        timetable.depart(at(slot + 10), timetable.network);
+        assert_eq!(timetable.margin(), margin + LONGER);
+        assert_eq!(timetable.slot_period(), period - LONGER);
+        let mut now = slot + 10;
+        for _ in 0..SHORTER {
+            now = depart(&mut timetable, now + 1, 200);
+        }
+        assert_eq!(timetable.margin(), margin);
     }
 
     #[test]
-    fn who_comes_too_late_is_earlier_from_then_on() {
-        let trip = trips(&[200]);
-        let mut aim = Aim::new(ms(400), 0, false);
-        let departure = Some((ms(300), ms(300)));
-        aim.hear(at(1000), departure, &trip);
-        aim.held(at(1600), ms(5), ms(300), &trip);
-        aim.held(at(2000), ms(595), ms(310), &trip);
+    fn a_child_sends_so_as_to_arrive_in_time() {
+        let mut aim = Aim::default();
+        assert_eq!(aim.due(at(7), ms(0)), at(7), "nothing was heard");
+        aim.hear(at(1000), Some((ms(294), ms(300))), &trips(&[200]));
+        assert_eq!(aim.due(at(1001), ms(0)), at(1094));
+        assert_eq!(aim.due(at(1095), ms(0)), at(1394));
+        assert_eq!(aim.due(at(1095), ms(200)), at(1195), "a period at most");
+        aim.hear(at(1300), Some((ms(190), ms(300))), &trips(&[200]));
         assert_eq!(
-            aim.late,
-            Duration::ZERO,
-            "in time, also where the ack waited"
+            aim.due(at(1301), ms(0)),
+            at(1590),
+            "too late for the next one"
         );
-        aim.held(at(2000), ms(295), ms(300), &trip);
-        assert_eq!(aim.late, MARGIN);
-        aim.held(at(2000), ms(195), ms(100), &trip);
-        assert_eq!(aim.late, MARGIN * 2, "a hub that departs between its slots");
-        aim.held(at(1300), ms(295), ms(300), &trip);
-        assert_eq!(
-            aim.late,
-            MARGIN * 2,
-            "it was sent before the slots were known"
-        );
+        aim.hear(at(1400), None, &trips(&[200]));
+        assert_eq!(aim.due(at(1401), ms(0)), at(1401));
+    }
+
+    #[test]
+    fn who_has_not_measured_its_way_sends_at_once() {
+        let mut aim = Aim::default();
+        aim.hear(at(1000), Some((ms(294), ms(300))), &RoundTrip::default());
+        assert_eq!(aim.due(at(1001), ms(0)), at(1001));
     }
 }

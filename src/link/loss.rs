@@ -69,11 +69,13 @@ impl<I: Item> Link<I> {
         }
     }
 
-    /// The least time between two tries that something heard causes.
+    /// The least time between two tries that something heard causes, and the age at which items
+    /// count as lost for the first time. Before a measure it is what a round trip may stray:
+    /// 250 ms, or a leaf whose first value is lost in a cut waits 2.7 s for its timer.
     fn spacing(&self) -> Duration {
         match self.trip.is_measured() {
             true => self.trip.longest(),
-            false => GUESS,
+            false => self.trip.spread(),
         }
     }
 

@@ -35,8 +35,8 @@ const OUTLIER: u32 = 2;
 pub struct RoundTrip {
     sampled: bool,
     smoothed: Duration,
-    /// The mean deviation. RFC 6298 guesses it at first, since its timeout is all that protects
-    /// from sending twice. Here an ack delay of a second comes on top of each timeout.
+    /// The mean deviation. RFC 6298 guesses it at the first sample, since its timeout is all that
+    /// protects from sending twice. Here an ack delay of a second comes on top of each timeout.
     variance: Duration,
 }
 
@@ -46,7 +46,7 @@ impl Default for RoundTrip {
         RoundTrip {
             sampled: false,
             smoothed: INITIAL,
-            variance: Duration::ZERO,
+            variance: INITIAL / 16,
         }
     }
 }
