@@ -51,11 +51,11 @@ use crate::config::Pace;
 use crate::link::{INITIAL, RoundTrip};
 use crate::time::Instant;
 
-/// What a machine may add to a promised moment: a timer that fires late, a busy core. The
-/// least margin, too.
+/// What a machine may add to a promised moment: a timer that fires late, a busy core.
 ///
-/// Unit: time. poll(2) counts in milliseconds, and what is said on the wire does, too.
-pub const MARGIN: Duration = Duration::from_millis(5);
+/// Unit: time. Of values on machines that stall now and then one in a thousand is late with
+/// it; each ms more costs 0.4 % more messages at the default promise.
+pub const MARGIN: Duration = Duration::from_millis(7);
 
 /// What part of a period after a slot something is still taken to have missed that.
 ///
@@ -71,9 +71,9 @@ const LATE: f64 = 0.75;
 
 /// What part of the promise a child arrives before its slot at least.
 ///
-/// Unit: a fraction's denominator. The longer a period is, the more it costs to miss it, and
-/// the less to be early.
-const CAUTION: u32 = 64;
+/// Unit: a fraction's denominator. The longer a period is, the more it costs to miss its slot,
+/// and the less to be early: 8 ms of 585, 23 of 1700.
+const CAUTION: u32 = 75;
 
 /// By how much the margin grows when something has missed its slot.
 ///
@@ -450,8 +450,8 @@ mod tests {
     #[test]
     fn an_even_network_leaves_the_promise_less_its_trip_and_a_margin() {
         let even = trips(&[200, 200, 200]);
-        assert_eq!(timetable(24, &even).lazy_period(), ms(395));
-        assert_eq!(timetable(99, &trips(&[200])).lazy_period(), ms(190));
+        assert_eq!(timetable(24, &even).lazy_period(), ms(393));
+        assert_eq!(timetable(99, &trips(&[200])).lazy_period(), ms(186));
     }
 
     #[test]
@@ -467,14 +467,14 @@ mod tests {
             period(vec![&odd]),
         );
         assert!(
-            of_all > ms(390) && of_one < ms(370),
+            of_all > ms(385) && of_one < ms(370),
             "{of_all:?} {of_one:?}"
         );
     }
 
     #[test]
     fn a_batch_departs_later_or_sooner_when_the_network_is_not_as_it_was_thought_to_be() {
-        for (within, thought, trip, due) in [(600, 107, 200, 402), (6000, 5007, 2000, 4002)] {
+        for (within, thought, trip, due) in [(600, 107, 200, 400), (6000, 5007, 2000, 4000)] {
             let mut timetable = Timetable::new(ms(within), Pace::Cheaper, 24, 24);
             timetable.item(at(7), ms(0));
             assert_eq!(timetable.due(), Some(at(thought)));
@@ -493,8 +493,8 @@ mod tests {
     #[test]
     fn a_batch_departs_when_its_oldest_item_must() {
         let timetable = timetable(24, &trips(&[200]));
-        assert_eq!(due(&timetable, 1000, 0), 1395);
-        assert_eq!(due(&timetable, 1000, 300), 1095);
+        assert_eq!(due(&timetable, 1000, 0), 1393);
+        assert_eq!(due(&timetable, 1000, 300), 1093);
     }
 
     #[test]
@@ -507,7 +507,7 @@ mod tests {
             now = depart(&mut timetable, now + 1000, 1);
         }
         assert!(now < 20_000, "{now}");
-        assert_eq!(due(&timetable, now + 1, 0), now + 396);
+        assert_eq!(due(&timetable, now + 1, 0), now + 394);
     }
 
     #[test]
@@ -523,8 +523,8 @@ mod tests {
         let (mut timetable, now, slot) = with_slots();
         assert_eq!(depart(&mut timetable, now, 200), slot);
         // It should have been here 14.4 ms before the slot: so much older is it than it says.
-        assert_eq!(due(&timetable, slot + 3, 385), slot + 3 + 395 - 385 - 18);
-        assert_eq!(due(&timetable, slot + 3, 200), slot + 3 + 395 - 200 - 18);
+        assert_eq!(due(&timetable, slot + 3, 385), slot + 3 + 393 - 385 - 18);
+        assert_eq!(due(&timetable, slot + 3, 200), slot + 3 + 393 - 200 - 18);
         assert_eq!(
             due(&timetable, slot + 3, 0),
             slot + 385,

@@ -851,7 +851,6 @@ fn on_stalling_machines(within: u64) -> (f64, usize, usize, u64) {
 }
 
 #[test]
-#[ignore = "until the timetable's third edition"]
 fn on_machines_that_stall_one_value_in_a_thousand_is_late_and_by_50_ms_at_most() {
     let mut broken = Vec::new();
     for (within, bound) in [(400, 1.70), (585, 1.10), (1700, 0.39)] {
