@@ -792,14 +792,14 @@ mod tests {
         broadcast(&mut node, ms(0), 1);
         at(&mut node, ms(0));
         tell(&mut node, ms(50), "n2", &delta(0, &[2], 0));
-        assert_eq!(at(&mut node, ms(66)), []);
+        assert_eq!(at(&mut node, ms(65)), []);
         let rest = delta(1, &[2], 0).replace(r#""offset""#, r#""una":0,"offset""#);
-        let rest = stamped(ms(67), &rest).replace(r#""peer":1"#, r#""peer":0"#);
-        let its_own = delta(0, &[1], 1).replace(r#""held":0"#, r#""held":17"#);
-        let its_own = stamped(ms(67), &its_own);
-        let both = stamped(ms(67), &first(&[1, 2]));
+        let rest = stamped(ms(66), &rest).replace(r#""peer":1"#, r#""peer":0"#);
+        let its_own = delta(0, &[1], 1).replace(r#""held":0"#, r#""held":16"#);
+        let its_own = stamped(ms(66), &its_own);
+        let both = stamped(ms(66), &first(&[1, 2]));
         assert_eq!(
-            at(&mut node, ms(67)),
+            at(&mut node, ms(66)),
             [said("n1", &rest), said("n2", &its_own), said("n3", &both)],
             "the first value set the departure; n2 does not hear its own"
         );

@@ -315,8 +315,8 @@ impl Timetable {
     /// How long a value may wait here and in its child together.
     pub fn lazy_period(&self) -> Duration {
         let Some(network) = self.network else {
-            let least = self.within / (UNMEASURED * self.trips);
-            return self.left(INITIAL * self.trips).max(least);
+            let most = self.within - self.within / (UNMEASURED * self.trips);
+            return self.left((INITIAL * self.trips).min(most));
         };
         let quick = self.left(network.quick() * self.trips);
         self.left((network.longest() + MARGIN) * self.trips)

@@ -943,7 +943,7 @@ mod tests {
     fn the_tour_shows_what_it_promises() {
         let story = tour(false);
         for part in [
-            "its batch begins: departs at 2.795 s, in 195 ms",
+            "its batch begins: departs at 2.793 s, in 193 ms",
             "ack 0; lost",
             "offset 0 is missing and overdue: asks n0 for it",
             "sends n4 2 items again, from 0 on: a hole, named as missing",

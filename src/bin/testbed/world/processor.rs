@@ -1,6 +1,6 @@
 //! A node's processor on a busy machine: now and then it has none.
 //!
-//! What the real machine does to the nodes by itself ([`stalls`](crate::nodes::stalls)),
+//! What the real machine does to the nodes by itself (the stalls that real runs look out for),
 //! drawn from the seed. A node's stalls depend on that and its starts alone, so two versions
 //! of a node meet the same ones.
 
