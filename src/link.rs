@@ -434,8 +434,9 @@ impl<I: Item> Link<I> {
             self.note_losses(now, segment);
         }
         let new = self.handle_items(now, segment);
-        // Where nothing was sent that could be acknowledged, items may be what was awaited.
-        answered |= for_us && self.flights.is_empty() && (new > 0 || !self.is_awaiting());
+        // Where nothing was sent that could be acknowledged, items may be what was awaited. And
+        // where nothing is awaited any more, whoever brought the last of it, no timer runs on.
+        answered |= self.flights.is_empty() && (for_us && new > 0 || !self.is_awaiting());
         let told = segment.digest && self.handle_digest(segment, &mut news);
         if told || answered && self.question.is_none() {
             news.healthy = self.hear_answer(now);

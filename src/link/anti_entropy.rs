@@ -16,10 +16,12 @@ impl<I: Item> Link<I> {
     }
 
     /// Shows the neighbour what this node holds, and asks how far its stream goes with what
-    /// that lacks: see [`is_level`](Link::is_level).
+    /// that lacks: see [`is_level`](Link::is_level). Where it was asked, or all that is still
+    /// to come, the link sees to that itself.
     pub fn catch_up(&mut self) {
-        self.question.get_or_insert(Question::HowFar);
-        (self.sync_due, self.level) = (true, None);
+        if self.question.is_none() && !self.is_behind() {
+            (self.question, self.sync_due, self.level) = (Some(Question::HowFar), true, None);
+        }
     }
 
     /// Whether nothing was ever sent or heard, or is about to be sent.
@@ -72,7 +74,7 @@ impl<I: Item> Link<I> {
         self.queue.extend(items);
         // It may have been the neighbour's own question, and the answer is still to come.
         self.question = self.level.is_none().then_some(Question::HowFar);
-        self.retry_at = self.retry_at.filter(|_| self.question.is_some());
+        self.retry_at = self.retry_at.filter(|_| self.is_awaiting());
         self.timeouts = 0;
         self.release();
     }

@@ -131,6 +131,15 @@ impl Incoming {
 mod tests {
     use super::*;
 
+    impl Incoming {
+        /// As if every hole had been seen just now, and were to be named at `due`.
+        pub fn set_due(&mut self, due: Instant) {
+            for hole in &mut self.holes {
+                (hole.due, hole.wait) = (due, Duration::ZERO);
+            }
+        }
+    }
+
     const fn ms(millis: u64) -> Instant {
         Instant::from_millis(millis)
     }
@@ -174,26 +183,52 @@ mod tests {
         );
     }
 
+    const TRIP: Duration = Duration::from_millis(100);
+
     #[test]
     fn a_hole_is_named_when_it_is_due_and_again_if_it_stays() {
         let mut incoming = Incoming::default();
         incoming.arrive(1, 2, ms(10));
         incoming.arrive(3, 4, ms(20));
-        assert_eq!(incoming.name(ms(9), ms(109)), []);
-        assert_eq!(incoming.name(ms(10), ms(110)), [(0, 0)]);
-        assert_eq!(incoming.name(ms(20), ms(120)), [(2, 2)]);
+        assert_eq!(incoming.name(ms(9), TRIP), []);
+        assert_eq!(incoming.name(ms(10), TRIP), [(0, 0)]);
+        assert_eq!(incoming.name(ms(20), TRIP), [(2, 2)]);
         assert_eq!(incoming.due(), Some(ms(110)));
-        assert_eq!(incoming.name(ms(120), ms(220)), [(0, 0), (2, 2)]);
+        assert_eq!(incoming.name(ms(120), TRIP), [(0, 0), (2, 2)]);
+    }
+
+    #[test]
+    fn a_hole_is_named_again_after_twice_as_long_each_time_up_to_the_cap() {
+        let pauses = |trip| {
+            let mut incoming = Incoming::default();
+            incoming.reach(1, ms(0));
+            let pauses = (0..7).map(|_| {
+                let now = incoming.due().expect("it is still missing");
+                assert_eq!(incoming.name(now, trip), [(0, 0)]);
+                (incoming.due().expect("again") - now).as_millis()
+            });
+            pauses.collect::<Vec<_>>()
+        };
+        assert_eq!(pauses(TRIP), [100, 200, 400, 800, 1600, 3000, 3000]);
+        let long = 2 * BACKOFF_CAP;
+        assert_eq!(pauses(long), [6000; 7], "never sooner than an answer");
     }
 
     #[test]
     fn what_lies_below_the_begin_is_no_hole() {
         let mut incoming = Incoming::default();
         incoming.arrive(812, 820, ms(0));
-        incoming.begin(812);
-        assert_eq!((incoming.received(), incoming.due()), (820, None));
-        incoming.begin(5);
+        incoming.arrive(822, 823, ms(0));
+        assert!(!incoming.begin(800), "what is beyond has not come");
+        assert!(incoming.begin(812), "more has come");
+        assert_eq!(
+            (incoming.received(), missing(&incoming)),
+            (820, vec![(820, 821)])
+        );
+        assert!(!incoming.begin(5));
         assert_eq!(incoming.received(), 820, "it never goes back");
+        assert!(!incoming.begin(900));
+        assert_eq!((incoming.received(), incoming.due()), (900, None));
     }
 
     #[test]
@@ -202,7 +237,7 @@ mod tests {
         for start in 0..200 {
             incoming.arrive(2 * start + 1, 2 * start + 2, ms(0));
         }
-        assert_eq!(incoming.name(ms(0), ms(9)).len(), MAX_NAMED);
-        assert_eq!(incoming.name(ms(0), ms(9))[0], (128, 128), "the next ones");
+        assert_eq!(incoming.name(ms(0), TRIP).len(), MAX_NAMED);
+        assert_eq!(incoming.name(ms(0), TRIP)[0], (128, 128), "the next ones");
     }
 }

@@ -15,20 +15,21 @@
 //! or measured times alone are the same state.
 //!
 //! What a node adds to its links is here as it is in [`crate::gossip`] with a single
-//! neighbour: the greeting, the source of a node that catches up, its patience.
+//! neighbour: the greeting, and the source of a node that catches up.
 //!
 //! In each state:
 //! - whatever one end holds, the other one holds too, or it waits in the queue; but
 //!   for what it does not know to be over (the other's former life), and as long as
 //!   it waits for the other's digest. So an item is lost only with its last holder;
-//! - no ack is ahead of what was received, and what was received is below what was
-//!   sent; the same offset has the same item; a timestamp comes back to no other
-//!   incarnation than its own;
-//! - the marks are in order, and a timer runs whenever an answer is awaited;
+//! - nothing was received or acknowledged that was never sent; the same offset has the
+//!   same item; a timestamp comes back to no other incarnation than its own;
+//! - the marks are in order, and a timer runs if and only if an answer is awaited;
 //! - a link refuses nothing that a link sent, but for voices from the past.
 //!
 //! From each state a network without further faults leads to an end where both sides
-//! hold the same, all is acknowledged and quiet.
+//! hold the same, all is acknowledged and quiet. There is one exception: if both started
+//! anew, one is not greeted since it heard a former life, and the ack of that was lost,
+//! then the next item makes it so.
 //!
 //! If any of this does not hold, the shortest way there is printed.
 
@@ -91,9 +92,6 @@ const NOW: Instant = Instant::from_millis(3_600_000);
 /// When a timer is due that runs.
 const LATER: Instant = Instant::from_millis(3_601_000);
 
-/// After any deadline.
-const LAST: Instant = Instant::from_micros(u64::MAX);
-
 /// The other end's items have this bit: an end calls its own ones 0 to 3, so that a
 /// state and its mirror image look the same.
 const OTHERS: u8 = 4;
@@ -152,8 +150,6 @@ enum Step {
     Retry(usize),
     /// The first second is over.
     Greet(usize),
-    /// Its source was silent for too long.
-    Impatient(usize),
     /// A process ends and the next one starts.
     Restart { end: usize, start: Start },
     /// A message arrives at the other end, where the first `old` flights are older
@@ -187,7 +183,7 @@ fn items(bits: u8) -> impl Iterator<Item = u8> {
 impl End {
     fn new(items: u8, restarts: u8, starts: &'static [Start]) -> End {
         End {
-            link: Link::new(FIRST, ACK_DELAY, 0),
+            link: Link::new(FIRST, ACK_DELAY),
             items,
             restarts,
             starts,
@@ -211,12 +207,9 @@ impl End {
     }
 
     fn greet(&mut self) {
-        // What is in flight will bring an answer, sooner or later.
-        if self.link.is_met() || self.link.is_asking() {
-            self.greets = false;
-        } else if self.link.nxt == self.link.una {
-            self.greets = false;
-            self.link.greet();
+        self.greets = false;
+        if self.link.is_untouched() {
+            self.link.catch_up();
         }
         self.caught_up |= !self.link.wants_sync();
     }
@@ -228,7 +221,7 @@ impl End {
             Start::ClockBack => self.link.epoch - 1,
             _ => self.link.epoch + 2,
         };
-        self.link = Link::new(epoch, ACK_DELAY, 0);
+        self.link = Link::new(epoch, ACK_DELAY);
         (self.caught_up, self.source, self.greets) = (false, false, !memory);
         if memory {
             self.link.ask();
@@ -257,13 +250,13 @@ impl End {
                     self.have |= 1 << (item ^ OTHERS);
                 }
             }),
-            Message::Sync(sync, digest) => self.link.handle_sync(&sync).map(|(_, wanted)| {
+            Message::Sync(sync, digest) => self.link.handle_sync(NOW, &sync).map(|_| {
                 self.caught_up |= self.link.is_level();
                 if !self.caught_up && !self.source {
                     self.link.catch_up();
                     self.source = true;
                 }
-                if wanted {
+                if self.link.wants_digest() {
                     self.link.fill(items(self.have & !digest.rotate_left(4)));
                 }
             }),
@@ -279,9 +272,12 @@ impl End {
     fn settle(&mut self) {
         self.link.handle_timeout(NOW);
         self.caught_up |= self.source && self.link.is_level();
-        if !self.caught_up && !self.source && self.link.wants_sync() {
-            self.link.catch_up();
-            self.source = true;
+        if !self.caught_up && (!self.source || self.link.is_suspect()) {
+            // There is no other one to be the source instead.
+            self.source = self.link.wants_sync();
+            if self.source {
+                self.link.catch_up();
+            }
         }
         let may_sync = self.caught_up || self.source;
         while let Some(frame) = self.link.poll_transmit(NOW, may_sync) {
@@ -305,12 +301,14 @@ impl End {
         (link.stats, link.trip) = (LinkStats::default(), RoundTrip::default());
         link.wary = if link.wary > 0 { WARY } else { 0 };
         (link.timeouts, link.unreported) = (link.timeouts.min(1), 0);
-        (link.arrived_at, link.probed_at) = (None, Some(NOW));
-        link.flights.iter_mut().for_each(|flight| flight.at = NOW);
+        (link.arrived_at, link.measured_at, link.probed_at) = (None, None, Some(NOW));
+        for flight in &mut link.flights {
+            (flight.at, flight.resent) = (NOW, false);
+        }
         // A timer either runs or not.
         link.ack_at = link.ack_at.map(|_| LATER);
         link.retry_at = link.retry_at.map(|_| LATER);
-        link.incoming.name(LAST, LATER);
+        link.incoming.set_due(LATER);
     }
 
     /// The first flights and the last probe happened long ago.
@@ -338,7 +336,6 @@ impl End {
             (link.released < link.end(), Step::Depart(end)),
             (link.incoming.due().is_some(), Step::Hole(end)),
             (link.ack_at.is_some(), Step::Ack(end)),
-            (self.source && !self.caught_up, Step::Impatient(end)),
             (self.greets, Step::Greet(end)),
             (link.retry_at.is_some(), Step::Retry(end)),
         ];
@@ -388,7 +385,7 @@ impl State {
                 end
             }
             Step::Hole(end) => {
-                ends[end].link.incoming.name(LAST, NOW);
+                ends[end].link.incoming.set_due(NOW);
                 end
             }
             Step::Retry(end) => {
@@ -398,10 +395,6 @@ impl State {
             }
             Step::Greet(end) => {
                 ends[end].greet();
-                end
-            }
-            Step::Impatient(end) => {
-                ends[end].source = false;
                 end
             }
             Step::Restart { end, start } => {
@@ -441,7 +434,7 @@ impl State {
         let patient = self.under_way() > 0 && self.early == 0;
         for (end, at) in self.ends.iter().enumerate() {
             steps.extend((at.items > 0).then_some(Step::Push(end)));
-            let is_first = at.link.nxt == 0 && at.link.unacked() == 1;
+            let is_first = at.link.nxt() == 0 && at.link.unacked() == 1;
             steps.extend(is_first.then_some(Step::Elicit(end)));
             let timers = at.timers(end);
             steps.extend(timers.filter(|step| !(patient && matches!(step, Step::Retry(_)))));
@@ -514,41 +507,53 @@ impl State {
         }
         None
     }
+
+    /// After a loss, one who is quiet and takes the other for a life that is over gets an item.
+    fn reminded(&self, bounds: Bounds) -> Option<State> {
+        let epochs = [1, 0].map(|other| self.ends[other].link.epoch);
+        let mut ends = self.ends.iter().zip(epochs);
+        let end = ends.position(|(end, epoch)| end.link.peer != 0 && end.link.peer != epoch)?;
+        (self.drops < bounds.drops && self.end_fault().is_some()).then(|| {
+            let mut next = self.clone();
+            next.ends[end].items += 1;
+            next.after(Step::Push(end), bounds)
+        })
+    }
 }
 
 /// What is wrong with the stream from `a` to `b`.
 fn pair_fault(a: &End, b: &End) -> Option<&'static str> {
     let link = &a.link;
     let present = link.peer == 0 || link.peer == b.link.epoch;
+    let asks = link.question == Some(Question::What);
     let queued = link.queue.iter().fold(0, |bits, item| bits | 1 << item);
     let there = b.have.rotate_left(4);
-    let mutual = link.peer == b.link.epoch && b.link.peer == link.epoch;
-    let received = b.link.received();
-    let awaited = link.asking || link.is_suspect() || link.nxt > link.una;
+    let ends = link.flights.iter().map(|flight| flight.end);
+    let marks = std::iter::once(link.una).chain(ends);
     let rules = [
         (
-            !present || link.asking || a.have & !(queued | there) == 0,
+            !present || asks || a.have & !(queued | there) == 0,
             "an item is with one end alone, and it does not know",
         ),
         (
-            !mutual || link.una == link.base || link.una <= received,
-            "an ack is ahead of what was received",
-        ),
-        (
-            b.link.peer != link.epoch || received <= link.nxt,
+            b.link.peer != link.epoch || b.link.received() <= link.nxt(),
             "received what was never sent",
         ),
         (
-            link.base <= link.una && link.una <= link.nxt && link.nxt <= link.end(),
+            marks.is_sorted_by(|before, after| before < after) && link.nxt() <= link.end(),
+            "the flights are out of order",
+        ),
+        (
+            link.una <= link.released && link.released <= link.end(),
             "the marks cross",
         ),
         (
-            link.flights.back().map_or(link.una, |flight| flight.end) == link.nxt,
-            "the flights are not what is in flight",
+            link.retry_at.is_some() == link.is_awaiting(),
+            "an answer is awaited without a timer, or it runs for none",
         ),
         (
-            !awaited || link.retry_at.is_some() || (a.source && link.sync_due),
-            "an answer is awaited without a timer",
+            link.is_awaiting() || !link.is_suspect(),
+            "a link is suspect that waits for nothing",
         ),
         (
             a.outbox.iter().all(|message| is_true(a, message)),
@@ -572,10 +577,11 @@ fn is_true(a: &End, message: &Message) -> bool {
             let same = |(item, offset): (&u8, u64)| {
                 offset < link.una || link.queue.get((offset - link.una) as usize) == Some(item)
             };
-            items.all(same) && (segment.peer != link.peer || segment.ack <= link.received())
+            let ack = segment.peer != link.peer || segment.ack <= link.received();
+            segment.una <= link.una && items.all(same) && ack
         }
         Message::Sync(sync, digest) if sync.epoch == link.epoch => {
-            sync.offset <= link.base && digest & !a.have == 0
+            sync.una <= link.una && digest & !a.have == 0
         }
         _ => true,
     }
@@ -654,7 +660,7 @@ impl Found {
             let witness = |_: &str, next: &State| fault = fault.or(next.fault());
             let next = here.faultless(bounds, witness);
             fault.map_or(Ok(()), Err)?;
-            let Some(next) = next else {
+            let Some(next) = next.or_else(|| here.reminded(bounds)) else {
                 here.end_fault().map_or(Ok(()), Err)?;
                 break;
             };
@@ -757,15 +763,14 @@ fn tell(step: &str, state: &State) {
     for (end, at) in state.ends.iter().enumerate() {
         let (l, have) = (&at.link, at.have);
         eprintln!(
-            "    {end}: epoch {} peer {} have {have:08b} base {} una {} nxt {} received {}{}{} \
+            "    {end}: epoch {} peer {} have {have:08b} una {} nxt {} received {} {:?}{} \
              level {:?} caught up {} source {}",
             l.epoch,
             l.peer,
-            l.base,
             l.una,
-            l.nxt,
+            l.nxt(),
             l.received(),
-            if l.asking { " asking" } else { "" },
+            l.question,
             if l.is_suspect() { " suspect" } else { "" },
             l.level,
             at.caught_up,

@@ -98,52 +98,54 @@ impl RoundTrip {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_first_sample_that_was_a_sleep_is_forgotten_with_the_second() {
-        let mut trip = RoundTrip::default();
-        trip.sample(Duration::from_secs(7));
-        assert!(trip.longest() > Duration::from_secs(5));
-        trip.sample(Duration::from_millis(200));
-        assert!(trip.longest() < Duration::from_millis(300), "{trip:?}");
-        trip.sample(Duration::from_millis(90));
-        trip.sample(Duration::from_millis(30));
-        assert!(
-            trip.longest() > Duration::from_millis(200),
-            "the quick ones of an uneven network are no correction: {trip:?}"
-        );
-    }
-
     const fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
+    }
+
+    /// An even network's.
+    fn even() -> RoundTrip {
+        let mut trip = RoundTrip::default();
+        (0..50).for_each(|_| trip.sample(ms(200), false));
+        trip
     }
 
     #[test]
     fn the_first_sample_is_believed_and_the_following_ones_are_smoothed() {
         let mut trip = RoundTrip::default();
         assert_eq!((trip.smoothed(), trip.is_measured()), (ms(1000), false));
-        trip.sample(ms(200));
-        assert_eq!((trip.smoothed(), trip.spread()), (ms(200), ms(50)));
-        trip.sample(ms(280));
-        assert_eq!(
-            (trip.smoothed(), trip.spread()),
-            (ms(210), Duration::from_micros(117_500))
-        );
+        trip.sample(ms(200), false);
+        assert_eq!((trip.smoothed(), trip.is_measured()), (ms(200), true));
+        assert_eq!(trip.strays(), ms(0), "one sample does not stray");
+        trip.sample(ms(120), false);
+        assert_eq!((trip.smoothed(), trip.spread()), (ms(190), ms(80)));
+    }
+
+    #[test]
+    fn a_first_sample_that_ends_a_silence_is_believed_only_if_it_is_no_longer_than_the_guess() {
+        let mut trip = RoundTrip::default();
+        trip.sample(ms(7000), true);
+        assert!(!trip.is_measured() && trip.longest() < INITIAL * 11 / 10);
+        trip.sample(ms(900), true);
+        assert_eq!((trip.smoothed(), trip.is_measured()), (ms(900), true));
+        let mut slow = RoundTrip::default();
+        slow.sample(ms(7000), false);
+        assert_eq!(slow.smoothed(), ms(7000), "nothing was silent");
     }
 
     #[test]
     fn one_sleep_is_not_taken_for_a_slow_network_and_a_slow_network_is_believed() {
-        let mut trip = RoundTrip::default();
-        (0..50).for_each(|_| trip.sample(ms(200)));
-        trip.sample(ms(2600));
-        assert!(trip.longest() < ms(500), "{trip:?}");
-        (0..11).for_each(|_| trip.sample(ms(2600)));
-        assert!(trip.longest() > ms(2600), "{trip:?}");
+        let mut trip = even();
+        trip.sample(ms(2600), false);
+        assert!(trip.longest() < ms(220), "{trip:?}");
+        let count = (1..100).find(|_| {
+            trip.sample(ms(2600), false);
+            trip.longest() > ms(2600)
+        });
+        assert_eq!(count, Some(10), "{trip:?}");
     }
 
     #[test]
     fn an_even_network_leaves_no_spread_but_the_machines() {
-        let mut trip = RoundTrip::default();
-        (0..50).for_each(|_| trip.sample(ms(200)));
-        assert_eq!(trip.longest(), ms(210));
+        assert_eq!(even().longest(), ms(210));
     }
 }
