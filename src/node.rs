@@ -13,7 +13,6 @@ mod any;
 mod init;
 
 use std::any::Any;
-use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{self, Event, Events};
@@ -266,7 +265,7 @@ impl<W: Workload> Node<W> {
             return;
         };
         for item in items {
-            gossip.spread(now, Duration::ZERO, &item, None);
+            gossip.spread(now, &item, None);
             if self.config.data_dir.is_some() {
                 self.unsaved.push(item);
             }
@@ -343,20 +342,19 @@ impl<W: Workload> Node<W> {
         };
         match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
             Ok(None) => {}
-            Ok(Some(from)) => {
+            Ok(Some(came)) => {
                 let mut effects = Effects::new(now, id, &mut self.replies);
-                let waited = Duration::from_millis(segment.waited);
                 for item in &segment.items {
                     if self.workload.merge(item) {
                         if self.config.data_dir.is_some() {
                             self.unsaved.push(item.clone());
                         }
-                        gossip.spread(now, waited, item, Some(from));
+                        gossip.spread(now, item, Some(came));
                         self.workload.heard(item, &mut effects);
                     }
                 }
-                if let Some(have) = have.filter(|_| gossip.wants_digest(from)) {
-                    gossip.fill(from, self.workload.missing(&have));
+                if let Some(have) = have.filter(|_| gossip.wants_digest(came.from)) {
+                    gossip.fill(came.from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);
@@ -813,8 +811,8 @@ mod tests {
         assert_eq!(at(&mut node, ms(0)), [said("n1", &first)]);
         let answer = format!(r#"{},"echo":0"#, ack(0, 1));
         tell(&mut node, ms(20), "n1", &answer);
-        assert_eq!(at(&mut node, ms(374)), [], "the network took 20 ms of 400");
-        let to: Vec<_> = at(&mut node, ms(375))
+        assert_eq!(at(&mut node, ms(373)), [], "the network took 20 ms of 400");
+        let to: Vec<_> = at(&mut node, ms(374))
             .into_iter()
             .map(|said| said.0)
             .collect();

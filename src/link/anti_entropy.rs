@@ -107,7 +107,7 @@ impl<I: Item> Link<I> {
         News {
             former_life,
             restarted,
-            healthy: false,
+            ..News::default()
         }
     }
 
