@@ -61,7 +61,7 @@ pub const MARGIN: Duration = Duration::from_millis(6);
 ///
 /// Unit: part of 1. With 1 it departs at once, and a partition's end costs a departure for
 /// each node that was cut off: 2.05 messages per operation for 1.71.
-const LATE: f64 = 0.75;
+const LATE: f64 = 0.9;
 
 /// What part of the promise a child arrives before its slot at least.
 ///
