@@ -221,6 +221,12 @@ impl<I: Item> Gossip<I> {
         self.neighbours.iter().filter(|n| !n.is_parent).count()
     }
 
+    /// A neighbour that does not answer, if there is one.
+    pub fn suspect(&self) -> Option<&str> {
+        let first = self.suspects.first();
+        first.map(|&index| self.neighbours[index].id.as_str())
+    }
+
     /// Sends an item that is news on its [way](Item::route): to all neighbours but the one
     /// who brought it, as a rule. `None`: it was made here and now.
     pub fn spread(&mut self, now: Instant, item: &I, came: Option<Came>) {

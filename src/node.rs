@@ -20,7 +20,7 @@ use crate::gossip::Gossip;
 use crate::journal::{self, Disk, Found, Journal};
 use crate::json::{self, Json};
 use crate::link::{self, Link, LinkStats, Marks, Segment};
-use crate::message::{self, Message, Refusal};
+use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
 use crate::workload::{Digest, Effects, Place, Workload};
 
@@ -242,7 +242,13 @@ impl<W: Workload> Node<W> {
         if message.msg_id.is_some() {
             message.body.int("msg_id")?;
         }
-        let Some(Identity { id, .. }) = &mut self.identity else {
+        let Some(Identity {
+            id,
+            gossip,
+            settling,
+            ..
+        }) = &mut self.identity
+        else {
             return self.before_init(now, kind, message);
         };
         match kind {
@@ -250,6 +256,17 @@ impl<W: Workload> Node<W> {
             "delta" | "ack" | "sync" => return self.handle_segment(now, kind, message),
             "stats" => self.stats(message),
             _ => {
+                if *settling
+                    && W::ROOT_DECIDES.contains(&kind)
+                    && let Some(silent) = gossip.suspect()
+                {
+                    return Err(Refusal {
+                        code: ErrorCode::TemporarilyUnavailable,
+                        text: format!(
+                            "the root has to hear first what {silent} holds, which is silent"
+                        ),
+                    });
+                }
                 let mut effects = Effects::new(now, id, &mut self.replies);
                 self.workload.request(kind, message, &mut effects)?;
                 let items = effects.items;
@@ -280,7 +297,7 @@ impl<W: Workload> Node<W> {
         };
         identity.place.epoch = self.config.epoch;
         self.workload.begin(identity.place, now);
-        identity.settling = W::ROOT_DECIDES && identity.place.is_root;
+        identity.settling = !W::ROOT_DECIDES.is_empty() && identity.place.is_root;
         if identity.settling && !knows {
             identity.gossip.gather();
         } else {
@@ -1039,5 +1056,30 @@ mod tests {
         assert!(said[0].1.contains(link), "{said:?}");
         assert!(said[0].1.contains(r#""values":1,"#), "{said:?}");
         assert!(said[0].1.contains(r#""totals":{"sent":6,"#), "{said:?}");
+    }
+
+    #[test]
+    fn a_root_that_has_not_heard_all_refuses_to_decide_and_says_who_is_silent() {
+        let mut node = Node::<crate::workload::log::Log>::new(Config::default());
+        let mut tell = |now: Instant, src: &str, body: &str| {
+            node.handle_line(now, line(src, "n0", body).as_bytes());
+            node.end_turn(now);
+            let mut out = Vec::new();
+            while node.poll_transmit(&mut out) {}
+            String::from_utf8(out).expect("UTF-8")
+        };
+        let init = r#""type":"init","node_id":"n0","node_ids":["n0","n1","n2"]"#;
+        tell(ms(0), "c0", init);
+        let level = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"end":0,"have":{}"#;
+        tell(ms(200), "n1", level);
+        let send = r#""type":"send","msg_id":1,"key":"k","msg":7"#;
+        tell(ms(4000), "n1", level);
+        let refused = tell(ms(8000), "c1", send);
+        assert!(
+            refused.contains(r#""code":11"#) && refused.contains("what n2 holds"),
+            "{refused}"
+        );
+        tell(ms(9000), "n2", level);
+        assert!(tell(ms(9001), "c1", send).contains(r#""type":"send_ok""#));
     }
 }
