@@ -299,7 +299,7 @@ impl<I: Item> Gossip<I> {
                 events.push(Event::FromThePast(peer, epoch));
                 return Ok(None);
             }
-            Err(error) => return Err(error.to_string()),
+            Err(LinkError::Wrong(text)) => return Err(text),
         };
         if news.restarted {
             events.push(Event::Restarted(peer.clone()));

@@ -281,7 +281,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "the links go on in the epoch that is over",
         file: "src/node.rs",
-        right: "identity.gossip.restart(now, epoch, false);",
+        right: "self.gossip.restart(now, epoch, false);",
         wrong: "",
     },
     Mutant {

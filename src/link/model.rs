@@ -241,8 +241,7 @@ impl End {
         match self.link.handle_segment(NOW, &segment) {
             Ok(_) => {}
             Err(LinkError::FromThePast { .. }) => return None,
-            Err(LinkError::AckBeyondSent { .. }) => return Some("an ack was refused"),
-            Err(LinkError::BeyondWindow { .. }) => return Some("items were refused"),
+            Err(LinkError::Wrong(_)) => return Some("a link refused what a link sent"),
         }
         for item in segment.items {
             self.have |= 1 << (item ^ OTHERS);
