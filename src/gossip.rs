@@ -315,7 +315,7 @@ impl<I: Item> Gossip<I> {
             // The others knew that one, too, and hold what it held.
             for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
                 if neighbour.link.epochs().1 == 0 {
-                    neighbour.link.ask();
+                    neighbour.link.ask_what();
                     self.touched.insert(index);
                 }
             }

@@ -380,7 +380,6 @@ impl<I: Item> Link<I> {
         segment: &Segment<I>,
     ) -> Result<News, LinkError> {
         let for_us = segment.peer == self.epoch;
-        self.check_epoch(segment.epoch)?;
         self.check(segment, for_us)?;
         let mut news = self.recognise(segment.epoch, segment.peer);
         // That tells the sender who is here now.
@@ -409,7 +408,13 @@ impl<I: Item> Link<I> {
         Ok(news)
     }
 
-    fn check(&self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+    fn check(&mut self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+        let (epoch, peer) = (segment.epoch, self.peer);
+        if epoch < peer {
+            // It may come from a clock that was set back, and nothing else would tell it.
+            self.ack_due = true;
+            return Err(LinkError::FromThePast { epoch, peer });
+        }
         let (ack, nxt) = (segment.ack, self.nxt());
         let (una, offset, end) = (segment.una, segment.offset, segment.top());
         let text = if for_us && ack > nxt {

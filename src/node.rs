@@ -70,7 +70,9 @@ impl<W: Workload> AnyNode for Node<W> {
         };
         if let Err(refusal) = self.handle_message(now, &message) {
             self.ignore(&message, &refusal.text);
-            self.reply(&message, "error", |body| {
+            // To whoever did not say init yet, under the name by which it asked.
+            let mut effects = Effects::<()>::new(now, message.dest, &mut self.replies);
+            effects.reply(&message, "error", |body| {
                 body.int("code", refusal.code as i64);
                 body.text("text", &refusal.text);
             });
@@ -231,7 +233,7 @@ impl<W: Workload> Node<W> {
             "init" => self.init(now, message)?,
             _ if !is_known => return Err(Self::too_early(kind)),
             "delta" | "ack" | "sync" => self.handle_segment(now, kind, message)?,
-            "stats" => self.stats(message),
+            "stats" => self.stats(now, message),
             _ => {
                 let mut effects = Effects::new(now, &self.id, &mut self.replies);
                 self.workload.request(kind, message, &mut effects)?;
@@ -338,7 +340,7 @@ impl<W: Workload> Node<W> {
     }
 
     /// Counters of every link, and how many items there are.
-    fn stats(&mut self, message: &Message<'_>) {
+    fn stats(&mut self, now: Instant, message: &Message<'_>) {
         let links = self.gossip.links();
         let links: Vec<_> = links
             .map(|(peer, link)| (peer, link.stats().counts(link.unacked() as u64)))
@@ -353,7 +355,7 @@ impl<W: Workload> Node<W> {
                 .iter()
                 .for_each(|(name, count)| object.int(name, *count as i64));
         };
-        let mut effects = Effects::<()>::new(Instant::ZERO, &self.id, &mut self.replies);
+        let mut effects = Effects::<()>::new(now, &self.id, &mut self.replies);
         effects.reply(message, "stats_ok", |body| {
             body.int("values", self.workload.len() as i64);
             body.list("links", &links, |(peer, counts), out| {
@@ -364,17 +366,6 @@ impl<W: Workload> Node<W> {
             });
             body.object("totals", |object| write(object, &totals));
         });
-    }
-
-    /// Answers a request under the name by which the node was addressed, which is its own.
-    fn reply(
-        &mut self,
-        request: &Message<'_>,
-        kind: &'static str,
-        fields: impl FnOnce(&mut json::Object<'_>),
-    ) {
-        let mut effects = Effects::<()>::new(Instant::ZERO, request.dest, &mut self.replies);
-        effects.reply(request, kind, fields);
     }
 
     fn refuse(&mut self, line: &[u8], reason: String) {

@@ -257,8 +257,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "an old epoch is believed",
         file: "src/link.rs",
-        right: "self.check_epoch(segment.epoch)?;",
-        wrong: "",
+        right: "if epoch < peer {",
+        wrong: "if false {",
     },
     Mutant {
         mistake: "who is named with a later epoch keeps its own",
@@ -274,7 +274,7 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "a voice from the past gets no answer",
-        file: "src/link/anti_entropy.rs",
+        file: "src/link.rs",
         right: "self.ack_due = true;\n            return Err(LinkError::FromThePast { epoch, peer });",
         wrong: "return Err(LinkError::FromThePast { epoch, peer });",
     },

@@ -206,7 +206,7 @@ impl End {
     fn greet(&mut self) {
         self.greets = false;
         if self.link.is_untouched() {
-            self.link.catch_up();
+            self.link.ask_how_far();
         }
         self.caught_up |= !self.link.wants_sync();
     }
@@ -221,7 +221,7 @@ impl End {
         self.link = Link::new(epoch, ACK_DELAY);
         (self.caught_up, self.source, self.greets) = (false, false, !memory);
         if memory {
-            self.link.ask();
+            self.link.ask_what();
         } else {
             self.have = 0;
         }
@@ -249,11 +249,11 @@ impl End {
         if segment.digest {
             self.caught_up |= self.link.is_level();
             if !self.caught_up && !self.source {
-                self.link.catch_up();
+                self.link.ask_how_far();
                 self.source = true;
             }
             if self.link.wants_digest() {
-                self.link.fill(items(self.have & !have.rotate_left(4)));
+                self.link.supply(items(self.have & !have.rotate_left(4)));
             }
         }
         None
@@ -267,7 +267,7 @@ impl End {
             // There is no other one to be the source instead.
             self.source = self.link.wants_sync();
             if self.source {
-                self.link.catch_up();
+                self.link.ask_how_far();
             }
         }
         let may_sync = self.caught_up || self.source;

@@ -94,10 +94,9 @@ impl<I: Item> Segment<I> {
             echo: body.optional("echo", Fields::count)?,
             held: body.optional("held", Fields::count)?.unwrap_or(0),
             waited: body.optional("waited", Fields::count)?.unwrap_or(0),
-            next: match body.optional("next", Fields::count)? {
-                Some(next) => Some((next, body.count("every")?)),
-                None => None,
-            },
+            next: body.optional("next", |body, next| {
+                Ok((body.count(next)?, body.count("every")?))
+            })?,
             digest: kind == "sync",
             end: body.optional("end", Fields::count)?,
             missing: body.optional("missing", read_missing)?.unwrap_or_default(),

@@ -6,7 +6,7 @@ use crate::gossip::Gossip;
 use crate::json::Json;
 use crate::message::{ErrorCode, Message, Refusal};
 use crate::time::Instant;
-use crate::workload::{self, Place, Workload};
+use crate::workload::{self, Effects, Place, Workload};
 
 impl<W: Workload> Node<W> {
     /// What is told to whoever asks before `init`.
@@ -41,7 +41,8 @@ impl<W: Workload> Node<W> {
             }
         }
         self.node_ids = Some(node_ids);
-        self.reply(message, "init_ok", |_| ());
+        let mut effects = Effects::<()>::new(now, &self.id, &mut self.replies);
+        effects.reply(message, "init_ok", |_| ());
         Ok(())
     }
 
