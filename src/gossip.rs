@@ -318,7 +318,7 @@ impl<I: Item> Gossip<I> {
                 events.push(Event::FromThePast(peer, epoch));
                 return Ok(None);
             }
-            Err(error) => return Err(error.to_string()),
+            Err(LinkError::Wrong(text)) => return Err(text),
         };
         if news.restarted {
             events.push(Event::Restarted(peer.clone()));
@@ -334,7 +334,7 @@ impl<I: Item> Gossip<I> {
             // The others knew that one, too, and hold what it held.
             for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
                 if neighbour.link.epochs().1 == 0 {
-                    neighbour.link.ask();
+                    neighbour.link.ask_what();
                     self.touched.insert(index);
                 }
             }

@@ -144,10 +144,7 @@ impl<I: Item> Link<I> {
     /// to [`BACKOFF_CAP`].
     pub(super) fn timeout(&self) -> Duration {
         // A digest is answered at once.
-        let delay = match self.question {
-            Some(_) => Duration::ZERO,
-            None => self.ack_delay,
-        };
+        let delay = self.question.map_or(self.ack_delay, |_| Duration::ZERO);
         let timeout = self.trip.longest() + delay;
         match self.timeouts {
             0 => timeout,

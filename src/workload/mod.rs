@@ -148,7 +148,7 @@ impl Name {
 }
 
 /// Where a node stands among the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Its number in the list of all nodes, from 0 on: the same list for all.
     pub index: usize,

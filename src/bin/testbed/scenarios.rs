@@ -17,7 +17,6 @@ use hubcast::config::Config;
 use hubcast::event::{Event, Level};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::link::LinkStats;
 use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
@@ -315,13 +314,6 @@ impl Scene {
     /// Counts from zero again.
     fn forget(&mut self) {
         self.counts.fill(Count::default());
-    }
-
-    fn stats(&self) -> LinkStats {
-        let mut sum = LinkStats::default();
-        let links = self.cluster.nodes().iter().flat_map(|node| node.links());
-        links.for_each(|(_, link)| sum.add(&link.stats));
-        sum
     }
 }
 
@@ -697,10 +689,9 @@ fn a_network_of_constant_latency_needs_no_retransmission_however_slow_it_is() {
         let early = ms(latency) * 4 + secs(1);
         let late = scene.resent.iter().filter(|&&age| age > early).count();
         println!(
-            "{latency} ms: {} sent again, the last {:?} after the first delta of its link; {late} (bound 0) after {early:?}; {:?}",
+            "{latency} ms: {} sent again, the last {:?} after the first delta of its link; {late} (bound 0) after {early:?}",
             scene.resent.len(),
             scene.resent.iter().max(),
-            scene.stats(),
         );
         if late > 0 {
             failed.push(latency);
