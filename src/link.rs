@@ -126,6 +126,11 @@ pub fn ack_delay(within: Duration) -> Duration {
 /// soon where no hub probes.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
 
+/// After so many timeouts a neighbour is not shown the digest any more before it answers.
+///
+/// Unit: timeouts. One digest may get lost.
+const SILENT: u32 = 2;
+
 /// After a loss, so many deltas repeat what is in flight, if it is little.
 ///
 /// Unit: deltas. A link that loses one in a hundred is wary half of the time, one on
@@ -244,6 +249,8 @@ pub struct Link<I> {
     /// Timeouts since the last answer. Above 0: suspect.
     timeouts: u32,
     probe_due: bool,
+    /// Whether the neighbour is there is asked, and it has not answered.
+    pinged: bool,
     probed_at: Option<Instant>,
     /// So many more deltas repeat what is in flight. Above 0: something was lost of late.
     wary: u32,
@@ -283,6 +290,7 @@ impl<I: Item> Link<I> {
             retry_at: None,
             timeouts: 0,
             probe_due: false,
+            pinged: false,
             probed_at: None,
             wary: 0,
             trip: RoundTrip::default(),
@@ -312,6 +320,10 @@ impl<I: Item> Link<I> {
     /// [`release`](Link::release). False: the neighbour's digest is awaited, and
     /// will show whether it lacks the item.
     pub fn push(&mut self, item: I) -> bool {
+        if self.is_suspect() && self.queue.len() >= MAX_ITEMS {
+            // More than one probe carries: its digest will tell, when it answers.
+            self.seek();
+        }
         let accepts = self.question != Some(Question::What);
         if accepts {
             self.queue.push_back(item);
@@ -400,10 +412,14 @@ impl<I: Item> Link<I> {
         // Where nothing was sent that could be acknowledged, items may be what was awaited. And
         // where nothing is awaited any more, whoever brought the last of it, no timer runs on.
         answered |= self.flights.is_empty() && (for_us && new > 0 || !self.is_awaiting());
+        answered |= for_us && std::mem::take(&mut self.pinged);
         let told = segment.digest && self.handle_digest(segment, &mut news);
         if told || answered && self.question.is_none() {
             news.healthy = self.hear_answer(now);
         } else {
+            if for_us && self.question.is_some() && self.timeouts >= SILENT {
+                (self.sync_due, self.timeouts) = (true, 1);
+            }
             // A sign of life, maybe of one direction only: a suspect is tried.
             self.probe(now);
         }
@@ -476,15 +492,16 @@ impl<I: Item> Link<I> {
     /// `may_sync`; else the wish for one is kept.
     pub fn poll_transmit(&mut self, now: Instant, may_sync: bool) -> Option<Segment<I>> {
         let probes = std::mem::take(&mut self.probe_due);
-        self.sync_due |= probes && self.question.is_some();
+        // A digest may be long, so who does not answer it is asked first whether it is there.
+        let shows = self.question.is_some() && self.timeouts < SILENT;
+        self.sync_due |= probes && shows;
         if self.sync_due && may_sync {
             return Some(self.sync(now));
         }
         let owes = self.is_awaiting() || !self.queue.is_empty();
-        let segment = if probes && self.question.is_none() && owes {
-            Some(self.probe_segment(now))
-        } else {
-            self.news(now)
+        let segment = match probes && !shows && owes {
+            true => Some(self.probe_segment(now)),
+            false => self.news(now),
         };
         segment.or_else(|| self.ack_due.then(|| self.segment(now, self.nxt(), 0)))
     }
@@ -575,6 +592,7 @@ impl<I: Item> Link<I> {
             digest: false,
             end: None,
             missing,
+            need: false,
             probe: false,
         }
     }

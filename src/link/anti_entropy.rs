@@ -3,16 +3,41 @@
 use super::*;
 
 impl<I: Item> Link<I> {
-    /// Asks what the neighbour holds, since nothing is known of that. What was queued is
-    /// forgotten: the digest will tell. Only the numbers that were sent are used up, so the
-    /// stream stays within the window of a neighbour that has some of them.
-    pub fn ask_what(&mut self) {
+    /// Nothing more goes this way, and what was queued is forgotten. Only the numbers that
+    /// were sent are used up, so the stream stays within the window of a neighbour that has
+    /// some of them.
+    pub fn close(&mut self) {
         self.una = self.nxt();
         self.queue.clear();
         self.flights.clear();
         self.released = self.una;
-        (self.timeouts, self.probe_due, self.retry_at) = (0, false, None);
-        (self.question, self.sync_due, self.level) = (Some(Question::What), true, None);
+        (self.timeouts, self.probe_due, self.pinged) = (0, false, false);
+        (self.retry_at, self.question, self.sync_due) = (None, None, false);
+        self.level = None;
+    }
+
+    /// Asks what the neighbour holds, since nothing is known of that.
+    pub fn ask_what(&mut self) {
+        self.close();
+        (self.question, self.sync_due) = (Some(Question::What), true);
+    }
+
+    /// Asks the same of one that may not be there: first of all whether it is.
+    pub fn seek(&mut self) {
+        self.close();
+        (self.question, self.timeouts, self.probe_due) = (Some(Question::What), SILENT, true);
+    }
+
+    /// Asks whether the neighbour is there, to know that soon.
+    pub fn ping(&mut self) {
+        if !self.is_suspect() && !self.pinged {
+            (self.pinged, self.probe_due) = (true, true);
+        }
+    }
+
+    /// An answer took as long as `trip` from another one, and will from this one.
+    pub fn expect(&mut self, trip: &RoundTrip) {
+        self.trip = trip.clone();
     }
 
     /// Shows the neighbour what this node holds, and asks how far its stream goes with what

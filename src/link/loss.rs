@@ -28,7 +28,8 @@ impl<I: Item> Link<I> {
 
     /// Whether the neighbour owes an answer: an ack, a digest, or what that has promised.
     pub(super) fn is_awaiting(&self) -> bool {
-        self.question.is_some() || !self.flights.is_empty() || self.is_behind()
+        let asks = self.question.is_some() || self.pinged;
+        asks || !self.flights.is_empty() || self.is_behind()
     }
 
     /// An echo tells when what it answers was sent, and how long it was held there. One
@@ -104,6 +105,11 @@ impl<I: Item> Link<I> {
         }
     }
 
+    /// Something is to be said soon, be it an ack alone.
+    pub fn answer(&mut self) {
+        self.ack_due = true;
+    }
+
     /// What waits goes at once, and asks for an answer at once.
     pub fn elicit_ack(&mut self) {
         self.probe_due = true;
@@ -143,8 +149,11 @@ impl<I: Item> Link<I> {
     /// other side's ack delay, twice as long after each timeout (RFC 6298, 5.5), up
     /// to [`BACKOFF_CAP`].
     pub(super) fn timeout(&self) -> Duration {
-        // A digest is answered at once.
-        let delay = self.question.map_or(self.ack_delay, |_| Duration::ZERO);
+        // A question is answered at once.
+        let delay = match self.question.is_some() || self.pinged {
+            true => Duration::ZERO,
+            false => self.ack_delay,
+        };
         let timeout = self.trip.longest() + delay;
         match self.timeouts {
             0 => timeout,

@@ -48,6 +48,9 @@ pub struct Segment<I> {
     /// With a digest: one past the last offset that the sender has queued for the receiver,
     /// with all that this lacks. Left out as long as the sender does not know that.
     pub end: Option<u64>,
+    /// To a node that is no neighbour in the tree: the sender needs the receiver in place of
+    /// its hub. Left out when false.
+    pub need: bool,
     /// Holes in the receiver's stream, to be sent again. Left out when empty.
     pub missing: Vec<Range>,
     /// Asks for an answer at once; with a digest for the receiver's, and its `end`. Left out
@@ -100,6 +103,7 @@ impl<I: Item> Segment<I> {
             digest: kind == "sync",
             end: body.optional("end", Fields::count)?,
             missing: body.optional("missing", read_missing)?.unwrap_or_default(),
+            need: body.flag("need")?,
             probe: body.flag("probe")?,
         })
     }
@@ -127,8 +131,11 @@ impl<I: Item> Segment<I> {
                 write_numbers(&[first, last], out);
             });
         }
-        if self.probe {
-            body.value("probe", &Json::Bool(true));
+        for (name, _) in [("need", self.need), ("probe", self.probe)]
+            .iter()
+            .filter(|flag| flag.1)
+        {
+            body.value(name, &Json::Bool(true));
         }
     }
 }
