@@ -244,6 +244,8 @@ pub struct News {
     pub healthy: bool,
     /// The neighbour has started anew.
     pub restarted: bool,
+    /// The round trip that ended with it, if it brings an echo.
+    pub trip: Option<Duration>,
 }
 
 /// One end of a link. Whatever changed it, call
@@ -448,7 +450,7 @@ impl<I: Item> Link<I> {
         self.stats.received += 1;
         let mut answered = false;
         if for_us && !news.restarted {
-            self.measure(now, segment);
+            news.trip = self.measure(now, segment);
             answered = self.handle_ack(segment.ack);
         }
         if for_us || segment.peer == 0 {
@@ -558,7 +560,14 @@ impl<I: Item> Link<I> {
         let (una, nxt) = (self.una, self.nxt());
         if let Some((start, end)) = self.lost() {
             self.stats.retransmitted += 1;
-            self.retry_at = None;
+            if !self
+                .flights
+                .iter()
+                .any(|flight| flight.lost && flight.resent)
+            {
+                // It gets its time; if it is lost again, the timer runs on.
+                self.retry_at = None;
+            }
             return Some(self.send(now, start, end));
         }
         let count = self.released.saturating_sub(nxt).min(una + WINDOW - nxt);

@@ -13,7 +13,6 @@ mod any;
 mod init;
 
 use std::any::Any;
-use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{self, Event, Events};
@@ -21,7 +20,7 @@ use crate::gossip::Gossip;
 use crate::journal::{self, Disk, Found, Journal};
 use crate::json::{self, Json};
 use crate::link::{self, Link, LinkStats, Marks, Segment};
-use crate::message::{self, Message, Refusal};
+use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
 use crate::workload::{Digest, Effects, Place, Workload};
 
@@ -235,6 +234,17 @@ impl<W: Workload> Node<W> {
             "delta" | "ack" | "sync" => self.handle_segment(now, kind, message)?,
             "stats" => self.stats(now, message),
             _ => {
+                if self.settling
+                    && W::ROOT_DECIDES.contains(&kind)
+                    && let Some(silent) = self.gossip.suspect()
+                {
+                    return Err(Refusal {
+                        code: ErrorCode::TemporarilyUnavailable,
+                        text: format!(
+                            "the root has to hear first what {silent} holds, which is silent"
+                        ),
+                    });
+                }
                 let mut effects = Effects::new(now, &self.id, &mut self.replies);
                 self.workload.request(kind, message, &mut effects)?;
                 let items = effects.items;
@@ -247,7 +257,7 @@ impl<W: Workload> Node<W> {
     /// What the workload has made itself goes to all neighbours, and into the journal.
     fn spread(&mut self, now: Instant, items: Vec<W::Item>) {
         for item in items {
-            self.gossip.spread(now, Duration::ZERO, &item, None);
+            self.gossip.spread(now, &item, None);
             if self.config.data_dir.is_some() {
                 self.unsaved.push(item);
             }
@@ -259,7 +269,7 @@ impl<W: Workload> Node<W> {
     fn begin(&mut self, now: Instant, knows: bool) {
         self.place.epoch = self.config.epoch;
         self.workload.begin(self.place, now);
-        self.settling = W::ROOT_DECIDES && self.place.is_root;
+        self.settling = !W::ROOT_DECIDES.is_empty() && self.place.is_root;
         if self.settling && !knows {
             self.gossip.gather();
         } else {
@@ -316,20 +326,19 @@ impl<W: Workload> Node<W> {
         let events = &mut self.events;
         match (self.gossip).handle_segment(now, message.src, &segment, events) {
             Ok(None) => {}
-            Ok(Some(from)) => {
+            Ok(Some(came)) => {
                 let mut effects = Effects::new(now, &self.id, &mut self.replies);
-                let waited = Duration::from_millis(segment.waited);
                 for item in &segment.items {
                     if self.workload.merge(item) {
                         if self.config.data_dir.is_some() {
                             self.unsaved.push(item.clone());
                         }
-                        self.gossip.spread(now, waited, item, Some(from));
+                        self.gossip.spread(now, item, Some(came));
                         self.workload.heard(item, &mut effects);
                     }
                 }
-                if let Some(have) = have.filter(|_| self.gossip.wants_digest(from)) {
-                    self.gossip.fill(from, self.workload.missing(&have));
+                if let Some(have) = have.filter(|_| self.gossip.wants_digest(came.from)) {
+                    self.gossip.fill(came.from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);
@@ -777,8 +786,8 @@ mod tests {
         assert_eq!(at(&mut node, ms(0)), [said("n1", &first)]);
         let answer = format!(r#"{},"echo":0"#, ack(0, 1));
         tell(&mut node, ms(20), "n1", &answer);
-        assert_eq!(at(&mut node, ms(372)), [], "the network took 20 ms of 400");
-        let to: Vec<_> = at(&mut node, ms(373))
+        assert_eq!(at(&mut node, ms(373)), [], "the network took 20 ms of 400");
+        let to: Vec<_> = at(&mut node, ms(374))
             .into_iter()
             .map(|said| said.0)
             .collect();
@@ -1005,5 +1014,30 @@ mod tests {
         assert!(said[0].1.contains(link), "{said:?}");
         assert!(said[0].1.contains(r#""values":1,"#), "{said:?}");
         assert!(said[0].1.contains(r#""totals":{"sent":6,"#), "{said:?}");
+    }
+
+    #[test]
+    fn a_root_that_has_not_heard_all_refuses_to_decide_and_says_who_is_silent() {
+        let mut node = Node::<crate::workload::log::Log>::new(Config::default());
+        let mut tell = |now: Instant, src: &str, body: &str| {
+            node.handle_line(now, line(src, "n0", body).as_bytes());
+            node.end_turn(now);
+            let mut out = Vec::new();
+            while node.poll_transmit(&mut out) {}
+            String::from_utf8(out).expect("UTF-8")
+        };
+        let init = r#""type":"init","node_id":"n0","node_ids":["n0","n1","n2"]"#;
+        tell(ms(0), "c0", init);
+        let level = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"end":0,"have":{}"#;
+        tell(ms(200), "n1", level);
+        let send = r#""type":"send","msg_id":1,"key":"k","msg":7"#;
+        tell(ms(4000), "n1", level);
+        let refused = tell(ms(8000), "c1", send);
+        assert!(
+            refused.contains(r#""code":11"#) && refused.contains("what n2 holds"),
+            "{refused}"
+        );
+        tell(ms(9000), "n2", level);
+        assert!(tell(ms(9001), "c1", send).contains(r#""type":"send_ok""#));
     }
 }

@@ -96,7 +96,7 @@ impl<I: Item> Link<I> {
         News {
             former_life,
             restarted,
-            healthy: false,
+            ..News::default()
         }
     }
 

@@ -34,15 +34,16 @@ impl<I: Item> Link<I> {
     /// An echo tells when what it answers was sent, and how long it was held there. One
     /// sample a turn: what has waited together while this node was stopped tells of that
     /// one stop, however many messages it is (RFC 6298, 3: one sample a round trip).
-    pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) {
+    pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) -> Option<Duration> {
         let held = Duration::from_millis(segment.held);
-        let sent_at = segment.echo.map(|ts| Instant::from_micros(ts) + held);
+        let sent_at = Instant::from_micros(segment.echo?) + held;
         // What is from the future this link has never sent.
-        let sent_at = sent_at.filter(|at| *at <= now && self.measured_at != Some(now));
-        if let Some(sent_at) = sent_at {
-            self.measured_at = Some(now);
-            self.trip.sample(now - sent_at, self.is_suspect());
+        if sent_at > now || self.measured_at == Some(now) {
+            return None;
         }
+        self.measured_at = Some(now);
+        self.trip.sample(now - sent_at, self.is_suspect());
+        Some(now - sent_at)
     }
 
     /// Marks what the segment shows to be lost: holes that it names, and the first

@@ -732,7 +732,7 @@ fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
         // Each end asks and each answers, and where the answer takes more than the
         // second that an unmeasured link waits, asks once more.
         assert!(sent.messages() <= 10 * 24, "{sent:?}");
-        assert!(scene.last <= Instant::ZERO + secs(1) + ms(latency) * 4);
+        assert!(scene.last <= Instant::ZERO + secs(1) + ms(latency) * 5);
     }
     let mut scene = Scene::usual();
     scene.load(50, secs(20), 0..25);
@@ -800,7 +800,7 @@ fn while_a_leaf_is_away_all_values_reach_the_others_and_while_the_hub_is_none_do
 
 #[test]
 fn where_one_message_in_twenty_is_lost_a_value_in_a_hundred_takes_a_second_at_most() {
-    for seed in 1..=10 {
+    for seed in 1..=20 {
         let mut options = Options::new(Job::Efficient);
         (options.loss, options.seed) = (0.05, seed);
         let finished = finished(&options);
@@ -816,7 +816,7 @@ fn where_one_message_in_twenty_is_lost_a_value_in_a_hundred_takes_a_second_at_mo
 /// longest time in milliseconds that one took.
 fn on_stalling_machines(within: u64) -> (f64, usize, usize, u64) {
     let (mut messages, mut late, mut values, mut longest) = (0.0, 0, 0, 0);
-    for seed in 1..=10 {
+    for seed in 1..=20 {
         let finished = finished(&Options {
             stall: ms(25),
             latency_dist: Distribution::Jvm,
@@ -834,7 +834,7 @@ fn on_stalling_machines(within: u64) -> (f64, usize, usize, u64) {
              late, at most {own_longest} ms",
             times.len()
         );
-        messages += own / 10.0;
+        messages += own / 20.0;
         (late, values) = (late + own_late, values + times.len());
         longest = longest.max(own_longest);
     }
