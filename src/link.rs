@@ -560,11 +560,8 @@ impl<I: Item> Link<I> {
         let (una, nxt) = (self.una, self.nxt());
         if let Some((start, end)) = self.lost() {
             self.stats.retransmitted += 1;
-            if !self
-                .flights
-                .iter()
-                .any(|flight| flight.lost && flight.resent)
-            {
+            let again = |flight: &Flight| flight.lost && flight.resent;
+            if !self.flights.iter().any(again) {
                 // It gets its time; if it is lost again, the timer runs on.
                 self.retry_at = None;
             }
