@@ -539,6 +539,10 @@ impl<I: Item> Link<I> {
         if self.retry_at.take_if(|at| *at <= now).is_some() {
             self.timeouts = self.timeouts.saturating_add(1);
             self.probe_due = true;
+            if self.is_behind() && self.question.is_none() {
+                // It may have been an old promise that came late: it is asked for again.
+                (self.question, self.level) = (Some(Question::HowFar), None);
+            }
         }
     }
 
