@@ -423,6 +423,8 @@ impl<I: Item> Link<I> {
         self.check_epoch(segment.epoch)?;
         self.check(segment, for_us)?;
         let mut news = self.recognise(segment.epoch, segment.peer);
+        // That tells the sender who is here now.
+        self.ack_due |= news.former_life;
         self.stats.received += 1;
         let mut answered = false;
         if for_us && !news.restarted {
@@ -444,8 +446,6 @@ impl<I: Item> Link<I> {
             // A sign of life, maybe of one direction only: a suspect is tried.
             self.probe(now);
         }
-        // That tells the sender who is here now.
-        self.ack_due |= news.former_life;
         Ok(news)
     }
 

@@ -813,8 +813,8 @@ mod tests {
         assert_eq!(at(&mut node, ms(0)), [said("n1", &first)]);
         let answer = format!(r#"{},"echo":0"#, ack(0, 1));
         tell(&mut node, ms(20), "n1", &answer);
-        assert_eq!(at(&mut node, ms(374)), [], "the network took 20 ms of 400");
-        let to: Vec<_> = at(&mut node, ms(375))
+        assert_eq!(at(&mut node, ms(372)), [], "the network took 20 ms of 400");
+        let to: Vec<_> = at(&mut node, ms(373))
             .into_iter()
             .map(|said| said.0)
             .collect();
