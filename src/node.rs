@@ -781,6 +781,20 @@ mod tests {
         assert_eq!(at(&mut node, ms(5)), [said("n0", &delta)]);
     }
 
+    #[test]
+    fn who_waits_for_nothing_any_more_is_not_woken() {
+        let mut node = node(25, "n3");
+        broadcast(&mut node, ms(5), 7);
+        at(&mut node, ms(5));
+        tell(&mut node, ms(205), "n0", &ack(0, 1));
+        assert_eq!(
+            at(&mut node, ms(1000)),
+            [],
+            "no greeting where one has talked"
+        );
+        assert_eq!(node.poll_timeout(), None);
+    }
+
     /// A delta that asks for an answer at once.
     fn probe(now: Instant, body: &str) -> String {
         stamped(now, body) + r#","probe":true"#
