@@ -97,6 +97,12 @@ const COSTLY_MUTANTS: &[Patch] = &[
         wrong: "let accepts = true;",
     },
     Patch {
+        mistake: "what was queued for a former life of the neighbour goes to the next one",
+        file: "src/link/anti_entropy.rs",
+        right: "self.queue.clear();",
+        wrong: "",
+    },
+    Patch {
         mistake: "a timer that has moved rings all the same",
         file: "src/gossip.rs",
         right: "was.map(|was| self.timers.remove(&(was, index)));",
@@ -348,12 +354,6 @@ const MUTANTS: &[Patch] = &[
         file: "src/gossip.rs",
         right: "neighbour.link.release();\n            self.touched.insert(index);\n        }\n    }",
         wrong: "neighbour.link.release();\n            let _ = index;\n        }\n    }",
-    },
-    Patch {
-        mistake: "what was queued for a former life of the neighbour goes to the next one",
-        file: "src/link/anti_entropy.rs",
-        right: "self.queue.clear();",
-        wrong: "",
     },
 ];
 
