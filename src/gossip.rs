@@ -112,6 +112,17 @@ struct Neighbour<I> {
     timer: Option<Instant>,
 }
 
+/// Whence items came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Came {
+    /// The neighbour's index.
+    pub from: usize,
+    /// How long the oldest of them had waited there.
+    waited: Duration,
+    /// The round trip that ended with them, if any did.
+    trip: Duration,
+}
+
 impl<I> Neighbour<I> {
     /// Whether what goes this way goes to this neighbour.
     fn is_on(&self, route: Route) -> bool {
@@ -210,9 +221,17 @@ impl<I: Item> Gossip<I> {
         self.neighbours.iter().filter(|n| !n.is_parent).count()
     }
 
-    /// Sends an item that is news on its [way](Item::route): to all neighbours but
-    /// `from`, who brought it, as a rule. It was given `waited` ago.
-    pub fn spread(&mut self, now: Instant, waited: Duration, item: &I, from: Option<usize>) {
+    /// A neighbour that does not answer, if there is one.
+    pub fn suspect(&self) -> Option<&str> {
+        let first = self.suspects.first();
+        first.map(|&index| self.neighbours[index].id.as_str())
+    }
+
+    /// Sends an item that is news on its [way](Item::route): to all neighbours but the one
+    /// who brought it, as a rule. `None`: it was made here and now.
+    pub fn spread(&mut self, now: Instant, item: &I, came: Option<Came>) {
+        let from = came.map(|came| came.from);
+        let Came { waited, trip, .. } = came.unwrap_or_default();
         let from_parent = from.is_some_and(|index| self.neighbours[index].is_parent);
         let route = item.route();
         let first = match route {
@@ -250,7 +269,7 @@ impl<I: Item> Gossip<I> {
         // What came for one of the children alone was not gathered for the others.
         match from_parent && first.is_none() {
             true => self.timetable.gathered(),
-            false => self.timetable.item(now, waited),
+            false => self.timetable.item(now, waited, trip),
         }
     }
 
@@ -271,7 +290,7 @@ impl<I: Item> Gossip<I> {
         self.index.contains_key(src)
     }
 
-    /// A segment came from `src`. Gives the sender's index, for
+    /// A segment came from `src`. Gives whence its items came, for
     /// [`spread`](Gossip::spread); the caller merges the segment's items. `None`: it
     /// comes from the past, and its sender is told so.
     ///
@@ -285,7 +304,7 @@ impl<I: Item> Gossip<I> {
         src: &str,
         segment: &Segment<I>,
         events: &mut Events,
-    ) -> Result<Option<usize>, String> {
+    ) -> Result<Option<Came>, String> {
         let from = self.neighbour(src)?;
         self.touched.insert(from);
         let Neighbour {
@@ -299,7 +318,7 @@ impl<I: Item> Gossip<I> {
                 events.push(Event::FromThePast(peer, epoch));
                 return Ok(None);
             }
-            Err(error) => return Err(error.to_string()),
+            Err(LinkError::Wrong(text)) => return Err(text),
         };
         if news.restarted {
             events.push(Event::Restarted(peer.clone()));
@@ -315,7 +334,7 @@ impl<I: Item> Gossip<I> {
             // The others knew that one, too, and hold what it held.
             for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
                 if neighbour.link.epochs().1 == 0 {
-                    neighbour.link.ask();
+                    neighbour.link.ask_what();
                     self.touched.insert(index);
                 }
             }
@@ -326,7 +345,11 @@ impl<I: Item> Gossip<I> {
         if segment.digest {
             self.hear_digest(from);
         }
-        Ok(Some(from))
+        Ok(Some(Came {
+            from,
+            waited: Duration::from_millis(segment.waited),
+            trip: news.trip.unwrap_or_default(),
+        }))
     }
 
     /// The messages at hand have been handled: whatever is due at `now` becomes

@@ -75,7 +75,6 @@ mod segment;
 mod stats;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use crate::time::Instant;
@@ -160,9 +159,9 @@ pub fn raised(epoch: u64, named: u64) -> Option<u64> {
     (epoch < named && above <= MAX_EPOCH).then_some(above)
 }
 
-/// A segment that cannot be right. The link has not changed, but for the answer that it
-/// owes a voice from the past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a segment was refused. The link has not changed, but for the answer that it owes a
+/// voice from the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkError {
     /// It comes from an incarnation that is known to be over.
     FromThePast {
@@ -171,45 +170,9 @@ pub enum LinkError {
         /// That of the neighbour now.
         peer: u64,
     },
-    /// It acknowledges what was never sent.
-    AckBeyondSent {
-        /// The segment's ack.
-        ack: u64,
-        /// One past the last offset ever sent.
-        nxt: u64,
-    },
-    /// Its items are further ahead of what was acknowledged than a neighbour may send, or
-    /// behind that.
-    BeyondWindow {
-        /// The offsets of the items, and one past the last one.
-        offset: u64,
-        /// See there.
-        end: u64,
-        /// What was acknowledged, says the segment.
-        una: u64,
-    },
+    /// It cannot be right: a sentence that says why.
+    Wrong(String),
 }
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LinkError::FromThePast { epoch, peer } => {
-                write!(f, "epoch {epoch} is over: it is {peer} now")
-            }
-            LinkError::AckBeyondSent { ack, nxt } => write!(
-                f,
-                "ack {ack} of a stream that has been sent below {nxt} only"
-            ),
-            LinkError::BeyondWindow { offset, end, una } => write!(
-                f,
-                "items from offset {offset} up to {end}, where {una} were acknowledged and at \
-                 most {WINDOW} are in flight"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
 
 /// Some items that were sent together and not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -242,6 +205,8 @@ pub struct News {
     pub healthy: bool,
     /// The neighbour has started anew.
     pub restarted: bool,
+    /// The round trip that ended with it, if it brings an echo.
+    pub trip: Option<Duration>,
 }
 
 /// One end of a link. Whatever changed it, call
@@ -401,11 +366,8 @@ impl<I: Item> Link<I> {
     }
 
     /// The counters.
-    pub fn stats(&self) -> LinkStats {
-        LinkStats {
-            unacked: self.queue.len() as u64,
-            ..self.stats
-        }
+    pub fn stats(&self) -> &LinkStats {
+        &self.stats
     }
 
     /// A segment came from the neighbour. The caller merges its items, all of them,
@@ -420,7 +382,6 @@ impl<I: Item> Link<I> {
         segment: &Segment<I>,
     ) -> Result<News, LinkError> {
         let for_us = segment.peer == self.epoch;
-        self.check_epoch(segment.epoch)?;
         self.check(segment, for_us)?;
         let mut news = self.recognise(segment.epoch, segment.peer);
         // That tells the sender who is here now.
@@ -428,7 +389,7 @@ impl<I: Item> Link<I> {
         self.stats.received += 1;
         let mut answered = false;
         if for_us && !news.restarted {
-            self.measure(now, segment);
+            news.trip = self.measure(now, segment);
             answered = self.handle_ack(segment.ack);
         }
         if for_us || segment.peer == 0 {
@@ -449,16 +410,26 @@ impl<I: Item> Link<I> {
         Ok(news)
     }
 
-    fn check(&self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+    fn check(&mut self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+        let (epoch, peer) = (segment.epoch, self.peer);
+        if epoch < peer {
+            // It may come from a clock that was set back, and nothing else would tell it.
+            self.ack_due = true;
+            return Err(LinkError::FromThePast { epoch, peer });
+        }
         let (ack, nxt) = (segment.ack, self.nxt());
-        if for_us && ack > nxt {
-            return Err(LinkError::AckBeyondSent { ack, nxt });
-        }
         let (una, offset, end) = (segment.una, segment.offset, segment.top());
-        if offset < una || end > una.saturating_add(WINDOW) {
-            return Err(LinkError::BeyondWindow { offset, end, una });
-        }
-        Ok(())
+        let text = if for_us && ack > nxt {
+            format!("ack {ack} of a stream that has been sent below {nxt} only")
+        } else if offset < una || end > una.saturating_add(WINDOW) {
+            format!(
+                "items from offset {offset} up to {end}, where {una} were acknowledged and at \
+                 most {WINDOW} are in flight"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(LinkError::Wrong(text))
     }
 
     /// Gives how many of the items are new.
@@ -527,7 +498,14 @@ impl<I: Item> Link<I> {
         let (una, nxt) = (self.una, self.nxt());
         if let Some((start, end)) = self.lost() {
             self.stats.retransmitted += 1;
-            self.retry_at = None;
+            if !self
+                .flights
+                .iter()
+                .any(|flight| flight.lost && flight.resent)
+            {
+                // It gets its time; if it is lost again, the timer runs on.
+                self.retry_at = None;
+            }
             return Some(self.send(now, start, end));
         }
         let count = self.released.saturating_sub(nxt).min(una + WINDOW - nxt);

@@ -11,7 +11,7 @@ impl<I: Item> Gossip<I> {
             if remembers {
                 // The neighbours have gone on meanwhile, and this node knows what it
                 // lacks: all can be asked at once.
-                link.ask();
+                link.ask_what();
             }
             self.touched.insert(index);
         }
@@ -23,7 +23,7 @@ impl<I: Item> Gossip<I> {
     pub(super) fn hear_digest(&mut self, from: usize) {
         self.caught_up_if(self.neighbours[from].link.is_level());
         if !self.caught_up && self.source.is_none() {
-            self.neighbours[from].link.catch_up();
+            self.neighbours[from].link.ask_how_far();
             self.source = Some(from);
         }
     }
@@ -41,14 +41,14 @@ impl<I: Item> Gossip<I> {
     pub fn fill(&mut self, to: usize, mut items: Vec<I>) {
         let neighbour = &mut self.neighbours[to];
         items.retain(|item| neighbour.is_on(item.route()));
-        neighbour.link.fill(items);
+        neighbour.link.supply(items);
     }
 
     /// Sees to it that this node comes to hold what all its neighbours hold, not only one
     /// of them: see [`is_level`](Gossip::is_level). Only before anything was sent or heard.
     pub fn gather(&mut self) {
         for (index, Neighbour { link, .. }) in self.neighbours.iter_mut().enumerate() {
-            link.catch_up();
+            link.ask_how_far();
             self.touched.insert(index);
         }
     }
@@ -77,7 +77,7 @@ impl<I: Item> Gossip<I> {
                 .min_by_key(|&index| self.neighbours[index].link.epochs().1 == 0);
             self.source = next;
             if let Some(next) = next {
-                self.neighbours[next].link.catch_up();
+                self.neighbours[next].link.ask_how_far();
                 self.touched.insert(next);
             }
         }
@@ -87,7 +87,7 @@ impl<I: Item> Gossip<I> {
     pub(super) fn greet(&mut self) {
         for (index, Neighbour { link, .. }) in self.neighbours.iter_mut().enumerate() {
             if link.is_untouched() {
-                link.catch_up();
+                link.ask_how_far();
                 self.touched.insert(index);
             }
         }

@@ -34,15 +34,16 @@ impl<I: Item> Link<I> {
     /// An echo tells when what it answers was sent, and how long it was held there. One
     /// sample a turn: what has waited together while this node was stopped tells of that
     /// one stop, however many messages it is (RFC 6298, 3: one sample a round trip).
-    pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) {
+    pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) -> Option<Duration> {
         let held = Duration::from_millis(segment.held);
-        let sent_at = segment.echo.map(|ts| Instant::from_micros(ts) + held);
+        let sent_at = Instant::from_micros(segment.echo?) + held;
         // What is from the future this link has never sent.
-        let sent_at = sent_at.filter(|at| *at <= now && self.measured_at != Some(now));
-        if let Some(sent_at) = sent_at {
-            self.measured_at = Some(now);
-            self.trip.sample(now - sent_at, self.is_suspect());
+        if sent_at > now || self.measured_at == Some(now) {
+            return None;
         }
+        self.measured_at = Some(now);
+        self.trip.sample(now - sent_at, self.is_suspect());
+        Some(now - sent_at)
     }
 
     /// Marks what the segment shows to be lost: holes that it names, and the first
@@ -143,10 +144,7 @@ impl<I: Item> Link<I> {
     /// to [`BACKOFF_CAP`].
     pub(super) fn timeout(&self) -> Duration {
         // A digest is answered at once.
-        let delay = match self.question {
-            Some(_) => Duration::ZERO,
-            None => self.ack_delay,
-        };
+        let delay = self.question.map_or(self.ack_delay, |_| Duration::ZERO);
         let timeout = self.trip.longest() + delay;
         match self.timeouts {
             0 => timeout,

@@ -206,7 +206,7 @@ impl End {
     fn greet(&mut self) {
         self.greets = false;
         if self.link.is_untouched() {
-            self.link.catch_up();
+            self.link.ask_how_far();
         }
         self.caught_up |= !self.link.wants_sync();
     }
@@ -221,7 +221,7 @@ impl End {
         self.link = Link::new(epoch, ACK_DELAY);
         (self.caught_up, self.source, self.greets) = (false, false, !memory);
         if memory {
-            self.link.ask();
+            self.link.ask_what();
         } else {
             self.have = 0;
         }
@@ -241,8 +241,7 @@ impl End {
         match self.link.handle_segment(NOW, &segment) {
             Ok(_) => {}
             Err(LinkError::FromThePast { .. }) => return None,
-            Err(LinkError::AckBeyondSent { .. }) => return Some("an ack was refused"),
-            Err(LinkError::BeyondWindow { .. }) => return Some("items were refused"),
+            Err(LinkError::Wrong(_)) => return Some("a link refused what a link sent"),
         }
         for item in segment.items {
             self.have |= 1 << (item ^ OTHERS);
@@ -250,11 +249,11 @@ impl End {
         if segment.digest {
             self.caught_up |= self.link.is_level();
             if !self.caught_up && !self.source {
-                self.link.catch_up();
+                self.link.ask_how_far();
                 self.source = true;
             }
             if self.link.wants_digest() {
-                self.link.fill(items(self.have & !have.rotate_left(4)));
+                self.link.supply(items(self.have & !have.rotate_left(4)));
             }
         }
         None
@@ -268,7 +267,7 @@ impl End {
             // There is no other one to be the source instead.
             self.source = self.link.wants_sync();
             if self.source {
-                self.link.catch_up();
+                self.link.ask_how_far();
             }
         }
         let may_sync = self.caught_up || self.source;
