@@ -491,9 +491,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_late_already_gathers_company_for_a_quarter_of_the_period() {
+    fn what_is_late_already_gathers_company_for_a_tenth_of_the_period() {
         let timetable = timetable(24, &trips(&[200]));
-        assert_eq!(due(&timetable, 10_000, 9000), 10_000 + 393 / 4);
+        assert_eq!(due(&timetable, 10_000, 9000), 10_000 + 394 / 10);
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub const MECHANISMS: &[Patch] = &[
     Patch {
         mistake: "what is late already gathers no company",
         file: "src/gossip/timetable.rs",
-        right: "let late = waited > self.within;",
-        wrong: "let late = false;",
+        right: "let was_lost = waited > self.within;",
+        wrong: "let was_lost = false;",
     },
     Patch {
         mistake: "no slots",
@@ -51,10 +51,10 @@ pub const MECHANISMS: &[Patch] = &[
         wrong: "let _ = latest;",
     },
     Patch {
-        mistake: "what has missed a slot is no older than it says",
+        mistake: "what was long on its way has not waited there",
         file: "src/gossip/timetable.rs",
-        right: "given = given - after - self.margin();",
-        wrong: "",
+        right: "let given = now - waited - late;",
+        wrong: "let given = now - waited - late * 0;",
     },
     Patch {
         mistake: "what comes early for a slot does not wait for it",
@@ -131,8 +131,8 @@ pub const MECHANISMS: &[Patch] = &[
     Patch {
         mistake: "one stop of this node is many samples",
         file: "src/link/loss.rs",
-        right: "*at <= now && self.measured_at != Some(now)",
-        wrong: "*at <= now",
+        right: " || self.measured_at == Some(now)",
+        wrong: "",
     },
     Patch {
         mistake: "before a measure tries are as far apart as guessed",
@@ -233,8 +233,8 @@ pub const MECHANISMS: &[Patch] = &[
     Patch {
         mistake: "the root decides before it has gathered",
         file: "src/node.rs",
-        right: "if identity.settling && !knows {",
-        wrong: "if identity.settling && !knows && false {",
+        right: "if self.settling && !knows {",
+        wrong: "if self.settling && !knows && false {",
     },
 ];
 
