@@ -237,9 +237,9 @@ fn table(groups: &[Group], last: &str, from: usize, rows: &[Row]) -> String {
     let count = count + usize::from(!last.is_empty());
     for (index, (name, cells)) in rows.iter().enumerate() {
         let _ = write!(text, "{name:<54}");
-        for column in from..from + count {
+        for (column, cell) in cells.iter().enumerate().skip(from).take(count) {
             let first = (index > 0).then(|| rows[0].1[column]);
-            let _ = write!(text, "{:>6}", cells[column].text(first));
+            let _ = write!(text, "{:>6}", cell.text(first));
         }
         text.push('\n');
     }
@@ -283,5 +283,5 @@ fn what_each_mechanism_is_for() {
     println!("{}", table(ROUGH, " lives", calm, &rows));
     println!("msgs: messages per operation. back, max: median and longest recovery, in ms.");
     println!("lives: of torture, survived of {LIVES}. =: within 2 % of the first row.");
-    println!("!: something was lost, or not in time, and was not in the first row.");
+    println!("!: something was lost, or not in time, unlike in the first row. -: no result.");
 }
