@@ -101,8 +101,8 @@ pub const MECHANISMS: &[Patch] = &[
     Patch {
         mistake: "a promise of a digest has no timer",
         file: "src/link/loss.rs",
-        right: "self.question.is_some() || !self.flights.is_empty() || self.is_behind()",
-        wrong: "self.question.is_some() || !self.flights.is_empty()",
+        right: "!self.flights.is_empty() || self.is_behind()",
+        wrong: "!self.flights.is_empty()",
     },
     Patch {
         mistake: "an ack is held back for nobody",
@@ -215,8 +215,8 @@ pub const MECHANISMS: &[Patch] = &[
     Patch {
         mistake: "who has forgotten all shows that to all at once",
         file: "src/gossip.rs",
-        right: "let may_sync = self.caught_up || self.source == Some(index);",
-        wrong: "let may_sync = self.caught_up || self.source.is_none_or(|_| true) || index > 0;",
+        right: "self.caught_up || self.source == Some(index)",
+        wrong: "self.caught_up || index < usize::MAX",
     },
     Patch {
         mistake: "who has caught up does not turn to the others",
