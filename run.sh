@@ -45,20 +45,21 @@ if [ $found = no ]; then
     echo "run.sh: there is no command '$command'; ./run.sh alone lists all" >&2
     exit 2
 fi
-# Three commands are tests of their own, and take no options.
+# Some commands are tests of their own, and take no options. Two take a part of a name.
 case $command in
-mutants | lesson | test-page)
-    case ${2-} in
-    '') ;;
-    -h | --help)
+mutants | ablation | lesson | test-page)
+    case $command:${2-} in
+    *:-h | *:--help)
         list "$command"
         exit
         ;;
-    *)
-        echo "run.sh: $command takes no options, not '$2'" >&2
-        exit 2
-        ;;
+    *:-* | lesson:* | test-page:*) wrong=${2-} ;;
+    *) wrong=${3-} ;;
     esac
+    if [ "$wrong" ]; then
+        echo "run.sh: $command takes no options, not '$wrong'" >&2
+        exit 2
+    fi
     ;;
 esac
 
@@ -86,7 +87,10 @@ test)
     export RUST_TEST_THREADS="${RUST_TEST_THREADS-8}"
     exec cargo test "$@"
     ;;
-mutants) test mutants ;;
+mutants | ablation)
+    export MISTAKE="${2-}"
+    test "$command"
+    ;;
 lesson) test lesson ;;
 test-page) test page_in_browser ;;
 esac

@@ -754,6 +754,57 @@ mod tests {
         assert_eq!(at(&mut node, ms(5)), [said("n0", &delta)]);
     }
 
+    #[test]
+    fn who_waits_for_nothing_any_more_is_not_woken() {
+        let mut node = node(25, "n3");
+        broadcast(&mut node, ms(5), 7);
+        at(&mut node, ms(5));
+        tell(&mut node, ms(205), "n0", &ack(0, 1));
+        assert_eq!(
+            at(&mut node, ms(1000)),
+            [],
+            "no greeting where one has talked"
+        );
+        assert_eq!(node.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_is_sent_again_says_that_it_is_late() {
+        let mut node = node(25, "n3");
+        broadcast(&mut node, ms(5), 7);
+        at(&mut node, ms(5));
+        at(&mut node, ms(1000));
+        let timeout = node.poll_timeout().expect("a retransmission timer");
+        let again = at(&mut node, timeout);
+        assert!(again[0].1.contains(r#""waited":4294967296"#), "{again:?}");
+    }
+
+    #[test]
+    fn who_has_forgotten_all_asks_one_neighbour_first_and_then_the_others() {
+        for talk in [&["n1"][..], &["n1", "n2", "n3"]] {
+            let config = Config {
+                epoch: 9,
+                ..Config::default()
+            };
+            let mut node = node_of(config, 4, "n0");
+            // They talk to its first life.
+            for leaf in talk {
+                tell(&mut node, ms(100), leaf, &ack(0, 0));
+            }
+            let mut asked = |now| {
+                let sent = at(&mut node, now).into_iter();
+                let asked = sent.filter(|(_, body)| body.contains(r#""probe":true,"have""#));
+                let asked: Vec<_> = asked.map(|(to, _)| to).collect();
+                let answer =
+                    r#""type":"sync","epoch":1,"peer":9,"offset":0,"ack":0,"end":0,"have":[]"#;
+                tell(&mut node, now, "n1", answer);
+                asked
+            };
+            assert_eq!(asked(ms(100)), ["n1"], "{talk:?}");
+            assert_eq!(asked(ms(300)), ["n2", "n3"], "{talk:?}");
+        }
+    }
+
     /// A delta that asks for an answer at once.
     fn probe(now: Instant, body: &str) -> String {
         stamped(now, body) + r#","probe":true"#

@@ -1,356 +1,310 @@
-//! Does the torture bite? Each mutant is the protocol with one mistake, and each
-//! must be caught.
+//! Do the tests bite? Each mutant is the protocol with one mistake, and each must be
+//! caught: by the torture, by a test, or a mechanism that is switched off by either.
 //!
-//! A mutant is a patch to a copy of the sources, so nothing of it is in what is
-//! shipped. That every patch still has its place is checked with the other tests;
-//! building and hunting all of them takes minutes and is a command of its own:
-//! `./run.sh mutants`.
+//! A mutant is a patch to a copy of the sources. That every patch still has its place is
+//! checked with the other tests; building and hunting all of them takes minutes and is a
+//! command of its own: `./run.sh mutants`, or `./run.sh mutants "good news"` for those
+//! that have this in their names.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod patched;
+
 use std::time::Instant;
+
+use patched::{Copy, MECHANISMS, Patch};
 
 /// The most torture runs that a mutant may survive.
 const RUNS: u32 = 2000;
 
-struct Mutant {
-    mistake: &'static str,
-    file: &'static str,
-    right: &'static str,
-    wrong: &'static str,
-}
-
 /// The torture cannot see these: they cost time or messages, or they show where a disk has
 /// damage that no crash makes. The library's own tests must catch them.
-const COSTLY_MUTANTS: &[Mutant] = &[
-    Mutant {
-        mistake: "the ack's delay is taken for the network's",
-        file: "src/link/loss.rs",
-        right: "let held = Duration::from_millis(segment.held);",
-        wrong: "let held = Duration::ZERO;",
-    },
-    Mutant {
+const COSTLY_MUTANTS: &[Patch] = &[
+    Patch {
         mistake: "the round trip is never updated",
         file: "src/link/round_trip.rs",
         right: "self.smoothed = self.smoothed * 7 / 8 + time / 8;",
         wrong: "",
     },
-    Mutant {
+    Patch {
         mistake: "the echo of a former life is believed",
         file: "src/link.rs",
         right: "if for_us && !news.restarted {",
         wrong: "self.measure(now, segment);\n        if for_us && !news.restarted {",
     },
-    Mutant {
+    Patch {
         mistake: "the timestamp of a former life is sent back to the next one",
         file: "src/link/anti_entropy.rs",
         right: "(self.arrived_at, self.echo, self.unreported) = (None, None, 0);",
         wrong: "self.unreported = 0;",
     },
-    Mutant {
+    Patch {
         mistake: "a timestamp is sent back again and again",
         file: "src/link.rs",
         right: "echo: self.echo.take(),",
         wrong: "echo: self.echo,",
     },
-    Mutant {
+    Patch {
         mistake: "what is sent again has no timestamp",
         file: "src/link.rs",
         right: "ts: (count > 0).then(",
         wrong: "ts: (count > 0 && !self.is_suspect()).then(",
     },
-    Mutant {
+    Patch {
         mistake: "a raised epoch is not recorded",
         file: "src/node.rs",
         right: "journal::write_epoch(&mut self.records, epoch);\n        }\n        self.events",
         wrong: "}\n        self.events",
     },
-    Mutant {
-        mistake: "a digest's promise that was not kept is forgotten",
-        file: "src/link/anti_entropy.rs",
-        right: "let awaited = self.level.is_some() && !self.is_level();",
-        wrong: "let awaited = false;",
-    },
-    Mutant {
+    Patch {
         mistake: "a greeting holds the news back",
         file: "src/link/anti_entropy.rs",
-        right: "self.greeting = true;",
-        wrong: "",
+        right: "(Some(Question::HowFar), true, None)",
+        wrong: "(Some(Question::What), true, None)",
     },
-    Mutant {
-        mistake: "the first item of all waits with the others",
-        file: "src/gossip/departures.rs",
-        right: "self.neighbours[child].link.elicit_ack();",
-        wrong: "",
-    },
-    Mutant {
+    Patch {
         mistake: "a batch departs as if nothing had been measured meanwhile",
         file: "src/gossip/timetable.rs",
-        right: "self.due = began.map(|began| began + self.lazy_period());",
-        wrong: "",
+        right: "self.network = network();",
+        wrong: "drop(network());",
     },
-    Mutant {
-        mistake: "what has missed a departure waits for the next one",
-        file: "src/gossip/timetable.rs",
-        right: "self.by(now + margin(self.within, network.strays));",
-        wrong: "",
-    },
-    Mutant {
-        mistake: "who cannot know the slots yet counts as too late",
-        file: "src/gossip/timetable.rs",
-        right: "told + network.longest + MARGIN <= self.departed",
-        wrong: "told <= self.departed",
-    },
-    Mutant {
+    Patch {
         mistake: "what a sync covered is cut off like a torn end",
         file: "src/journal.rs",
         right: "if let Some(at) = mark_at_the_end(&self.tail, self.end) {",
         wrong: "if let Some(at) = None::<u64> {",
     },
-    Mutant {
+    Patch {
         mistake: "a mark is believed wherever it stands",
         file: "src/journal.rs",
         right: "(tail[start..] == mark(at)).then_some(at)",
         wrong: "Some(at)",
     },
-    Mutant {
+    Patch {
         mistake: "the end of a damaged short form is cut off",
         file: "src/journal.rs",
         right: "self.version == VERSION && self.found.short > self.marked",
         wrong: "self.version > VERSION && self.found.short > self.marked",
     },
-    Mutant {
+    Patch {
         mistake: "a rewriting without room is tried again every turn",
         file: "src/journal.rs",
         right: "self.limit = self.length.saturating_mul(2);",
         wrong: "",
     },
+    Patch {
+        mistake: "news are queued before the digest that tells what is lacking",
+        file: "src/link.rs",
+        right: "let accepts = self.question != Some(Question::What);",
+        wrong: "let accepts = true;",
+    },
+    Patch {
+        mistake: "what was queued for a former life of the neighbour goes to the next one",
+        file: "src/link/anti_entropy.rs",
+        right: "self.queue.clear();",
+        wrong: "",
+    },
+    Patch {
+        mistake: "a timer that has moved rings all the same",
+        file: "src/gossip.rs",
+        right: "was.map(|was| self.timers.remove(&(was, index)));",
+        wrong: "let _ = was;",
+    },
 ];
 
-const MUTANTS: &[Mutant] = &[
-    Mutant {
+/// The torture must catch these.
+const MUTANTS: &[Patch] = &[
+    Patch {
         mistake: "a counter adds what it should join",
         file: "src/workload/counter.rs",
         right: "item.up.max(known.0)",
         wrong: "item.up + known.0",
     },
-    Mutant {
+    Patch {
         mistake: "a message that has its place gets another one",
         file: "src/workload/log.rs",
         right: "placed.is_some_and(|placed| placed.contains(*count as i64))",
         wrong: "placed.is_some_and(|placed| placed.contains(*count as i64) && false)",
     },
-    Mutant {
+    Patch {
         mistake: "of two writers at one time the one heard last wins",
         file: "src/workload/txn.rs",
         right: "last.is_some_and(|last| last >= item.stamp)",
         wrong: "last.is_some_and(|last| last[0] > item.stamp[0] || last == item.stamp)",
     },
-    Mutant {
+    Patch {
         mistake: "half of a transaction is kept",
         file: "src/workload/txn.rs",
         right: "(item.writes.clone(), wins)",
         wrong: "(item.writes.clone().into_iter().take(wins).collect(), wins)",
     },
-    Mutant {
+    Patch {
         mistake: "the journal does not hear of the ids that were given",
         file: "src/workload/unique_ids.rs",
         right: "effects.spread(Mark(self.mark));",
         wrong: "",
     },
-    Mutant {
+    Patch {
         mistake: "an ack counts one too far",
         file: "src/link.rs",
         right: "ack: self.received(),",
         wrong: "ack: self.received() + 1,",
     },
-    Mutant {
+    Patch {
         mistake: "no retransmission",
         file: "src/link.rs",
         right: "self.timeouts = self.timeouts.saturating_add(1);\n            self.probe_due = true;",
         wrong: "self.timeouts = self.timeouts.saturating_add(1);",
     },
-    Mutant {
+    Patch {
         mistake: "a hole is taken for received",
         file: "src/link/incoming.rs",
-        right: "self.holes.push(Hole { start, end, due });",
-        wrong: "let _ = (start, due);",
+        right: "self.holes.push(Hole {",
+        wrong: "drop(Hole {",
     },
-    Mutant {
+    Patch {
         mistake: "a lost flight is not sent again",
         file: "src/link/loss.rs",
-        right: "flight.lost |= overdue || missing;",
-        wrong: "let _ = (overdue, missing);",
+        right: ".position(|flight| flight.lost)?;",
+        wrong: ".position(|flight| flight.lost && false)?;",
     },
-    Mutant {
+    Patch {
         mistake: "values from a neighbour go to no other",
         file: "src/gossip.rs",
         right: "if Some(index) == from || !its_way || !neighbour.link.push(item.clone()) {",
         wrong: "if from.is_some() || !neighbour.link.push(item.clone()) {",
     },
-    Mutant {
+    Patch {
         mistake: "a delta counts as received, but one value is not merged",
         file: "src/node.rs",
         right: "for item in &segment.items {",
         wrong: "for item in segment.items.iter().skip(1) {",
     },
-    Mutant {
+    Patch {
         mistake: "backoff without end",
         file: "src/link/loss.rs",
-        right: "let interval = doubled.min(self.cap());",
-        wrong: "let interval = doubled.max(self.cap());",
+        right: "saturating_mul(1 << tries.min(20)).min(BACKOFF_CAP)",
+        wrong: "saturating_mul(1 << tries.min(20))",
     },
-    Mutant {
-        mistake: "good news is ignored",
-        file: "src/gossip.rs",
-        right: "if news.healthy {",
-        wrong: "if news.healthy && false {",
-    },
-    Mutant {
+    Patch {
         mistake: "the interval set forgets what is above a value that comes again",
         file: "src/interval_set.rs",
         right: "*to = last.max(*to);",
         wrong: "*to = last;",
     },
-    Mutant {
-        mistake: "no flow control",
-        file: "src/link.rs",
-        right: "let count = self.released.saturating_sub(self.nxt).min(room);",
-        wrong: "let count = self.released.saturating_sub(self.nxt);\n            let _ = room;",
-    },
-    Mutant {
+    Patch {
         mistake: "the timer stops with the first ack",
         file: "src/link/loss.rs",
-        right: "self.retry_at = (self.nxt > self.una).then(|| now + self.timeout());",
+        right: "self.retry_at = self.is_awaiting().then(|| now + self.timeout());",
         wrong: "self.retry_at = None;",
     },
-    Mutant {
+    Patch {
         mistake: "an ack takes one item too few off the queue",
         file: "src/link/loss.rs",
-        right: "self.queue.drain(..(segment.ack - self.una) as usize);",
-        wrong: "self.queue.drain(..(segment.ack - self.una) as usize - 1);",
+        right: "self.queue.drain(..new as usize);",
+        wrong: "self.queue.drain(..new.saturating_sub(1) as usize);",
     },
-    Mutant {
+    Patch {
         mistake: "what comes from the parent does not go down",
         file: "src/gossip.rs",
-        right: "if let Some(child) = down {",
-        wrong: "if let Some(child) = down.filter(|_| !from_parent) {",
+        right: "let Some(child) = down else { return };",
+        wrong: "let Some(child) = down.filter(|_| !from_parent) else { return };",
     },
-    Mutant {
+    Patch {
         mistake: "leaves look for their hub at the wrong place",
         file: "src/tree.rs",
         right: "parent: Some((index - hubs) % hubs),",
         wrong: "parent: Some((index - hubs + 1) % hubs),",
     },
-    Mutant {
+    Patch {
         mistake: "a suspect neighbour is never healthy again",
         file: "src/link/loss.rs",
-        right: "self.timeouts = 0;\n            self.probe_due = false;",
-        wrong: "self.probe_due = false;",
+        right: "std::mem::take(&mut self.timeouts) > 0;",
+        wrong: "self.timeouts > 0;",
     },
-    Mutant {
+    Patch {
         mistake: "no ack is sent alone",
         file: "src/link.rs",
-        right: "self.ack_due.then(|| Frame::Segment(self.bare_ack(now)))\n    }",
-        wrong: "None\n    }",
+        right: "self.ack_due.then(|| self.segment(",
+        wrong: "(self.ack_due && false).then(|| self.segment(",
     },
-    Mutant {
+    Patch {
         mistake: "an old epoch is believed",
         file: "src/link.rs",
         right: "if epoch < peer {",
         wrong: "if false {",
     },
-    Mutant {
+    Patch {
         mistake: "who is named with a later epoch keeps its own",
         file: "src/link.rs",
         right: "(epoch < named && above <= MAX_EPOCH).then_some(above)",
         wrong: "(epoch < named && above <= MAX_EPOCH && false).then_some(above)",
     },
-    Mutant {
+    Patch {
         mistake: "two lives of a node may raise their epochs to the same one",
         file: "src/link.rs",
         right: "named.saturating_add(1 + epoch % TOLD_APART)",
         wrong: "named.saturating_add(1)",
     },
-    Mutant {
+    Patch {
         mistake: "a voice from the past gets no answer",
         file: "src/link.rs",
         right: "self.ack_due = true;\n            return Err(LinkError::FromThePast { epoch, peer });",
         wrong: "return Err(LinkError::FromThePast { epoch, peer });",
     },
-    Mutant {
+    Patch {
         mistake: "the links go on in the epoch that is over",
         file: "src/node.rs",
         right: "self.gossip.restart(now, epoch, false);",
         wrong: "",
     },
-    Mutant {
+    Patch {
         mistake: "a new epoch is ignored",
         file: "src/link/anti_entropy.rs",
         right: "let restarted = self.peer != 0 && epoch > self.peer;",
         wrong: "let restarted = false;",
     },
-    Mutant {
-        mistake: "news go ahead of any digest, not of a greeting's alone",
-        file: "src/link.rs",
-        right: "if self.greeting {\n            // A delta greets",
-        wrong: "if self.asking {\n            // A delta greets",
-    },
-    Mutant {
+    Patch {
         mistake: "a digest has a hole",
         file: "src/workload/broadcast.rs",
         right: "Ranges(self.values.ranges().take(MAX_RANGES).collect())",
         wrong: "Ranges(self.values.ranges().map(|(first, last)| (first, last.saturating_add(1))).step_by(2).collect())",
     },
-    Mutant {
-        mistake: "a hole is never named",
-        file: "src/link/incoming.rs",
-        right: "(hole.start, hole.end - 1)\n        });\n        named.collect()",
-        wrong: "(hole.start, hole.end - 1)\n        });\n        named.take(0).collect()",
-    },
-    Mutant {
-        mistake: "where a stream begins is not told",
-        file: "src/link/anti_entropy.rs",
-        right: "self.incoming.begin(sync.offset);",
-        wrong: "self.incoming.begin(0);",
-    },
-    Mutant {
+    Patch {
         mistake: "an answer before the sync",
         file: "src/journal.rs",
         right: "self.disk.append(records)?;\n        self.disk.sync()?;",
         wrong: "self.disk.append(records)?;",
     },
-    Mutant {
+    Patch {
         mistake: "a torn line is taken for good",
         file: "src/journal.rs",
         right: "disk.truncate(found.length)?;",
         wrong: "",
     },
-    Mutant {
+    Patch {
         mistake: "an epoch is not counted up",
         file: "src/node.rs",
         right: "self.config.epoch.max(found.epoch + 1)",
         wrong: "self.config.epoch.max(found.epoch)",
     },
-    Mutant {
+    Patch {
         mistake: "a journal is rewritten in its place",
         file: "src/journal.rs",
         right: "self.disk.create()?;",
         wrong: "self.disk.truncate(0)?;",
     },
-    Mutant {
+    Patch {
         mistake: "a rewritten journal gets its name before it is stored",
         file: "src/journal.rs",
         right: "self.disk.append(&mark)?;\n        self.disk.sync()?;",
         wrong: "self.disk.append(&mark)?;",
     },
-    Mutant {
+    Patch {
         mistake: "the new name is not stored",
         file: "src/journal.rs",
         right: "self.disk.rename()?;\n                self.disk.sync_folder()?;",
         wrong: "self.disk.rename()?;",
     },
-    Mutant {
+    Patch {
         mistake: "a mark is written before the sync",
         file: "src/journal.rs",
         right: "self.disk.append(records)?;
@@ -365,136 +319,96 @@ const MUTANTS: &[Mutant] = &[
         self.disk.append(&mark)?;
         self.disk.sync()?;",
     },
-    Mutant {
+    Patch {
         mistake: "only a journal's last line may be torn",
         file: "src/journal.rs",
         right: "Some(damage) if !self.has_marks() => return Err(damage),",
         wrong: "Some(damage) if self.line > 0 => return Err(damage),",
     },
-    Mutant {
+    Patch {
         mistake: "a rewriting without room goes on in the new file",
         file: "src/journal.rs",
         right: "self.disk.discard();\n                self.limit",
         wrong: "self.limit",
     },
-    Mutant {
+    Patch {
         mistake: "what a crash left of a rewriting is not removed",
         file: "src/journal.rs",
         right: "disk.discard();\n        if found.torn",
         wrong: "if found.torn",
     },
-    Mutant {
+    Patch {
         mistake: "what comes from neighbours is not stored",
         file: "src/node.rs",
         right: "self.unsaved.push(item.clone());",
         wrong: "",
     },
+    Patch {
+        mistake: "a link whose timer rings is not seen to",
+        file: "src/gossip.rs",
+        right: "self.timers.first().filter(|(at, _)| *at <= now) {\n            self.touched.insert(index);",
+        wrong: "self.timers.first().filter(|(at, _)| *at <= now) {",
+    },
+    Patch {
+        mistake: "a link whose batch departs is not seen to",
+        file: "src/gossip.rs",
+        right: "neighbour.link.release();\n            self.touched.insert(index);\n        }\n    }",
+        wrong: "neighbour.link.release();\n            let _ = index;\n        }\n    }",
+    },
 ];
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+/// Which of the library's tests fails first, if one does, or of the workloads'. Without the
+/// link's model, which takes as long as all others together.
+fn failing_test(copy: &Copy) -> Option<String> {
+    let first_of = |tests: &[&str]| {
+        let mut command = copy.cargo(&["test"]);
+        command.args(tests).args(["--", "--skip", "link::model"]);
+        let output = command.output().expect("cargo runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut failures = text.lines().skip_while(|line| *line != "failures:");
+        let name = failures.find_map(|line| line.strip_prefix("---- "));
+        let name = name.map(|name| name.trim_end_matches(" stdout ----"));
+        (!output.status.success()).then(|| format!("test {}", name.unwrap_or("it does not build")))
+    };
+    first_of(&["--lib"]).or_else(|| first_of(&["--test", "workloads"]))
+}
+
+/// Which run of torture fails, in a few words.
+fn failing_run(copy: &Copy) -> Option<String> {
+    let (run, why) = copy.torture(&copy.testbed(), RUNS)?;
+    let why: String = why.chars().take(60).collect();
+    Some(format!("run {run:>4}  {why}"))
+}
+
+/// What must catch a mutant: gives what does, if anything does.
+type Hunt = fn(&Copy) -> Option<String>;
+
+/// All mutants, each with its hunt.
+fn mutants() -> impl Iterator<Item = (&'static Patch, Hunt)> {
+    let either: Hunt = |copy| failing_test(copy).or_else(|| failing_run(copy));
+    let by = |mutants: &'static [Patch], hunt| mutants.iter().map(move |mutant| (mutant, hunt));
+    by(MUTANTS, failing_run as Hunt)
+        .chain(by(COSTLY_MUTANTS, failing_test))
+        .chain(by(MECHANISMS, either))
 }
 
 #[test]
 fn every_mutant_has_its_place_in_the_sources() {
-    for mutant in MUTANTS.iter().chain(COSTLY_MUTANTS) {
-        let source = std::fs::read_to_string(root().join(mutant.file)).expect(mutant.file);
-        let places = source.matches(mutant.right).count();
-        assert_eq!(
-            places, 1,
-            "{}: {} in {}",
-            mutant.mistake, mutant.right, mutant.file
-        );
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder for the copy");
-    for entry in std::fs::read_dir(from).expect("a folder to copy") {
-        let path = entry.expect("an entry").path();
-        let target = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).expect("a copied file");
-        }
-    }
-}
-
-/// Cargo in `folder`.
-fn cargo(folder: &Path, command: &[&str]) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(command).current_dir(folder);
-    cargo.args(["--offline", "--quiet", "--target-dir", "target"]);
-    cargo
-}
-
-/// Builds the copy in `folder`.
-fn build(folder: &Path) {
-    let output = cargo(folder, &["build", "--bin", "testbed"]).output();
-    let output = output.expect("cargo runs");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-}
-
-/// The torture's report and whether it found nothing.
-fn torture(folder: &Path, runs: u32) -> (String, bool) {
-    // Cargo knows where a config file had it put what it built.
-    let output = cargo(folder, &["run", "--bin", "testbed"])
-        .args(["--", "torture", "--runs", &runs.to_string(), "--seed", "1"])
-        .output()
-        .expect("the testbed runs");
-    (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        output.status.success(),
-    )
-}
-
-/// Which of the library's tests fails first, if one does.
-fn failing_test(folder: &Path) -> Option<String> {
-    let output = cargo(folder, &["test", "--lib"]).output();
-    let output = output.expect("cargo runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut failures = text.lines().skip_while(|line| *line != "failures:");
-    let name = failures.find_map(|line| line.strip_prefix("---- "));
-    (!output.status.success()).then(|| name.unwrap_or("it does not build").into())
-}
-
-/// What catches the mutant in the copy, in a few words; `None`: nothing does.
-fn hunt(folder: &Path, costly: bool) -> Option<String> {
-    if costly {
-        return failing_test(folder).map(|name| format!("test {name}"));
-    }
-    build(folder);
-    let (report, passed) = torture(folder, RUNS);
-    // "FAIL: run 7 of 2000, seed 7: at 1.2 s: why"
-    let first = report.lines().next().unwrap_or_default();
-    let run = first.split_whitespace().nth(2).unwrap_or("?");
-    let why = first.splitn(4, ": ").last().unwrap_or_default();
-    let why: String = why.chars().take(60).collect();
-    (!passed).then(|| format!("run {run:>4}  {why}"))
+    let lost = mutants().filter(|(mutant, _)| patched::places(mutant) != 1);
+    let lost = lost.map(|(mutant, _)| format!("{}: {:?}", mutant.mistake, mutant.right));
+    let lost: Vec<_> = lost.collect();
+    assert!(lost.is_empty(), "not there, or not once: {lost:#?}");
 }
 
 #[test]
 #[ignore = "takes minutes: ./run.sh mutants"]
 fn every_mutant_is_caught() {
-    let folder = root().join("target/mutants");
-    // Cargo.toml names a test, so the tests must be there, too.
-    for part in ["src", "tests"] {
-        let _ = std::fs::remove_dir_all(folder.join(part));
-        copy(&root().join(part), &folder.join(part));
-    }
-    std::fs::copy(root().join("Cargo.toml"), folder.join("Cargo.toml")).expect("Cargo.toml");
+    let chosen: Vec<_> = patched::chosen(mutants(), |(mutant, _)| mutant).collect();
+    let copy = Copy::new("mutants");
     let mut escaped = Vec::new();
-    let costly = COSTLY_MUTANTS.iter().map(|mutant| (mutant, true));
-    let mutants = MUTANTS.iter().map(|mutant| (mutant, false)).chain(costly);
-    for (mutant, costly) in mutants.clone() {
-        let path = folder.join(mutant.file);
-        let right = std::fs::read_to_string(&path).expect(mutant.file);
-        std::fs::write(&path, right.replacen(mutant.right, mutant.wrong, 1)).expect(mutant.file);
+    for (mutant, hunt) in &chosen {
         let started = Instant::now();
-        let caught = hunt(&folder, costly);
-        std::fs::write(&path, right).expect(mutant.file);
+        let caught = copy.with(mutant, hunt);
         if caught.is_none() {
             escaped.push(mutant.mistake);
         }
@@ -506,7 +420,7 @@ fn every_mutant_is_caught() {
             mutant.mistake
         );
     }
-    let all = mutants.count();
-    println!("{} of {all} mutants caught", all - escaped.len());
+    let caught = chosen.len() - escaped.len();
+    println!("{caught} of {} mutants caught", chosen.len());
     assert!(escaped.is_empty(), "these escaped: {escaped:?}");
 }

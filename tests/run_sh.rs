@@ -117,6 +117,9 @@ fn the_list_of_commands_and_a_mistyped_one_are_answered_without_a_build() {
         (&["usage:"], "there is no command 'usage:'"),
         (&["*"], "there is no command '*'"),
         (&["mutants", "--fast"], "takes no options, not '--fast'"),
+        (&["mutants", "good", "news"], "takes no options, not 'news'"),
+        (&["ablation", "--fast"], "takes no options, not '--fast'"),
+        (&["lesson", "news"], "takes no options, not 'news'"),
         (
             &["test", "-w", "echo"],
             "Maelstrom's 'test -w echo' is here './run.sh workload echo'",

@@ -491,6 +491,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_late_already_gathers_company_for_a_tenth_of_the_period() {
+        let timetable = timetable(24, &trips(&[200]));
+        assert_eq!(due(&timetable, 10_000, 9000), 10_000 + 394 / 10);
+    }
+
+    #[test]
     fn many_values_bring_slots_and_few_take_them_back() {
         let (mut timetable, mut now, slot) = with_slots();
         let (next, period) = timetable.announce(at(now)).expect("slots");
