@@ -57,8 +57,8 @@ const COSTLY_MUTANTS: &[Patch] = &[
     Patch {
         mistake: "a greeting holds the news back",
         file: "src/link/anti_entropy.rs",
-        right: "(Some(Question::HowFar), true, None)",
-        wrong: "(Some(Question::What), true, None)",
+        right: "is_behind() {\n            (self.question, self.sync_due, self.level) = (Some(Question::HowFar)",
+        wrong: "is_behind() {\n            (self.question, self.sync_due, self.level) = (Some(Question::What)",
     },
     Patch {
         mistake: "a batch departs as if nothing had been measured meanwhile",

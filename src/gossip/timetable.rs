@@ -220,6 +220,11 @@ impl Timetable {
         Some(slot.unwrap_or(oldest + self.lazy_period(Duration::ZERO)))
     }
 
+    /// When the oldest item of the batch was given.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.oldest
+    }
+
     /// An item has come that some child lacks, and that has `waited` for so long already. A
     /// round trip that ended with it took as much as `trip`.
     pub fn item(&mut self, now: Instant, waited: Duration, trip: Duration) {
