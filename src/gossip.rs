@@ -389,7 +389,7 @@ impl<I: Item> Gossip<I> {
             // The others knew that one, too, and hold what it held.
             let tree = self.neighbours[..self.in_tree].iter_mut();
             for (index, neighbour) in tree.enumerate() {
-                if neighbour.link.epochs().1 == 0 {
+                if neighbour.link.epochs().1 == 0 && !neighbour.link.wants_digest() {
                     neighbour.link.ask_what();
                     self.touched.insert(index);
                 }
