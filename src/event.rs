@@ -74,6 +74,8 @@ pub enum Event {
     Suspect(String, usize),
     /// The suspect `peer` has acknowledged something new.
     Healthy(String),
+    /// Another node stands in for the hub, or this one does, and that one has answered.
+    StandIn(String),
     /// `peer` has started anew: what it had been sent may be gone.
     Restarted(String),
     /// The network takes longer than the promise: all departs at once. The promise, and
@@ -118,6 +120,7 @@ impl Event {
             Event::Dropped(records) => (Warn, "dropped records", vec![records]),
             Event::Suspect(peer, unacked) => (Warn, "suspect peer unacked", vec![peer, unacked]),
             Event::Healthy(peer) => (Info, "healthy peer", vec![peer]),
+            Event::StandIn(peer) => (Info, "stand-in peer", vec![peer]),
             Event::Restarted(peer) => (Info, "restarted peer", vec![peer]),
             Event::PromiseBroken(within, network) => {
                 (Warn, "promise-broken within network", vec![within, network])

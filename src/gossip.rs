@@ -31,6 +31,7 @@
 
 mod catch_up;
 mod departures;
+mod stand_in;
 pub mod timetable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,10 +65,18 @@ const LONG_AGO: u64 = 1 << 32;
 /// A node's neighbours in the tree and what is between it and them.
 #[derive(Clone, Debug)]
 pub struct Gossip<I> {
+    /// Those in the tree, the parent first, and then the others, as they came.
     neighbours: Vec<Neighbour<I>>,
-    /// How many nodes there are, and how many of them are hubs.
-    nodes: usize,
+    /// How many are in the tree.
+    in_tree: usize,
+    /// All nodes, which of them this is, and how many of them are hubs.
+    ids: Vec<String>,
+    own: usize,
     hubs: usize,
+    within: Duration,
+    /// Below which number all nodes were sought, and when more are.
+    sought: usize,
+    seek_at: Option<Instant>,
     /// Name -> index in `neighbours`.
     index: BTreeMap<String, usize>,
     /// When the batch towards the parent departs, if there is one.
@@ -107,15 +116,56 @@ struct Neighbour<I> {
     /// Its number in the list of all nodes.
     position: usize,
     is_parent: bool,
+    /// How it came to be one.
+    tie: Tie,
     link: Link<I>,
     /// When the link has something to do: its entry in the timers.
     timer: Option<Instant>,
+}
+
+/// How a node is tied to another one. It is a neighbour while that `is_open`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tie {
+    Tree,
+    /// This node seeks it, needs it, or is needed by it, in place of the hub.
+    StandIn {
+        sought: bool,
+        needed: bool,
+        needs: bool,
+    },
+}
+
+impl Tie {
+    const CLOSED: Tie = Tie::StandIn {
+        sought: false,
+        needed: false,
+        needs: false,
+    };
+
+    fn is_open(self) -> bool {
+        match self {
+            Tie::Tree => true,
+            Tie::StandIn { needed, needs, .. } => needed || needs,
+        }
+    }
+}
+
+/// Whence items came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Came {
+    /// The neighbour's index.
+    pub from: usize,
+    /// How long the oldest of them had waited there.
+    waited: Duration,
+    /// The round trip that ended with them, if any did.
+    trip: Duration,
 }
 
 impl<I> Neighbour<I> {
     /// Whether what goes this way goes to this neighbour.
     fn is_on(&self, route: Route) -> bool {
         match route {
+            _ if !self.tie.is_open() => false,
             Route::All | Route::First(_) => true,
             Route::Up => self.is_parent,
             Route::Journal => false,
@@ -163,6 +213,7 @@ impl<I: Item> Gossip<I> {
                 id: ids[position].clone(),
                 position,
                 is_parent,
+                tie: Tie::Tree,
                 link: Link::new(config.epoch, link::ack_delay(config.within)),
                 timer: None,
             })
@@ -173,9 +224,14 @@ impl<I: Item> Gossip<I> {
                 .map(|(index, neighbour)| (neighbour.id.clone(), index))
                 .collect(),
             greet_at: (!neighbours.is_empty()).then_some(now + GREETING_DELAY),
+            in_tree: neighbours.len(),
             neighbours,
-            nodes: ids.len(),
+            ids: ids.to_vec(),
+            own,
             hubs,
+            within: config.within,
+            sought: 0,
+            seek_at: None,
             up_at: None,
             oldest: None,
             departed: Instant::ZERO,
@@ -194,25 +250,38 @@ impl<I: Item> Gossip<I> {
         })
     }
 
-    /// The neighbours and their links, the parent first, in the order of the tree.
+    /// The neighbours and their links, the parent first, in the order of the tree; those
+    /// last that stand in for a hub, or have.
     pub fn links(&self) -> impl Iterator<Item = (&str, &Link<I>)> {
         self.neighbours.iter().map(|n| (n.id.as_str(), &n.link))
     }
 
     /// The parent's name; `None` for the root.
     pub fn parent(&self) -> Option<&str> {
-        let parent = self.neighbours.first().filter(|n| n.is_parent);
+        let parent = self
+            .neighbours
+            .first()
+            .filter(|n| n.is_parent && n.tie == Tie::Tree);
         parent.map(|parent| parent.id.as_str())
     }
 
     /// How many neighbours hang below.
     pub fn children(&self) -> usize {
-        self.neighbours.iter().filter(|n| !n.is_parent).count()
+        let tree = &self.neighbours[..self.in_tree];
+        tree.iter().filter(|n| !n.is_parent).count()
     }
 
-    /// Sends an item that is news on its [way](Item::route): to all neighbours but
-    /// `from`, who brought it, as a rule. It was given `waited` ago.
-    pub fn spread(&mut self, now: Instant, waited: Duration, item: &I, from: Option<usize>) {
+    /// A neighbour that does not answer, if there is one.
+    pub fn suspect(&self) -> Option<&str> {
+        let first = self.suspects.first().filter(|index| **index < self.in_tree);
+        first.map(|&index| self.neighbours[index].id.as_str())
+    }
+
+    /// Sends an item that is news on its [way](Item::route): to all neighbours but the one
+    /// who brought it, as a rule. `None`: it was made here and now.
+    pub fn spread(&mut self, now: Instant, item: &I, came: Option<Came>) {
+        let from = came.map(|came| came.from);
+        let Came { waited, trip, .. } = came.unwrap_or_default();
         let from_parent = from.is_some_and(|index| self.neighbours[index].is_parent);
         let route = item.route();
         let first = match route {
@@ -226,9 +295,10 @@ impl<I: Item> Gossip<I> {
                 continue;
             }
             if neighbour.is_parent {
-                let due = match route {
-                    Route::Up => now,
-                    _ => self.aim.due(now, waited),
+                let keeps_slots = neighbour.tie == Tie::Tree && !neighbour.link.is_suspect();
+                let due = match keeps_slots && route != Route::Up {
+                    true => self.aim.due(now, waited),
+                    false => now,
                 };
                 self.up_at = Some(self.up_at.map_or(due, |at| at.min(due)));
                 let given = now - waited;
@@ -250,34 +320,33 @@ impl<I: Item> Gossip<I> {
         // What came for one of the children alone was not gathered for the others.
         match from_parent && first.is_none() {
             true => self.timetable.gathered(),
-            false => self.timetable.item(now, waited),
+            false => self.timetable.item(now, waited, trip),
         }
     }
 
     /// The child that is this node, or has it below.
     fn towards(&self, node: usize) -> Option<usize> {
-        let above = (node < self.nodes).then(|| tree::place(self.nodes, self.hubs, node).parent)?;
-        let mut neighbours = self.neighbours.iter();
-        neighbours.position(|n| !n.is_parent && (n.position == node || Some(n.position) == above))
+        let nodes = self.ids.len();
+        let above = (node < nodes).then(|| tree::place(nodes, self.hubs, node).parent)?;
+        let mut tree = self.neighbours[..self.in_tree].iter();
+        tree.position(|n| {
+            let is_there = n.position == node || Some(n.position) == above;
+            is_there && !n.is_parent && !n.link.is_suspect()
+        })
     }
 
-    fn neighbour(&self, src: &str) -> Result<usize, String> {
-        let index = self.index.get(src).copied();
-        index.ok_or_else(|| "not a neighbour in the tree".into())
-    }
-
-    /// Whether this node is a neighbour in the tree.
+    /// Whether this is another node of the cluster.
     pub fn knows(&self, src: &str) -> bool {
-        self.index.contains_key(src)
+        self.index.contains_key(src) || self.ids.iter().any(|id| id == src)
     }
 
-    /// A segment came from `src`. Gives the sender's index, for
+    /// A segment came from `src`. Gives whence its items came, for
     /// [`spread`](Gossip::spread); the caller merges the segment's items. `None`: it
     /// comes from the past, and its sender is told so.
     ///
     /// # Errors
     ///
-    /// A sentence, if `src` is no neighbour or the segment cannot be right. Its
+    /// A sentence, if `src` is no node or the segment cannot be right. Its
     /// items must not be merged then, and nothing has changed.
     pub fn handle_segment(
         &mut self,
@@ -285,13 +354,14 @@ impl<I: Item> Gossip<I> {
         src: &str,
         segment: &Segment<I>,
         events: &mut Events,
-    ) -> Result<Option<usize>, String> {
+    ) -> Result<Option<Came>, String> {
         let from = self.neighbour(src)?;
         self.touched.insert(from);
-        let Neighbour {
-            link, is_parent, ..
-        } = &mut self.neighbours[from];
-        let hears_departure = *is_parent && !segment.items.is_empty();
+        self.hear_need(from, segment);
+        let neighbour = &mut self.neighbours[from];
+        let is_hub = neighbour.is_parent && neighbour.tie == Tie::Tree;
+        let hears_departure = is_hub && !segment.items.is_empty();
+        let link = &mut neighbour.link;
         let peer = src.to_owned();
         let news = match link.handle_segment(now, segment) {
             Ok(news) => news,
@@ -299,7 +369,7 @@ impl<I: Item> Gossip<I> {
                 events.push(Event::FromThePast(peer, epoch));
                 return Ok(None);
             }
-            Err(error) => return Err(error.to_string()),
+            Err(LinkError::Wrong(text)) => return Err(text),
         };
         if news.restarted {
             events.push(Event::Restarted(peer.clone()));
@@ -313,9 +383,10 @@ impl<I: Item> Gossip<I> {
         }
         if news.former_life && !self.caught_up {
             // The others knew that one, too, and hold what it held.
-            for (index, neighbour) in self.neighbours.iter_mut().enumerate() {
+            let tree = self.neighbours[..self.in_tree].iter_mut();
+            for (index, neighbour) in tree.enumerate() {
                 if neighbour.link.epochs().1 == 0 {
-                    neighbour.link.ask();
+                    neighbour.link.ask_what();
                     self.touched.insert(index);
                 }
             }
@@ -323,10 +394,15 @@ impl<I: Item> Gossip<I> {
         if hears_departure {
             self.hear_departure(now, from, segment);
         }
-        if segment.digest {
+        if segment.digest && from < self.in_tree {
             self.hear_digest(from);
         }
-        Ok(Some(from))
+        self.hear_sought(from, segment, events);
+        Ok(Some(Came {
+            from,
+            waited: Duration::from_millis(segment.waited),
+            trip: news.trip.unwrap_or_default(),
+        }))
     }
 
     /// The messages at hand have been handled: whatever is due at `now` becomes
@@ -363,11 +439,13 @@ impl<I: Item> Gossip<I> {
         for &index in &self.touched {
             let Neighbour { id, link, .. } = &mut self.neighbours[index];
             link.handle_timeout(now);
-            if link.is_suspect() && self.suspects.insert(index) {
+            let is_news = link.is_suspect() && self.suspects.insert(index);
+            if is_news && index < self.in_tree {
                 events.push(Event::Suspect(id.clone(), link.unacked()));
             }
         }
         self.catch_up();
+        self.stand_in(now);
         self.unasked.append(&mut self.touched);
     }
 
@@ -388,7 +466,10 @@ impl<I: Item> Gossip<I> {
         while let Some(&index) = self.unasked.first() {
             let neighbour = &mut self.neighbours[index];
             let link = &mut neighbour.link;
-            let may_sync = self.caught_up || self.source == Some(index);
+            let may_sync = match neighbour.tie {
+                Tie::Tree => self.caught_up || self.source == Some(index),
+                tie => tie.is_open(),
+            };
             let resent = link.stats().retransmitted;
             let Some(mut segment) = link.poll_transmit(self.now, may_sync) else {
                 self.unasked.pop_first();
@@ -402,9 +483,11 @@ impl<I: Item> Gossip<I> {
                     // What is sent again was given long ago.
                     true if resent => segment.waited = LONG_AGO,
                     true => segment.waited = (self.now - self.departed).as_millis() as u64,
-                    false => segment.next = next,
+                    false if neighbour.tie == Tie::Tree => segment.next = next,
+                    false => {}
                 }
             }
+            segment.need = matches!(neighbour.tie, Tie::StandIn { needed: true, .. });
             if resent {
                 let (offset, items) = (segment.offset, segment.items.len());
                 events.push(Event::Resent(peer.clone(), offset, items));
@@ -434,7 +517,7 @@ impl<I: Item> Gossip<I> {
         }
         if self.suspects.is_empty() {
             self.probe_at = None;
-        } else if self.neighbours.iter().any(|n| !n.is_parent) {
+        } else if self.children() > 0 {
             self.probe_at.get_or_insert(self.now + PROBE_INTERVAL);
         }
     }
@@ -443,7 +526,7 @@ impl<I: Item> Gossip<I> {
     /// message has come.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.timers.first().map(|(at, _)| *at);
-        let own = [self.up_at, self.probe_at, self.greet_at];
+        let own = [self.up_at, self.probe_at, self.greet_at, self.seek_at];
         let all = own.into_iter().chain([self.timetable.due(), link]);
         all.flatten().min()
     }

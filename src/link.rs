@@ -76,7 +76,6 @@ mod segment;
 mod stats;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use crate::time::Instant;
@@ -128,6 +127,11 @@ pub fn ack_delay(within: Duration) -> Duration {
 /// soon where no hub probes.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(3);
 
+/// After so many timeouts a neighbour is not shown the digest any more before it answers.
+///
+/// Unit: timeouts. One digest may get lost.
+const SILENT: u32 = 2;
+
 /// After a loss, so many deltas repeat what is in flight, if it is little.
 ///
 /// Unit: deltas. A link that loses one in a hundred is wary half of the time, one on
@@ -161,9 +165,9 @@ pub fn raised(epoch: u64, named: u64) -> Option<u64> {
     (epoch < named && above <= MAX_EPOCH).then_some(above)
 }
 
-/// A segment that cannot be right. The link has not changed, but for the answer that it
-/// owes a voice from the past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a segment was refused. The link has not changed, but for the answer that it owes a
+/// voice from the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkError {
     /// It comes from an incarnation that is known to be over.
     FromThePast {
@@ -172,45 +176,9 @@ pub enum LinkError {
         /// That of the neighbour now.
         peer: u64,
     },
-    /// It acknowledges what was never sent.
-    AckBeyondSent {
-        /// The segment's ack.
-        ack: u64,
-        /// One past the last offset ever sent.
-        nxt: u64,
-    },
-    /// Its items are further ahead of what was acknowledged than a neighbour may send, or
-    /// behind that.
-    BeyondWindow {
-        /// The offsets of the items, and one past the last one.
-        offset: u64,
-        /// See there.
-        end: u64,
-        /// What was acknowledged, says the segment.
-        una: u64,
-    },
+    /// It cannot be right: a sentence that says why.
+    Wrong(String),
 }
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LinkError::FromThePast { epoch, peer } => {
-                write!(f, "epoch {epoch} is over: it is {peer} now")
-            }
-            LinkError::AckBeyondSent { ack, nxt } => write!(
-                f,
-                "ack {ack} of a stream that has been sent below {nxt} only"
-            ),
-            LinkError::BeyondWindow { offset, end, una } => write!(
-                f,
-                "items from offset {offset} up to {end}, where {una} were acknowledged and at \
-                 most {WINDOW} are in flight"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
 
 /// Some items that were sent together and not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -243,6 +211,8 @@ pub struct News {
     pub healthy: bool,
     /// The neighbour has started anew.
     pub restarted: bool,
+    /// The round trip that ended with it, if it brings an echo.
+    pub trip: Option<Duration>,
 }
 
 /// One end of a link. Whatever changed it, call
@@ -280,6 +250,8 @@ pub struct Link<I> {
     /// Timeouts since the last answer. Above 0: suspect.
     timeouts: u32,
     probe_due: bool,
+    /// Whether the neighbour is there is asked, and it has not answered.
+    pinged: bool,
     probed_at: Option<Instant>,
     /// So many more deltas repeat what is in flight. Above 0: something was lost of late.
     wary: u32,
@@ -319,6 +291,7 @@ impl<I: Item> Link<I> {
             retry_at: None,
             timeouts: 0,
             probe_due: false,
+            pinged: false,
             probed_at: None,
             wary: 0,
             trip: RoundTrip::default(),
@@ -348,6 +321,10 @@ impl<I: Item> Link<I> {
     /// [`release`](Link::release). False: the neighbour's digest is awaited, and
     /// will show whether it lacks the item.
     pub fn push(&mut self, item: I) -> bool {
+        if self.is_suspect() && self.queue.len() >= MAX_ITEMS {
+            // More than one probe carries: its digest will tell, when it answers.
+            self.seek();
+        }
         let accepts = self.question != Some(Question::What);
         if accepts {
             self.queue.push_back(item);
@@ -402,11 +379,8 @@ impl<I: Item> Link<I> {
     }
 
     /// The counters.
-    pub fn stats(&self) -> LinkStats {
-        LinkStats {
-            unacked: self.queue.len() as u64,
-            ..self.stats
-        }
+    pub fn stats(&self) -> &LinkStats {
+        &self.stats
     }
 
     /// A segment came from the neighbour. The caller merges its items, all of them,
@@ -421,13 +395,14 @@ impl<I: Item> Link<I> {
         segment: &Segment<I>,
     ) -> Result<News, LinkError> {
         let for_us = segment.peer == self.epoch;
-        self.check_epoch(segment.epoch)?;
         self.check(segment, for_us)?;
         let mut news = self.recognise(segment.epoch, segment.peer);
+        // That tells the sender who is here now.
+        self.ack_due |= news.former_life;
         self.stats.received += 1;
         let mut answered = false;
         if for_us && !news.restarted {
-            self.measure(now, segment);
+            news.trip = self.measure(now, segment);
             answered = self.handle_ack(segment.ack);
         }
         if for_us || segment.peer == 0 {
@@ -438,28 +413,40 @@ impl<I: Item> Link<I> {
         // Where nothing was sent that could be acknowledged, items may be what was awaited. And
         // where nothing is awaited any more, whoever brought the last of it, no timer runs on.
         answered |= self.flights.is_empty() && (for_us && new > 0 || !self.is_awaiting());
+        answered |= for_us && std::mem::take(&mut self.pinged);
         let told = segment.digest && self.handle_digest(segment, &mut news);
         if told || answered && self.question.is_none() {
             news.healthy = self.hear_answer(now);
         } else {
+            if for_us && self.question.is_some() && self.timeouts >= SILENT {
+                (self.sync_due, self.timeouts) = (true, 1);
+            }
             // A sign of life, maybe of one direction only: a suspect is tried.
             self.probe(now);
         }
-        // That tells the sender who is here now.
-        self.ack_due |= news.former_life;
         Ok(news)
     }
 
-    fn check(&self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+    fn check(&mut self, segment: &Segment<I>, for_us: bool) -> Result<(), LinkError> {
+        let (epoch, peer) = (segment.epoch, self.peer);
+        if epoch < peer {
+            // It may come from a clock that was set back, and nothing else would tell it.
+            self.ack_due = true;
+            return Err(LinkError::FromThePast { epoch, peer });
+        }
         let (ack, nxt) = (segment.ack, self.nxt());
-        if for_us && ack > nxt {
-            return Err(LinkError::AckBeyondSent { ack, nxt });
-        }
         let (una, offset, end) = (segment.una, segment.offset, segment.top());
-        if offset < una || end > una.saturating_add(WINDOW) {
-            return Err(LinkError::BeyondWindow { offset, end, una });
-        }
-        Ok(())
+        let text = if for_us && ack > nxt {
+            format!("ack {ack} of a stream that has been sent below {nxt} only")
+        } else if offset < una || end > una.saturating_add(WINDOW) {
+            format!(
+                "items from offset {offset} up to {end}, where {una} were acknowledged and at \
+                 most {WINDOW} are in flight"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(LinkError::Wrong(text))
     }
 
     /// Gives how many of the items are new.
@@ -506,15 +493,16 @@ impl<I: Item> Link<I> {
     /// `may_sync`; else the wish for one is kept.
     pub fn poll_transmit(&mut self, now: Instant, may_sync: bool) -> Option<Segment<I>> {
         let probes = std::mem::take(&mut self.probe_due);
-        self.sync_due |= probes && self.question.is_some();
+        // A digest may be long, so who does not answer it is asked first whether it is there.
+        let shows = self.question.is_some() && self.timeouts < SILENT;
+        self.sync_due |= probes && shows;
         if self.sync_due && may_sync {
             return Some(self.sync(now));
         }
         let owes = self.is_awaiting() || !self.queue.is_empty();
-        let segment = if probes && self.question.is_none() && owes {
-            Some(self.probe_segment(now))
-        } else {
-            self.news(now)
+        let segment = match probes && !shows && owes {
+            true => Some(self.probe_segment(now)),
+            false => self.news(now),
         };
         segment.or_else(|| self.ack_due.then(|| self.segment(now, self.nxt(), 0)))
     }
@@ -528,7 +516,14 @@ impl<I: Item> Link<I> {
         let (una, nxt) = (self.una, self.nxt());
         if let Some((start, end)) = self.lost() {
             self.stats.retransmitted += 1;
-            self.retry_at = None;
+            if !self
+                .flights
+                .iter()
+                .any(|flight| flight.lost && flight.resent)
+            {
+                // It gets its time; if it is lost again, the timer runs on.
+                self.retry_at = None;
+            }
             return Some(self.send(now, start, end));
         }
         let count = self.released.saturating_sub(nxt).min(una + WINDOW - nxt);
@@ -598,6 +593,7 @@ impl<I: Item> Link<I> {
             digest: false,
             end: None,
             missing,
+            need: false,
             probe: false,
         }
     }

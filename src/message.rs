@@ -134,9 +134,13 @@ impl<'a> Fields<'a> {
         self.read(name, "an integer of at least 0", Json::as_count)
     }
 
-    /// The same, if it is there.
-    pub fn optional_count(self, name: &str) -> Result<Option<u64>, String> {
-        self.get(name).map(|_| self.count(name)).transpose()
+    /// A field that may be left out, as one of the other readers takes it.
+    pub fn optional<T>(
+        self,
+        name: &str,
+        read: impl FnOnce(Self, &str) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        self.get(name).map(|_| read(self, name)).transpose()
     }
 
     /// A string.
@@ -178,23 +182,12 @@ impl<'a> Fields<'a> {
 /// *definite*: the operation did not happen, and never will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// 10: the node has no such request.
-    NotSupported,
-    /// 11: not now; the node was not initialised yet.
-    TemporarilyUnavailable,
-    /// 12: a field is missing or not what it should be.
-    MalformedRequest,
-}
-
-impl ErrorCode {
-    /// The number on the wire.
-    pub fn number(self) -> i64 {
-        match self {
-            ErrorCode::NotSupported => 10,
-            ErrorCode::TemporarilyUnavailable => 11,
-            ErrorCode::MalformedRequest => 12,
-        }
-    }
+    /// The node has no such request.
+    NotSupported = 10,
+    /// Not now; the node was not initialised yet.
+    TemporarilyUnavailable = 11,
+    /// A field is missing or not what it should be.
+    MalformedRequest = 12,
 }
 
 /// A request that was not followed. No state has changed.

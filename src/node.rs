@@ -13,7 +13,6 @@ mod any;
 mod init;
 
 use std::any::Any;
-use std::time::Duration;
 
 use crate::config::Config;
 use crate::event::{self, Event, Events};
@@ -21,7 +20,7 @@ use crate::gossip::Gossip;
 use crate::journal::{self, Disk, Found, Journal};
 use crate::json::{self, Json};
 use crate::link::{self, Link, LinkStats, Marks, Segment};
-use crate::message::{self, Message, Refusal};
+use crate::message::{self, ErrorCode, Message, Refusal};
 use crate::time::Instant;
 use crate::workload::{Digest, Effects, Place, Workload};
 
@@ -40,8 +39,14 @@ const REPLIES_ROOM: usize = 64 << 10;
 pub struct Node<W: Workload> {
     config: Config,
     workload: W,
-    /// What the node is since `init`; before, it only waits for that.
-    identity: Option<Identity<W>>,
+    /// The list of all nodes as `init` brought it, to compare a second one with. `None`: it
+    /// is awaited. Until then the node has no name, and is alone.
+    node_ids: Option<String>,
+    id: String,
+    place: Place,
+    gossip: Gossip<W::Item>,
+    /// The root waits for what all others hold before it decides for them.
+    settling: bool,
     /// Lines for clients.
     replies: Vec<u8>,
     /// Records for the journal, and the items of the next one.
@@ -50,18 +55,6 @@ pub struct Node<W: Workload> {
     /// Whether the journal is awaited.
     wants_journal: bool,
     events: Events,
-}
-
-/// What a node learns by `init`.
-#[derive(Clone, Debug)]
-struct Identity<W: Workload> {
-    id: String,
-    /// The list of all nodes as `init` brought it, to compare a second one with.
-    node_ids: String,
-    place: Place,
-    gossip: Gossip<W::Item>,
-    /// The root waits for what all others hold before it decides for them.
-    settling: bool,
 }
 
 impl<W: Workload> AnyNode for Node<W> {
@@ -76,16 +69,17 @@ impl<W: Workload> AnyNode for Node<W> {
         };
         if let Err(refusal) = self.handle_message(now, &message) {
             self.ignore(&message, &refusal.text);
-            self.reply(&message, "error", |body| {
-                body.int("code", refusal.code.number());
+            // To whoever did not say init yet, under the name by which it asked.
+            let mut effects = Effects::<()>::new(now, message.dest, &mut self.replies);
+            effects.reply(&message, "error", |body| {
+                body.int("code", refusal.code as i64);
                 body.text("text", &refusal.text);
             });
         }
     }
 
     fn wants_journal(&self) -> Option<&str> {
-        let identity = self.identity.as_ref().filter(|_| self.wants_journal);
-        identity.map(|identity| identity.id.as_str())
+        self.wants_journal.then_some(self.id.as_str())
     }
 
     fn open_journal(
@@ -94,20 +88,16 @@ impl<W: Workload> AnyNode for Node<W> {
         disk: Box<dyn Disk>,
         least: u64,
     ) -> std::io::Result<Journal> {
-        let id = self.wants_journal().unwrap_or_default();
-        let (journal, found) = Journal::open(disk, id, least)?;
+        let (journal, found) = Journal::open(disk, &self.id, least)?;
         self.restore(now, found);
         Ok(journal)
     }
 
     fn end_turn(&mut self, now: Instant) {
-        let identity = self.identity.as_ref();
-        if identity.is_some_and(|identity| identity.settling && identity.gossip.is_level()) {
+        if self.settling && self.gossip.is_level() {
             self.settle(now);
         }
-        if let Some(Identity { gossip, .. }) = &mut self.identity {
-            gossip.end_turn(now, &mut self.events);
-        }
+        self.gossip.end_turn(now, &mut self.events);
     }
 
     fn poll_persist(&mut self, out: &mut Vec<u8>) -> bool {
@@ -119,10 +109,11 @@ impl<W: Workload> AnyNode for Node<W> {
     }
 
     fn short_form(&self) -> Box<dyn Iterator<Item = Vec<u8>> + '_> {
-        let identity = self.identity.iter();
-        Box::new(identity.flat_map(|identity| {
-            journal::short_form(&identity.id, self.config.epoch, &self.workload)
-        }))
+        Box::new(journal::short_form(
+            &self.id,
+            self.config.epoch,
+            &self.workload,
+        ))
     }
 
     fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
@@ -132,13 +123,10 @@ impl<W: Workload> AnyNode for Node<W> {
             self.replies.shrink_to(REPLIES_ROOM);
             return true;
         }
-        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
+        let Some((peer, segment)) = self.gossip.poll_transmit(&mut self.events) else {
             return false;
         };
-        let Some((peer, segment)) = gossip.poll_transmit(&mut self.events) else {
-            return false;
-        };
-        message::write(out, id, peer, |body| {
+        message::write(out, &self.id, peer, |body| {
             segment.write(body);
             if segment.digest {
                 self.workload.digest().write(body.field("have"));
@@ -148,7 +136,7 @@ impl<W: Workload> AnyNode for Node<W> {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.identity.as_ref()?.gossip.poll_timeout()
+        self.gossip.poll_timeout()
     }
 
     fn poll_event(&mut self) -> Option<Event> {
@@ -156,7 +144,7 @@ impl<W: Workload> AnyNode for Node<W> {
     }
 
     fn links(&self) -> Vec<(&str, Marks)> {
-        let links = Node::links(self);
+        let links = self.gossip.links();
         links.map(|(peer, link)| (peer, link.marks())).collect()
     }
 
@@ -176,11 +164,16 @@ impl<W: Workload> AnyNode for Node<W> {
 impl<W: Workload> Node<W> {
     /// A node that waits for its `init`.
     pub fn new(config: Config) -> Node<W> {
+        let alone = Gossip::new(&config, Instant::ZERO, "", &[String::new()]);
         Node {
             events: Events::new(config.log),
             config,
             workload: W::default(),
-            identity: None,
+            node_ids: None,
+            id: String::new(),
+            place: Place::default(),
+            gossip: alone.expect("the list names the node, and nobody twice"),
+            settling: false,
             replies: Vec::new(),
             records: Vec::new(),
             unsaved: Vec::new(),
@@ -195,28 +188,24 @@ impl<W: Workload> Node<W> {
 
     /// The neighbours and their links, in the order of the tree; none before `init`.
     pub fn links(&self) -> impl Iterator<Item = (&str, &Link<W::Item>)> {
-        let gossip = self.identity.iter().map(|identity| &identity.gossip);
-        gossip.flat_map(Gossip::links)
+        self.gossip.links()
     }
 
     /// What was found in the journal, be it nothing. The node goes on where it was, in
     /// its next incarnation.
     pub fn restore(&mut self, now: Instant, found: Found<W>) {
-        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
-            return;
-        };
         self.wants_journal = false;
         // The count holds even if the clock goes back; the clock, even if the journal
         // was lost and the neighbours remember what it counted.
         self.config.epoch = self.config.epoch.max(found.epoch + 1);
         let epoch = self.config.epoch;
         if found.length == 0 {
-            journal::write_head(&mut self.records, id);
+            journal::write_head(&mut self.records, &self.id);
         }
         journal::write_epoch(&mut self.records, epoch);
         self.workload = found.workload;
         let items = self.workload.len();
-        gossip.restart(now, epoch, items > 0);
+        self.gossip.restart(now, epoch, items > 0);
         if let Some(damage) = found.torn {
             self.events.push(Event::Torn(damage.to_string()));
         }
@@ -225,14 +214,10 @@ impl<W: Workload> Node<W> {
     }
 
     fn handle_message(&mut self, now: Instant, message: &Message<'_>) -> Result<(), Refusal> {
-        if let Some(Identity { id, .. }) = &self.identity
-            && message.dest != id
-        {
-            let text = format!(
-                "this is {id}, the message is to {}",
-                event::clip(message.dest)
-            );
-            self.ignore(message, &text);
+        let is_known = self.node_ids.is_some();
+        if is_known && message.dest != self.id {
+            let (id, dest) = (&self.id, event::clip(message.dest));
+            self.ignore(message, &format!("this is {id}, the message is to {dest}"));
             return Ok(());
         }
         if message.is_reply {
@@ -243,15 +228,24 @@ impl<W: Workload> Node<W> {
         if message.msg_id.is_some() {
             message.body.int("msg_id")?;
         }
-        let Some(Identity { id, .. }) = &mut self.identity else {
-            return self.before_init(now, kind, message);
-        };
         match kind {
-            "init" => return self.init_again(message),
-            "delta" | "ack" | "sync" => return self.handle_segment(now, kind, message),
-            "stats" => self.stats(message),
+            "init" => self.init(now, message)?,
+            _ if !is_known => return Err(Self::too_early(kind)),
+            "delta" | "ack" | "sync" => self.handle_segment(now, kind, message)?,
+            "stats" => self.stats(now, message),
             _ => {
-                let mut effects = Effects::new(now, id, &mut self.replies);
+                if self.settling
+                    && W::ROOT_DECIDES.contains(&kind)
+                    && let Some(silent) = self.gossip.suspect()
+                {
+                    return Err(Refusal {
+                        code: ErrorCode::TemporarilyUnavailable,
+                        text: format!(
+                            "the root has to hear first what {silent} holds, which is silent"
+                        ),
+                    });
+                }
+                let mut effects = Effects::new(now, &self.id, &mut self.replies);
                 self.workload.request(kind, message, &mut effects)?;
                 let items = effects.items;
                 self.spread(now, items);
@@ -262,11 +256,8 @@ impl<W: Workload> Node<W> {
 
     /// What the workload has made itself goes to all neighbours, and into the journal.
     fn spread(&mut self, now: Instant, items: Vec<W::Item>) {
-        let Some(Identity { gossip, .. }) = &mut self.identity else {
-            return;
-        };
         for item in items {
-            gossip.spread(now, Duration::ZERO, &item, None);
+            self.gossip.spread(now, &item, None);
             if self.config.data_dir.is_some() {
                 self.unsaved.push(item);
             }
@@ -276,14 +267,11 @@ impl<W: Workload> Node<W> {
     /// The node knows its place and its incarnation. A root that decides for all has to
     /// hear first what all others hold, unless it `knows` what it had decided.
     fn begin(&mut self, now: Instant, knows: bool) {
-        let Some(identity) = &mut self.identity else {
-            return;
-        };
-        identity.place.epoch = self.config.epoch;
-        self.workload.begin(identity.place, now);
-        identity.settling = W::ROOT_DECIDES && identity.place.is_root;
-        if identity.settling && !knows {
-            identity.gossip.gather();
+        self.place.epoch = self.config.epoch;
+        self.workload.begin(self.place, now);
+        self.settling = !W::ROOT_DECIDES.is_empty() && self.place.is_root;
+        if self.settling && !knows {
+            self.gossip.gather();
         } else {
             self.settle(now);
         }
@@ -291,11 +279,8 @@ impl<W: Workload> Node<W> {
 
     /// The root has what it waited for.
     fn settle(&mut self, now: Instant) {
-        let Some(identity) = &mut self.identity else {
-            return;
-        };
-        if std::mem::take(&mut identity.settling) {
-            let mut effects = Effects::new(now, &identity.id, &mut self.replies);
+        if std::mem::take(&mut self.settling) {
+            let mut effects = Effects::new(now, &self.id, &mut self.replies);
             self.workload.settled(&mut effects);
             let items = effects.items;
             self.spread(now, items);
@@ -311,18 +296,18 @@ impl<W: Workload> Node<W> {
         let Some(epoch) = link::raised(self.config.epoch, named) else {
             return;
         };
-        let Some(identity) = self.identity.as_mut().filter(|i| i.gossip.knows(src)) else {
+        if !self.gossip.knows(src) {
             return;
-        };
+        }
         self.config.epoch = epoch;
         if self.config.data_dir.is_some() {
             journal::write_epoch(&mut self.records, epoch);
         }
         self.events
             .push(Event::Raised(src.to_owned(), named, epoch));
-        identity.gossip.restart(now, epoch, false);
-        if identity.settling {
-            identity.gossip.gather();
+        self.gossip.restart(now, epoch, false);
+        if self.settling {
+            self.gossip.gather();
         }
     }
 
@@ -338,25 +323,22 @@ impl<W: Workload> Node<W> {
             false => None,
         };
         self.refute(now, message.src, segment.peer);
-        let Some(Identity { id, gossip, .. }) = &mut self.identity else {
-            return Ok(());
-        };
-        match gossip.handle_segment(now, message.src, &segment, &mut self.events) {
+        let events = &mut self.events;
+        match (self.gossip).handle_segment(now, message.src, &segment, events) {
             Ok(None) => {}
-            Ok(Some(from)) => {
-                let mut effects = Effects::new(now, id, &mut self.replies);
-                let waited = Duration::from_millis(segment.waited);
+            Ok(Some(came)) => {
+                let mut effects = Effects::new(now, &self.id, &mut self.replies);
                 for item in &segment.items {
                     if self.workload.merge(item) {
                         if self.config.data_dir.is_some() {
                             self.unsaved.push(item.clone());
                         }
-                        gossip.spread(now, waited, item, Some(from));
+                        self.gossip.spread(now, item, Some(came));
                         self.workload.heard(item, &mut effects);
                     }
                 }
-                if let Some(have) = have.filter(|_| gossip.wants_digest(from)) {
-                    gossip.fill(from, self.workload.missing(&have));
+                if let Some(have) = have.filter(|_| self.gossip.wants_digest(came.from)) {
+                    self.gossip.fill(came.from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);
@@ -367,43 +349,32 @@ impl<W: Workload> Node<W> {
     }
 
     /// Counters of every link, and how many items there are.
-    fn stats(&mut self, message: &Message<'_>) {
-        let links: Vec<(String, LinkStats)> = self
-            .links()
-            .map(|(peer, link)| (peer.to_owned(), link.stats()))
+    fn stats(&mut self, now: Instant, message: &Message<'_>) {
+        let links = self.gossip.links();
+        let links: Vec<_> = links
+            .map(|(peer, link)| (peer, link.stats().counts(link.unacked() as u64)))
             .collect();
-        let mut totals = LinkStats::default();
-        links.iter().for_each(|(_, stats)| totals.add(stats));
-        let values = self.workload.len() as i64;
-        let counts = |object: &mut json::Object<'_>, stats: &LinkStats| {
-            for (field, count) in stats.fields() {
-                object.int(field, count as i64);
-            }
+        let mut totals = LinkStats::default().counts(0);
+        for (_, counts) in &links {
+            let pairs = totals.iter_mut().zip(counts);
+            pairs.for_each(|(total, count)| total.1 += count.1);
+        }
+        let write = |object: &mut json::Object<'_>, counts: &[(&'static str, u64)]| {
+            counts
+                .iter()
+                .for_each(|(name, count)| object.int(name, *count as i64));
         };
-        self.reply(message, "stats_ok", |body| {
-            body.int("values", values);
-            body.list("links", &links, |(peer, stats), out| {
+        let mut effects = Effects::<()>::new(now, &self.id, &mut self.replies);
+        effects.reply(message, "stats_ok", |body| {
+            body.int("values", self.workload.len() as i64);
+            body.list("links", &links, |(peer, counts), out| {
                 json::object(out, |link| {
                     link.text("peer", peer);
-                    counts(link, stats);
+                    write(link, counts);
                 });
             });
-            body.object("totals", |object| counts(object, &totals));
+            body.object("totals", |object| write(object, &totals));
         });
-    }
-
-    /// Answers a request. A node speaks under its own name, and before `init`
-    /// under the one by which it was addressed.
-    fn reply(
-        &mut self,
-        request: &Message<'_>,
-        kind: &'static str,
-        fields: impl FnOnce(&mut json::Object<'_>),
-    ) {
-        let identity = self.identity.as_ref();
-        let node = identity.map_or(request.dest, |identity| &identity.id);
-        let mut effects = Effects::<()>::new(Instant::ZERO, node, &mut self.replies);
-        effects.reply(request, kind, fields);
     }
 
     fn refuse(&mut self, line: &[u8], reason: String) {
@@ -447,8 +418,8 @@ mod tests {
         let said = text.lines().map(|line| {
             let json = Json::parse(line.as_bytes()).expect(line);
             let message = Message::read(&json).expect(line);
-            if let Some(identity) = &node.identity {
-                assert_eq!(message.src, identity.id);
+            if node.node_ids.is_some() {
+                assert_eq!(message.src, node.id);
             }
             let body = message.body.0.to_string();
             (message.dest.to_owned(), body[1..body.len() - 1].to_owned())
@@ -458,8 +429,10 @@ mod tests {
 
     /// Gives the node a line; the replies are those of the middle of a turn.
     fn tell(node: &mut Node<Broadcast>, now: Instant, src: &str, body: &str) -> Vec<Said> {
-        let identity = node.identity.as_ref();
-        let id = identity.map_or("n0".to_owned(), |identity| identity.id.clone());
+        let id = match node.node_ids {
+            Some(_) => node.id.clone(),
+            None => "n0".to_owned(),
+        };
         node.handle_line(now, line(src, &id, body).as_bytes());
         drain(node)
     }
@@ -590,12 +563,12 @@ mod tests {
             (
                 "n2",
                 r#"["n0","n2"]"#,
-                r#"node_ids was [\"n0\",\"n1\",\"n2\"] in the first init, and cannot become [\"n0\",\"n2\"]"#,
+                r#"node_ids was [\"n0\", \"n1\", \"n2\"] in the first init, and cannot become [\"n0\", \"n2\"]"#,
             ),
             (
                 "n1",
                 r#"["n0","n1","n2"]"#,
-                "node_id was n2 in the first init, and cannot become n1",
+                "node_id must be n2, whom the init is for",
             ),
             ("n2", "[]", "node_ids was"),
         ] {
@@ -813,8 +786,8 @@ mod tests {
         assert_eq!(at(&mut node, ms(0)), [said("n1", &first)]);
         let answer = format!(r#"{},"echo":0"#, ack(0, 1));
         tell(&mut node, ms(20), "n1", &answer);
-        assert_eq!(at(&mut node, ms(374)), [], "the network took 20 ms of 400");
-        let to: Vec<_> = at(&mut node, ms(375))
+        assert_eq!(at(&mut node, ms(373)), [], "the network took 20 ms of 400");
+        let to: Vec<_> = at(&mut node, ms(374))
             .into_iter()
             .map(|said| said.0)
             .collect();
@@ -1041,5 +1014,30 @@ mod tests {
         assert!(said[0].1.contains(link), "{said:?}");
         assert!(said[0].1.contains(r#""values":1,"#), "{said:?}");
         assert!(said[0].1.contains(r#""totals":{"sent":6,"#), "{said:?}");
+    }
+
+    #[test]
+    fn a_root_that_has_not_heard_all_refuses_to_decide_and_says_who_is_silent() {
+        let mut node = Node::<crate::workload::log::Log>::new(Config::default());
+        let mut tell = |now: Instant, src: &str, body: &str| {
+            node.handle_line(now, line(src, "n0", body).as_bytes());
+            node.end_turn(now);
+            let mut out = Vec::new();
+            while node.poll_transmit(&mut out) {}
+            String::from_utf8(out).expect("UTF-8")
+        };
+        let init = r#""type":"init","node_id":"n0","node_ids":["n0","n1","n2"]"#;
+        tell(ms(0), "c0", init);
+        let level = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"end":0,"have":{}"#;
+        tell(ms(200), "n1", level);
+        let send = r#""type":"send","msg_id":1,"key":"k","msg":7"#;
+        tell(ms(4000), "n1", level);
+        let refused = tell(ms(8000), "c1", send);
+        assert!(
+            refused.contains(r#""code":11"#) && refused.contains("what n2 holds"),
+            "{refused}"
+        );
+        tell(ms(9000), "n2", level);
+        assert!(tell(ms(9001), "c1", send).contains(r#""type":"send_ok""#));
     }
 }

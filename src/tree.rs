@@ -78,17 +78,11 @@ pub fn place(nodes: usize, hubs: usize, index: usize) -> Place {
             children: Vec::new(),
         };
     }
+    let other_hubs = if index == 0 { 1..hubs } else { 1..1 };
     let own_leaves = (hubs + index..nodes).step_by(hubs);
-    if index == 0 {
-        Place {
-            parent: None,
-            children: (1..hubs).chain(own_leaves).collect(),
-        }
-    } else {
-        Place {
-            parent: Some(0),
-            children: own_leaves.collect(),
-        }
+    Place {
+        parent: (index > 0).then_some(0),
+        children: other_hubs.chain(own_leaves).collect(),
     }
 }
 

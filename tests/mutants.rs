@@ -257,8 +257,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         mistake: "an old epoch is believed",
         file: "src/link.rs",
-        right: "self.check_epoch(segment.epoch)?;",
-        wrong: "",
+        right: "if epoch < peer {",
+        wrong: "if false {",
     },
     Mutant {
         mistake: "who is named with a later epoch keeps its own",
@@ -274,14 +274,14 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         mistake: "a voice from the past gets no answer",
-        file: "src/link/anti_entropy.rs",
+        file: "src/link.rs",
         right: "self.ack_due = true;\n            return Err(LinkError::FromThePast { epoch, peer });",
         wrong: "return Err(LinkError::FromThePast { epoch, peer });",
     },
     Mutant {
         mistake: "the links go on in the epoch that is over",
         file: "src/node.rs",
-        right: "identity.gossip.restart(now, epoch, false);",
+        right: "self.gossip.restart(now, epoch, false);",
         wrong: "",
     },
     Mutant {

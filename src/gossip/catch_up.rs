@@ -6,12 +6,14 @@ impl<I: Item> Gossip<I> {
     /// The node goes on as incarnation `epoch`: its journal was read, or a neighbour knows
     /// a later one than it had thought to be. It `remembers` what it held, or does not.
     pub fn restart(&mut self, now: Instant, epoch: u64, remembers: bool) {
-        for (index, Neighbour { link, .. }) in self.neighbours.iter_mut().enumerate() {
+        for (index, Neighbour { link, tie, .. }) in self.neighbours.iter_mut().enumerate() {
             link.restart(epoch);
-            if remembers {
+            if index >= self.in_tree {
+                *tie = Tie::CLOSED;
+            } else if remembers {
                 // The neighbours have gone on meanwhile, and this node knows what it
                 // lacks: all can be asked at once.
-                link.ask();
+                link.ask_what();
             }
             self.touched.insert(index);
         }
@@ -23,7 +25,7 @@ impl<I: Item> Gossip<I> {
     pub(super) fn hear_digest(&mut self, from: usize) {
         self.caught_up_if(self.neighbours[from].link.is_level());
         if !self.caught_up && self.source.is_none() {
-            self.neighbours[from].link.catch_up();
+            self.neighbours[from].link.ask_how_far();
             self.source = Some(from);
         }
     }
@@ -33,7 +35,7 @@ impl<I: Item> Gossip<I> {
     pub fn wants_digest(&self, from: usize) -> bool {
         // As long as most of what this node lacks is still to come it cannot tell
         // what the others lack. It asks them again when it can.
-        let ready = self.caught_up || self.source == Some(from);
+        let ready = self.caught_up || self.source == Some(from) || from >= self.in_tree;
         ready && self.neighbours[from].link.wants_digest()
     }
 
@@ -41,21 +43,23 @@ impl<I: Item> Gossip<I> {
     pub fn fill(&mut self, to: usize, mut items: Vec<I>) {
         let neighbour = &mut self.neighbours[to];
         items.retain(|item| neighbour.is_on(item.route()));
-        neighbour.link.fill(items);
+        neighbour.link.supply(items);
     }
 
     /// Sees to it that this node comes to hold what all its neighbours hold, not only one
     /// of them: see [`is_level`](Gossip::is_level). Only before anything was sent or heard.
     pub fn gather(&mut self) {
-        for (index, Neighbour { link, .. }) in self.neighbours.iter_mut().enumerate() {
-            link.catch_up();
+        let tree = self.neighbours[..self.in_tree].iter_mut();
+        for (index, Neighbour { link, .. }) in tree.enumerate() {
+            link.ask_how_far();
             self.touched.insert(index);
         }
     }
 
     /// Whether all that the neighbours held when they were asked has come.
     pub fn is_level(&self) -> bool {
-        self.neighbours.iter().all(|n| n.link.is_level())
+        let mut tree = self.neighbours[..self.in_tree].iter();
+        tree.all(|n| n.link.is_level())
     }
 
     /// Whether this node has caught up with one that held what the cluster holds; if
@@ -70,14 +74,14 @@ impl<I: Item> Gossip<I> {
         self.caught_up_if(source.is_some_and(Link::is_level));
         if !self.caught_up && is_suspect {
             let after = self.source.map_or(0, |source| source + 1);
-            let count = self.neighbours.len();
+            let count = self.in_tree;
             let order = (0..count).map(|step| (after + step) % count);
             let next = order
                 .filter(|&index| self.neighbours[index].link.wants_sync())
                 .min_by_key(|&index| self.neighbours[index].link.epochs().1 == 0);
             self.source = next;
             if let Some(next) = next {
-                self.neighbours[next].link.catch_up();
+                self.neighbours[next].link.ask_how_far();
                 self.touched.insert(next);
             }
         }
@@ -85,15 +89,17 @@ impl<I: Item> Gossip<I> {
 
     /// Asks whoever was not heard of what it holds.
     pub(super) fn greet(&mut self) {
-        for (index, Neighbour { link, .. }) in self.neighbours.iter_mut().enumerate() {
+        let tree = self.neighbours[..self.in_tree].iter_mut();
+        for (index, Neighbour { link, .. }) in tree.enumerate() {
             if link.is_untouched() {
-                link.catch_up();
+                link.ask_how_far();
                 self.touched.insert(index);
             }
         }
         // If traffic came and went on all links, and nobody knew a former life, this is
         // a fresh start.
-        self.caught_up_if(self.neighbours.iter().all(|n| !n.link.wants_sync()));
+        let mut tree = self.neighbours[..self.in_tree].iter();
+        self.caught_up_if(tree.all(|n| !n.link.wants_sync()));
     }
 
     /// If this node `has_caught_up` now, all others get what they were to get after that.

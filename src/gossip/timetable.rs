@@ -55,19 +55,13 @@ use crate::time::Instant;
 ///
 /// Unit: time. Of values on machines that stall now and then one in a thousand is late with
 /// it; each ms more costs 0.4 % more messages at the default promise.
-pub const MARGIN: Duration = Duration::from_millis(7);
-
-/// What part of a period after a slot something is still taken to have missed that.
-///
-/// Unit: a fraction's denominator. Children that are in time come in the last part of
-/// a period, be they as careful as they like.
-const MISSED: u32 = 4;
+pub const MARGIN: Duration = Duration::from_millis(6);
 
 /// For what part of the period something is taken to have waited that is late already.
 ///
 /// Unit: part of 1. With 1 it departs at once, and a partition's end costs a departure for
 /// each node that was cut off: 2.05 messages per operation for 1.71.
-const LATE: f64 = 0.75;
+const LATE: f64 = 0.9;
 
 /// What part of the promise a child arrives before its slot at least.
 ///
@@ -223,29 +217,28 @@ impl Timetable {
         let latest = oldest + self.left(network) + MARGIN;
         let slot = self.slots.map(|slots| slots.next);
         let slot = slot.filter(|slot| *slot <= latest);
-        Some(slot.unwrap_or(oldest + self.lazy_period()))
+        Some(slot.unwrap_or(oldest + self.lazy_period(Duration::ZERO)))
     }
 
-    /// An item has come that some child lacks, and that has `waited` for so long already.
-    pub fn item(&mut self, now: Instant, waited: Duration) {
+    /// An item has come that some child lacks, and that has `waited` for so long already. A
+    /// round trip that ended with it took as much as `trip`.
+    pub fn item(&mut self, now: Instant, waited: Duration, trip: Duration) {
         self.items += 1.0;
         // What has been lost on its way is late already, and seldom alone: it gathers company.
-        let late = waited > self.within;
-        let waited = if late {
-            self.lazy_period().mul_f64(LATE)
+        let was_lost = waited > self.within;
+        let waited = if was_lost {
+            self.lazy_period(Duration::ZERO).mul_f64(LATE)
         } else {
             waited
         };
-        let mut given = now - waited;
-        if let Some(slots) = &mut self.slots {
-            if self.oldest.is_none() {
-                slots.at(now);
-            }
-            let after = now - (slots.next - slots.period);
-            if !waited.is_zero() && after < slots.period / MISSED {
-                // It was to be here for the last slot, so it was on its way for so much longer.
-                given = given - after - self.margin();
-            }
+        // What was on its way for longer than is reckoned with has waited there.
+        let late = trip.saturating_sub(self.longest());
+        let late = self.lazy_period(Duration::ZERO) - self.lazy_period(late);
+        let given = now - waited - late;
+        if self.oldest.is_none()
+            && let Some(slots) = &mut self.slots
+        {
+            slots.at(now);
         }
         self.oldest = Some(self.oldest.map_or(given, |oldest| oldest.min(given)));
     }
@@ -312,14 +305,14 @@ impl Timetable {
             .is_none_or(|network| self.within >= (network.longest() + MARGIN) * self.trips)
     }
 
-    /// How long a value may wait here and in its child together.
-    pub fn lazy_period(&self) -> Duration {
+    /// How long a value may wait here and in its child together, if it was `late` on its way.
+    fn lazy_period(&self, late: Duration) -> Duration {
         let Some(network) = self.network else {
             let most = self.within - self.within / (UNMEASURED * self.trips);
             return self.left((INITIAL * self.trips).min(most));
         };
         let quick = self.left(network.quick() * self.trips);
-        self.left((network.longest() + MARGIN) * self.trips)
+        self.left((network.longest() + MARGIN) * self.trips + late)
             .max(quick.mul_f64(KEPT))
     }
 
@@ -347,7 +340,7 @@ impl Timetable {
         }
         let n = f64::from(self.below);
         let up = f64::from(self.trips);
-        let lazy = up + n / (self.rate * self.lazy_period().as_secs_f64() + 1.0);
+        let lazy = up + n / (self.rate * self.lazy_period(Duration::ZERO).as_secs_f64() + 1.0);
         let x = self.rate * period.as_secs_f64();
         x > 0.0 && n * (2.0 - (-x / n).exp()) / x < lazy
     }
@@ -426,7 +419,7 @@ mod tests {
 
     /// Departs when it is time for so many items that are given at `now`. Gives when.
     fn depart(timetable: &mut Timetable, now: u64, items: usize) -> u64 {
-        (0..items).for_each(|_| timetable.item(at(now), ms(0)));
+        (0..items).for_each(|_| timetable.item(at(now), ms(0), ms(0)));
         let due = timetable.due().expect("it departs");
         timetable.depart(due, timetable.network);
         due.as_micros() / 1000
@@ -435,7 +428,7 @@ mod tests {
     /// When it departs if something comes now that has waited so long.
     fn due(timetable: &Timetable, now: u64, waited: u64) -> u64 {
         let mut timetable = timetable.clone();
-        timetable.item(at(now), ms(waited));
+        timetable.item(at(now), ms(waited), ms(0));
         timetable.due().expect("it departs").as_micros() / 1000
     }
 
@@ -450,8 +443,8 @@ mod tests {
     #[test]
     fn an_even_network_leaves_the_promise_less_its_trip_and_a_margin() {
         let even = trips(&[200, 200, 200]);
-        assert_eq!(timetable(24, &even).lazy_period(), ms(393));
-        assert_eq!(timetable(99, &trips(&[200])).lazy_period(), ms(186));
+        assert_eq!(timetable(24, &even).lazy_period(ms(0)), ms(394));
+        assert_eq!(timetable(99, &trips(&[200])).lazy_period(ms(0)), ms(188));
     }
 
     #[test]
@@ -460,7 +453,7 @@ mod tests {
         let period = |links: Vec<&RoundTrip>| {
             let mut timetable = timetable(24, &even);
             timetable.depart(at(0), Network::of(links.into_iter()));
-            timetable.lazy_period()
+            timetable.lazy_period(ms(0))
         };
         let (of_all, of_one) = (
             period([&odd].into_iter().chain([&even; 23]).collect()),
@@ -474,9 +467,9 @@ mod tests {
 
     #[test]
     fn a_batch_departs_later_or_sooner_when_the_network_is_not_as_it_was_thought_to_be() {
-        for (within, thought, trip, due) in [(600, 107, 200, 400), (6000, 5007, 2000, 4000)] {
+        for (within, thought, trip, due) in [(600, 107, 200, 401), (6000, 5007, 2000, 4001)] {
             let mut timetable = Timetable::new(ms(within), Pace::Cheaper, 24, 24);
-            timetable.item(at(7), ms(0));
+            timetable.item(at(7), ms(0), ms(0));
             assert_eq!(timetable.due(), Some(at(thought)));
             timetable.measure(|| Network::of([&trips(&[trip])].into_iter()));
             assert_eq!(timetable.due(), Some(at(due)));
@@ -487,27 +480,27 @@ mod tests {
     fn the_tail_of_an_uneven_network_takes_a_part_of_the_period_at_most() {
         let uneven = trips(&[200, 50, 350, 60, 390, 20, 380, 200, 580]);
         let timetable = timetable(24, &uneven);
-        assert!(timetable.lazy_period() > ms(150), "{timetable:?}");
+        assert!(timetable.lazy_period(ms(0)) > ms(150), "{timetable:?}");
     }
 
     #[test]
     fn a_batch_departs_when_its_oldest_item_must() {
         let timetable = timetable(24, &trips(&[200]));
-        assert_eq!(due(&timetable, 1000, 0), 1393);
-        assert_eq!(due(&timetable, 1000, 300), 1093);
+        assert_eq!(due(&timetable, 1000, 0), 1394);
+        assert_eq!(due(&timetable, 1000, 300), 1094);
     }
 
     #[test]
     fn many_values_bring_slots_and_few_take_them_back() {
         let (mut timetable, mut now, slot) = with_slots();
         let (next, period) = timetable.announce(at(now)).expect("slots");
-        assert_eq!(period, ms(385));
+        assert_eq!(period, ms(386));
         assert_eq!(next, ms(slot - now) - timetable.margin());
         while timetable.announce(at(now)).is_some() {
             now = depart(&mut timetable, now + 1000, 1);
         }
         assert!(now < 20_000, "{now}");
-        assert_eq!(due(&timetable, now + 1, 0), now + 394);
+        assert_eq!(due(&timetable, now + 1, 0), now + 395);
     }
 
     #[test]
@@ -522,23 +515,30 @@ mod tests {
     fn what_misses_a_slot_departs_out_of_turn_when_its_oldest_item_must() {
         let (mut timetable, now, slot) = with_slots();
         assert_eq!(depart(&mut timetable, now, 200), slot);
-        // It should have been here 14.4 ms before the slot: so much older is it than it says.
-        assert_eq!(due(&timetable, slot + 3, 385), slot + 3 + 393 - 385 - 18);
-        assert_eq!(due(&timetable, slot + 3, 200), slot + 3 + 393 - 200 - 18);
-        assert_eq!(
-            due(&timetable, slot + 3, 0),
-            slot + 385,
-            "it was just given"
-        );
-        timetable.item(at(slot + 3), ms(385));
+        assert_eq!(due(&timetable, slot + 3, 385), slot + 3 + 394 - 385);
+        assert_eq!(due(&timetable, slot + 3, 200), slot + 3 + 394 - 200);
+        let next = timetable.slots.expect("slots").next.as_micros() / 1000;
+        assert_eq!(due(&timetable, slot + 3, 0), next, "it was just given");
+        timetable.item(at(slot + 3), ms(385), ms(0));
         timetable.depart(at(slot + 10), timetable.network);
-        let (next, period) = timetable.announce(at(slot + 10)).expect("slots");
-        assert_eq!(
-            next + timetable.margin(),
-            ms(375),
-            "the slots stay where they are"
-        );
-        assert_eq!(period, ms(385));
+        let (there, period) = timetable.announce(at(slot + 10)).expect("slots");
+        let to_next = (there + timetable.margin()).as_millis() as u64;
+        assert_eq!(slot + 10 + to_next, next, "the slots stay where they are");
+        assert_eq!(period, ms(386));
+    }
+
+    #[test]
+    fn what_was_long_on_its_way_departs_sooner_but_not_for_the_tail_of_an_uneven_network() {
+        let uneven = trips(&[200, 50, 350, 60, 390, 20, 380, 200, 580]);
+        for (network, sooner) in [(trips(&[200]), 40), (uneven, 0)] {
+            let due = |late: u64| {
+                let mut timetable = timetable(24, &network);
+                let trip = timetable.longest() + ms(late);
+                timetable.item(at(1000), ms(0), trip);
+                timetable.due().expect("it departs")
+            };
+            assert_eq!(due(0) - due(40), ms(sooner));
+        }
     }
 
     #[test]
@@ -546,7 +546,7 @@ mod tests {
         let (mut timetable, now, slot) = with_slots();
         let (margin, period) = (timetable.margin(), timetable.slot_period());
         depart(&mut timetable, now, 200);
-        timetable.item(at(slot + 3), ms(385));
+        timetable.item(at(slot + 3), ms(385), ms(0));
         timetable.depart(at(slot + 10), timetable.network);
         assert_eq!(timetable.margin(), margin + LONGER);
         assert_eq!(timetable.slot_period(), period - LONGER);

@@ -3,22 +3,47 @@
 use super::*;
 
 impl<I: Item> Link<I> {
-    /// Asks what the neighbour holds, since nothing is known of that. What was queued is
-    /// forgotten: the digest will tell. Only the numbers that were sent are used up, so the
-    /// stream stays within the window of a neighbour that has some of them.
-    pub fn ask(&mut self) {
+    /// Nothing more goes this way, and what was queued is forgotten. Only the numbers that
+    /// were sent are used up, so the stream stays within the window of a neighbour that has
+    /// some of them.
+    pub fn close(&mut self) {
         self.una = self.nxt();
         self.queue.clear();
         self.flights.clear();
         self.released = self.una;
-        (self.timeouts, self.probe_due, self.retry_at) = (0, false, None);
-        (self.question, self.sync_due, self.level) = (Some(Question::What), true, None);
+        (self.timeouts, self.probe_due, self.pinged) = (0, false, false);
+        (self.retry_at, self.question, self.sync_due) = (None, None, false);
+        self.level = None;
+    }
+
+    /// Asks what the neighbour holds, since nothing is known of that.
+    pub fn ask_what(&mut self) {
+        self.close();
+        (self.question, self.sync_due) = (Some(Question::What), true);
+    }
+
+    /// Asks the same of one that may not be there: first of all whether it is.
+    pub fn seek(&mut self) {
+        self.close();
+        (self.question, self.timeouts, self.probe_due) = (Some(Question::What), SILENT, true);
+    }
+
+    /// Asks whether the neighbour is there, to know that soon.
+    pub fn ping(&mut self) {
+        if !self.is_suspect() && !self.pinged {
+            (self.pinged, self.probe_due) = (true, true);
+        }
+    }
+
+    /// An answer took as long as `trip` from another one, and will from this one.
+    pub fn expect(&mut self, trip: &RoundTrip) {
+        self.trip = trip.clone();
     }
 
     /// Shows the neighbour what this node holds, and asks how far its stream goes with what
     /// that lacks: see [`is_level`](Link::is_level). Where it was asked, or all that is still
     /// to come, the link sees to that itself.
-    pub fn catch_up(&mut self) {
+    pub fn ask_how_far(&mut self) {
         if self.question.is_none() && !self.is_behind() {
             (self.question, self.sync_due, self.level) = (Some(Question::HowFar), true, None);
         }
@@ -46,7 +71,7 @@ impl<I: Item> Link<I> {
     }
 
     /// A digest came. If the link [wants](Link::wants_digest) it, the caller must
-    /// [`fill`](Link::fill) the link with what the neighbour lacks by it. Gives whether it
+    /// [supply](Link::supply) the link with what the neighbour lacks by it. Gives whether it
     /// answers what this node has asked.
     pub(super) fn handle_digest(&mut self, segment: &Segment<I>, news: &mut News) -> bool {
         if segment.probe {
@@ -70,7 +95,7 @@ impl<I: Item> Link<I> {
     }
 
     /// Queues what the neighbour lacks by the digest that it sent. It may go at once.
-    pub fn fill(&mut self, items: impl IntoIterator<Item = I>) {
+    pub fn supply(&mut self, items: impl IntoIterator<Item = I>) {
         self.queue.extend(items);
         // It may have been the neighbour's own question, and the answer is still to come.
         self.question = self.level.is_none().then_some(Question::HowFar);
@@ -79,24 +104,13 @@ impl<I: Item> Link<I> {
         self.release();
     }
 
-    /// A voice from the past is answered: it may be that of a clock that was set back,
-    /// and nothing else would tell it.
-    pub(super) fn check_epoch(&mut self, epoch: u64) -> Result<(), LinkError> {
-        let peer = self.peer;
-        if epoch < peer {
-            self.ack_due = true;
-            return Err(LinkError::FromThePast { epoch, peer });
-        }
-        Ok(())
-    }
-
     /// Who is talking, and to whom?
     pub(super) fn recognise(&mut self, epoch: u64, peer: u64) -> News {
         let restarted = self.peer != 0 && epoch > self.peer;
         let former_life = peer != 0 && peer != self.epoch;
         if restarted || former_life && self.peer == 0 {
             // It may have more from that life than this one remembers.
-            self.ask();
+            self.ask_what();
         }
         if restarted {
             self.incoming = Incoming::default();
@@ -107,7 +121,7 @@ impl<I: Item> Link<I> {
         News {
             former_life,
             restarted,
-            healthy: false,
+            ..News::default()
         }
     }
 

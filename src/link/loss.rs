@@ -28,21 +28,23 @@ impl<I: Item> Link<I> {
 
     /// Whether the neighbour owes an answer: an ack, a digest, or what that has promised.
     pub(super) fn is_awaiting(&self) -> bool {
-        self.question.is_some() || !self.flights.is_empty() || self.is_behind()
+        let asks = self.question.is_some() || self.pinged;
+        asks || !self.flights.is_empty() || self.is_behind()
     }
 
     /// An echo tells when what it answers was sent, and how long it was held there. One
     /// sample a turn: what has waited together while this node was stopped tells of that
     /// one stop, however many messages it is (RFC 6298, 3: one sample a round trip).
-    pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) {
+    pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) -> Option<Duration> {
         let held = Duration::from_millis(segment.held);
-        let sent_at = segment.echo.map(|ts| Instant::from_micros(ts) + held);
+        let sent_at = Instant::from_micros(segment.echo?) + held;
         // What is from the future this link has never sent.
-        let sent_at = sent_at.filter(|at| *at <= now && self.measured_at != Some(now));
-        if let Some(sent_at) = sent_at {
-            self.measured_at = Some(now);
-            self.trip.sample(now - sent_at, self.is_suspect());
+        if sent_at > now || self.measured_at == Some(now) {
+            return None;
         }
+        self.measured_at = Some(now);
+        self.trip.sample(now - sent_at, self.is_suspect());
+        Some(now - sent_at)
     }
 
     /// Marks what the segment shows to be lost: holes that it names, and the first
@@ -103,6 +105,11 @@ impl<I: Item> Link<I> {
         }
     }
 
+    /// Something is to be said soon, be it an ack alone.
+    pub fn answer(&mut self) {
+        self.ack_due = true;
+    }
+
     /// What waits goes at once, and asks for an answer at once.
     pub fn elicit_ack(&mut self) {
         self.probe_due = true;
@@ -142,10 +149,10 @@ impl<I: Item> Link<I> {
     /// other side's ack delay, twice as long after each timeout (RFC 6298, 5.5), up
     /// to [`BACKOFF_CAP`].
     pub(super) fn timeout(&self) -> Duration {
-        // A digest is answered at once.
-        let delay = match self.question {
-            Some(_) => Duration::ZERO,
-            None => self.ack_delay,
+        // A question is answered at once.
+        let delay = match self.question.is_some() || self.pinged {
+            true => Duration::ZERO,
+            false => self.ack_delay,
         };
         let timeout = self.trip.longest() + delay;
         match self.timeouts {

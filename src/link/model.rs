@@ -96,11 +96,8 @@ const LATER: Instant = Instant::from_millis(3_601_000);
 /// state and its mirror image look the same.
 const OTHERS: u8 = 4;
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Message {
-    Segment(Segment<u8>),
-    Sync(Sync, u8),
-}
+/// A segment, and the items that its sender holds if it is a digest, as bits.
+type Message = (Segment<u8>, u8);
 
 /// One node, with its link and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -209,7 +206,7 @@ impl End {
     fn greet(&mut self) {
         self.greets = false;
         if self.link.is_untouched() {
-            self.link.catch_up();
+            self.link.ask_how_far();
         }
         self.caught_up |= !self.link.wants_sync();
     }
@@ -224,7 +221,7 @@ impl End {
         self.link = Link::new(epoch, ACK_DELAY);
         (self.caught_up, self.source, self.greets) = (false, false, !memory);
         if memory {
-            self.link.ask();
+            self.link.ask_what();
         } else {
             self.have = 0;
         }
@@ -239,33 +236,27 @@ impl End {
     }
 
     /// Gives why it refused the message though it must not.
-    fn handle(&mut self, message: Message) -> Option<&'static str> {
-        self.refute(match &message {
-            Message::Segment(segment) => segment.peer,
-            Message::Sync(sync, _) => sync.peer,
-        });
-        let result = match message {
-            Message::Segment(segment) => self.link.handle_segment(NOW, &segment).map(|_| {
-                for item in segment.items {
-                    self.have |= 1 << (item ^ OTHERS);
-                }
-            }),
-            Message::Sync(sync, digest) => self.link.handle_sync(NOW, &sync).map(|_| {
-                self.caught_up |= self.link.is_level();
-                if !self.caught_up && !self.source {
-                    self.link.catch_up();
-                    self.source = true;
-                }
-                if self.link.wants_digest() {
-                    self.link.fill(items(self.have & !digest.rotate_left(4)));
-                }
-            }),
-        };
-        match result {
-            Ok(()) | Err(LinkError::FromThePast { .. }) => None,
-            Err(LinkError::AckBeyondSent { .. }) => Some("an ack was refused"),
-            Err(LinkError::BeyondWindow { .. }) => Some("items were refused"),
+    fn handle(&mut self, (segment, have): Message) -> Option<&'static str> {
+        self.refute(segment.peer);
+        match self.link.handle_segment(NOW, &segment) {
+            Ok(_) => {}
+            Err(LinkError::FromThePast { .. }) => return None,
+            Err(LinkError::Wrong(_)) => return Some("a link refused what a link sent"),
         }
+        for item in segment.items {
+            self.have |= 1 << (item ^ OTHERS);
+        }
+        if segment.digest {
+            self.caught_up |= self.link.is_level();
+            if !self.caught_up && !self.source {
+                self.link.ask_how_far();
+                self.source = true;
+            }
+            if self.link.wants_digest() {
+                self.link.supply(items(self.have & !have.rotate_left(4)));
+            }
+        }
+        None
     }
 
     /// The end of a turn: sends what there is to send.
@@ -276,19 +267,15 @@ impl End {
             // There is no other one to be the source instead.
             self.source = self.link.wants_sync();
             if self.source {
-                self.link.catch_up();
+                self.link.ask_how_far();
             }
         }
         let may_sync = self.caught_up || self.source;
-        while let Some(frame) = self.link.poll_transmit(NOW, may_sync) {
-            self.outbox.push(match frame {
-                Frame::Segment(mut segment) => {
-                    // As long as time stands still, an incarnation is its own clock.
-                    segment.ts = segment.ts.map(|_| self.link.epoch);
-                    Message::Segment(segment)
-                }
-                Frame::Sync(sync) => Message::Sync(sync, self.have),
-            });
+        while let Some(mut segment) = self.link.poll_transmit(NOW, may_sync) {
+            // As long as time stands still, an incarnation is its own clock.
+            segment.ts = segment.ts.map(|_| self.link.epoch);
+            let have = if segment.digest { self.have } else { 0 };
+            self.outbox.push((segment, have));
         }
         self.source &= !self.caught_up;
         self.forget();
@@ -476,11 +463,9 @@ impl State {
         for (src, at) in self.ends.iter().enumerate() {
             for message in &at.outbox {
                 // A hole is named again and again until what it names is old.
-                let old = match message {
-                    Message::Segment(segment) if !segment.missing.is_empty() => {
-                        next.ends[1 - src].ages()
-                    }
-                    _ => 0,
+                let old = match message.0.missing[..] {
+                    [] => 0,
+                    _ => next.ends[1 - src].ages(),
                 };
                 next.deliver(1 - src, message.clone(), old);
                 witness(&format!("{message:?} comes"), &next);
@@ -567,24 +552,19 @@ fn pair_fault(a: &End, b: &End) -> Option<&'static str> {
 }
 
 /// Whether a message that is under way from `a` says what `a` would stand by.
-fn is_true(a: &End, message: &Message) -> bool {
+fn is_true(a: &End, (segment, have): &Message) -> bool {
     let link = &a.link;
-    match message {
+    if segment.echo.is_some_and(|ts| ts != segment.peer) {
         // Only whose clock it was could make something of it.
-        Message::Segment(Segment { echo, peer, .. }) if echo.is_some_and(|ts| ts != *peer) => false,
-        Message::Segment(segment) if segment.epoch == link.epoch => {
-            let mut items = segment.items.iter().zip(segment.offset..);
-            let same = |(item, offset): (&u8, u64)| {
-                offset < link.una || link.queue.get((offset - link.una) as usize) == Some(item)
-            };
-            let ack = segment.peer != link.peer || segment.ack <= link.received();
-            segment.una <= link.una && items.all(same) && ack
-        }
-        Message::Sync(sync, digest) if sync.epoch == link.epoch => {
-            sync.una <= link.una && digest & !a.have == 0
-        }
-        _ => true,
+        return false;
     }
+    let mut items = segment.items.iter().zip(segment.offset..);
+    let same = |(item, offset): (&u8, u64)| {
+        offset < link.una || link.queue.get((offset - link.una) as usize) == Some(item)
+    };
+    let ack = segment.peer != link.peer || segment.ack <= link.received();
+    let now = segment.una <= link.una && items.all(same) && ack && have & !a.have == 0;
+    now || segment.epoch != link.epoch
 }
 
 /// What stands for a state: 128 bits of two independent hashes. Among the states

@@ -7,10 +7,10 @@
 //! {"type":"sync","epoch":17,"peer":0,"offset":0,"ack":0,"held":0,"probe":true,"have":[[0,812],[815,900]]}
 //! ```
 
-use crate::json::{self, Json, Object};
+use crate::json::{Json, Object};
 use crate::link::{MAX_EPOCH, Range};
 use crate::message::Fields;
-use crate::workload::Item;
+use crate::workload::{Item, read_numbers, write_numbers};
 
 /// A delta, an ack alone, or a digest. What the sender holds follows that as `have`, in the
 /// words of the workload.
@@ -48,6 +48,9 @@ pub struct Segment<I> {
     /// With a digest: one past the last offset that the sender has queued for the receiver,
     /// with all that this lacks. Left out as long as the sender does not know that.
     pub end: Option<u64>,
+    /// To a node that is no neighbour in the tree: the sender needs the receiver in place of
+    /// its hub. Left out when false.
+    pub need: bool,
     /// Holes in the receiver's stream, to be sent again. Left out when empty.
     pub missing: Vec<Range>,
     /// Asks for an answer at once; with a digest for the receiver's, and its `end`. Left out
@@ -81,31 +84,26 @@ impl<I: Item> Segment<I> {
     pub fn read(kind: &str, body: Fields<'_>) -> Result<Segment<I>, String> {
         let offset = body.count("offset")?;
         Ok(Segment {
-            epoch: epoch(body, "epoch", 1)?,
-            peer: epoch(body, "peer", 0)?,
-            una: body.optional_count("una")?.unwrap_or(offset),
+            epoch: read_epoch(body, "epoch", 1)?,
+            peer: read_epoch(body, "peer", 0)?,
+            una: body.optional("una", Fields::count)?.unwrap_or(offset),
             offset,
             items: match kind {
                 "delta" => body.list("values", I::WHAT, I::read)?,
                 _ => Vec::new(),
             },
             ack: body.count("ack")?,
-            ts: body.optional_count("ts")?,
-            echo: body.optional_count("echo")?,
-            held: body.optional_count("held")?.unwrap_or(0),
-            waited: body.optional_count("waited")?.unwrap_or(0),
-            next: match body.optional_count("next")? {
-                Some(next) => Some((next, body.count("every")?)),
-                None => None,
-            },
+            ts: body.optional("ts", Fields::count)?,
+            echo: body.optional("echo", Fields::count)?,
+            held: body.optional("held", Fields::count)?.unwrap_or(0),
+            waited: body.optional("waited", Fields::count)?.unwrap_or(0),
+            next: body.optional("next", |body, next| {
+                Ok((body.count(next)?, body.count("every")?))
+            })?,
             digest: kind == "sync",
-            end: body.optional_count("end")?,
-            missing: match body.get("missing") {
-                Some(_) => {
-                    body.list("missing", "a pair of offsets, the smaller one first", range)?
-                }
-                None => Vec::new(),
-            },
+            end: body.optional("end", Fields::count)?,
+            missing: body.optional("missing", read_missing)?.unwrap_or_default(),
+            need: body.flag("need")?,
             probe: body.flag("probe")?,
         })
     }
@@ -113,58 +111,51 @@ impl<I: Item> Segment<I> {
     /// Writes the body.
     pub fn write(&self, body: &mut Object<'_>) {
         body.word("type", self.kind());
-        body.int("epoch", self.epoch as i64);
-        body.int("peer", self.peer as i64);
-        if self.una != self.offset {
-            body.int("una", self.una as i64);
-        }
-        body.int("offset", self.offset as i64);
+        write(body, "epoch", self.epoch);
+        write(body, "peer", self.peer);
+        write(body, "una", (self.una != self.offset).then_some(self.una));
+        write(body, "offset", self.offset);
         if !self.items.is_empty() {
             body.list("values", &self.items, I::write);
         }
-        body.int("ack", self.ack as i64);
-        if let Some(ts) = self.ts {
-            body.int("ts", ts as i64);
-        }
-        if let Some(echo) = self.echo {
-            body.int("echo", echo as i64);
-        }
-        body.int("held", self.held as i64);
-        if self.waited > 0 {
-            body.int("waited", self.waited as i64);
-        }
-        if let Some((next, every)) = self.next {
-            body.int("next", next as i64);
-            body.int("every", every as i64);
-        }
-        if let Some(end) = self.end {
-            body.int("end", end as i64);
-        }
+        write(body, "ack", self.ack);
+        write(body, "ts", self.ts);
+        write(body, "echo", self.echo);
+        write(body, "held", self.held);
+        write(body, "waited", (self.waited > 0).then_some(self.waited));
+        write(body, "next", self.next.map(|(next, _)| next));
+        write(body, "every", self.next.map(|(_, every)| every));
+        write(body, "end", self.end);
         if !self.missing.is_empty() {
-            body.list("missing", &self.missing, |(first, last), out| {
-                json::list(out, [*first as i64, *last as i64], json::encode_int);
+            body.list("missing", &self.missing, |&(first, last), out| {
+                write_numbers(&[first, last], out);
             });
         }
-        if self.probe {
-            body.value("probe", &Json::Bool(true));
+        for (name, _) in [("need", self.need), ("probe", self.probe)]
+            .iter()
+            .filter(|flag| flag.1)
+        {
+            body.value(name, &Json::Bool(true));
         }
     }
 }
 
-fn epoch(body: Fields<'_>, name: &str, least: u64) -> Result<u64, String> {
-    match body.count(name)? {
-        epoch if (least..=MAX_EPOCH).contains(&epoch) => Ok(epoch),
-        _ => Err(format!(
-            "{name} must be an integer from {least} to {MAX_EPOCH}"
-        )),
+/// Writes a number, if there is one.
+fn write(body: &mut Object<'_>, name: &'static str, number: impl Into<Option<u64>>) {
+    if let Some(number) = number.into() {
+        body.int(name, number as i64);
     }
 }
 
-fn range(json: &Json<'_>) -> Option<Range> {
-    match json.as_array()? {
-        [Json::Int(first), Json::Int(last)] if 0 <= *first && first <= last => {
-            Some((*first as u64, *last as u64))
-        }
-        _ => None,
-    }
+fn read_epoch(body: Fields<'_>, name: &str, least: u64) -> Result<u64, String> {
+    let what = format_args!("an integer from {least} to {MAX_EPOCH}");
+    let is_one = |epoch: &u64| (least..=MAX_EPOCH).contains(epoch);
+    body.read(name, what, |json| json.as_count().filter(is_one))
+}
+
+fn read_missing(body: Fields<'_>, name: &str) -> Result<Vec<Range>, String> {
+    body.list(name, "a pair of offsets, the smaller one first", |range| {
+        let [first, last] = read_numbers(range)?;
+        (first <= last).then_some((first, last))
+    })
 }

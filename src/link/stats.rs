@@ -21,13 +21,12 @@ pub struct LinkStats {
     pub holes: u64,
     /// Of those received: with items, and none of them new.
     pub duplicates: u64,
-    /// Items that wait for their ack, right now.
-    pub unacked: u64,
 }
 
 impl LinkStats {
-    /// Names and counts, in the order of the `stats_ok` reply.
-    pub fn fields(&self) -> [(&'static str, u64); 8] {
+    /// Names and counts, in the order of the `stats_ok` reply; `unacked` items wait for their
+    /// ack right now.
+    pub fn counts(&self, unacked: u64) -> [(&'static str, u64); 8] {
         [
             ("sent", self.sent),
             ("acks", self.acks),
@@ -36,20 +35,8 @@ impl LinkStats {
             ("retransmitted", self.retransmitted),
             ("holes", self.holes),
             ("duplicates", self.duplicates),
-            ("unacked", self.unacked),
+            ("unacked", unacked),
         ]
-    }
-
-    /// Adds another link's counters.
-    pub fn add(&mut self, other: &LinkStats) {
-        self.sent += other.sent;
-        self.acks += other.acks;
-        self.syncs += other.syncs;
-        self.received += other.received;
-        self.retransmitted += other.retransmitted;
-        self.holes += other.holes;
-        self.duplicates += other.duplicates;
-        self.unacked += other.unacked;
     }
 }
 

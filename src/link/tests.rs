@@ -71,19 +71,17 @@ fn send(link: &mut Link<u32>, now: Instant, items: std::ops::Range<u32>) -> Vec<
     drain(link, now)
 }
 
-/// Lets time come to `now` and takes the frames that the link sends.
-fn frames(link: &mut Link<u32>, now: Instant) -> Vec<Frame<u32>> {
+/// Lets time come to `now` and takes what the link sends, digests too.
+fn all(link: &mut Link<u32>, now: Instant) -> Vec<Segment<u32>> {
     link.handle_timeout(now);
     std::iter::from_fn(|| link.poll_transmit(now, true)).collect()
 }
 
 /// The same where no digest may be among them.
 fn drain(link: &mut Link<u32>, now: Instant) -> Vec<Segment<u32>> {
-    let segments = frames(link, now).into_iter().map(|frame| match frame {
-        Frame::Segment(segment) => segment,
-        Frame::Sync(sync) => panic!("unexpected: {sync:?}"),
-    });
-    segments.collect()
+    let sent = all(link, now);
+    assert!(!sent.iter().any(|segment| segment.digest), "{sent:?}");
+    sent
 }
 
 /// A delta from the neighbour, to which nothing was acknowledged yet.
@@ -100,6 +98,8 @@ fn delta(offset: u64, items: &[u32], ack: u64) -> Segment<u32> {
         held: 0,
         waited: 0,
         next: None,
+        digest: false,
+        end: None,
         missing: Vec::new(),
         probe: false,
     }
@@ -151,30 +151,36 @@ fn gist(segments: &[Segment<u32>]) -> Vec<(u64, &[u32], u64)> {
     gists.collect()
 }
 
-fn sync(epoch: u64, peer: u64, una: u64) -> Sync {
-    Sync {
-        epoch,
-        peer,
+/// The neighbour's digest, which acknowledges what was sent below `ack`; its stream begins
+/// at `una`.
+fn sync(una: u64, ack: u64) -> Segment<u32> {
+    Segment {
+        digest: true,
         una,
-        end: None,
-        probe: false,
+        ..delta(una, &[], ack)
     }
 }
 
-/// The neighbour's digest, with its stream's end.
-fn promising(end: u64) -> Sync {
-    Sync {
-        end: Some(end),
-        ..sync(PEER, EPOCH, 0)
+/// The same, which promises a stream up to `end`.
+fn promising(end: u64, sync: Segment<u32>) -> Segment<u32> {
+    let end = Some(end);
+    Segment { end, ..sync }
+}
+
+/// From the neighbour's next life, which knows this node as `peer`.
+fn reborn(peer: u64, segment: Segment<u32>) -> Segment<u32> {
+    Segment {
+        epoch: PEER + 1,
+        peer,
+        ..segment
     }
 }
 
 /// Lets time come to `now`: the link sends a digest, and nothing else.
-fn digest(link: &mut Link<u32>, now: Instant) -> Sync {
-    match frames(link, now)[..] {
-        [Frame::Sync(sync)] => sync,
-        ref frames => panic!("unexpected: {frames:?}"),
-    }
+fn digest(link: &mut Link<u32>, now: Instant) -> Segment<u32> {
+    let mut sent = all(link, now);
+    assert!(sent.len() == 1 && sent[0].digest, "unexpected: {sent:?}");
+    sent.remove(0)
 }
 
 /// Offsets, and how many items each segment has.
@@ -346,14 +352,14 @@ fn what_is_not_lacking_is_no_hole_and_what_lies_beyond_is_acknowledged() {
     assert_eq!(drain(&mut link, later(10))[0].missing, [(0, 0)]);
     let una = from_una(1, ack(2, 100));
     link.handle_segment(later(20), &una).unwrap();
-    assert_eq!(drain(&mut link, later(1019)), []);
-    assert_eq!(gist(&drain(&mut link, later(1020))), [(100, &[][..], 2)]);
+    assert_eq!(gist(&drain(&mut link, later(20))), [(100, &[][..], 2)]);
 
     let beyond = from_una(1, delta(3, &[6], 100));
     link.handle_segment(later(1100), &beyond).unwrap();
     assert_eq!(drain(&mut link, later(1110))[0].missing, [(2, 2)]);
     let now = later(1120);
-    link.handle_sync(now, &sync(PEER, EPOCH, 3)).unwrap();
+    link.handle_segment(now, &from_una(3, sync(4, 100)))
+        .unwrap();
     assert_eq!(gist(&drain(&mut link, now)), [(100, &[][..], 4)]);
     assert!(link.is_quiet());
 }
@@ -569,7 +575,7 @@ fn without_an_answer_for_the_longest_round_trip_and_the_ack_delay_a_link_is_susp
 fn before_the_first_sample_the_round_trip_is_taken_for_a_second() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
-    assert_eq!(link.poll_timeout(), Some(ms(1000 + 10 + 1000)));
+    assert_eq!(link.poll_timeout(), Some(ms(1000 + 250 + 1000)));
 }
 
 #[test]
@@ -716,9 +722,9 @@ fn the_timestamp_of_what_came_last_is_sent_back_once_and_held_counts_from_there(
 fn what_is_sent_again_has_a_timestamp_of_its_own_and_its_ack_tells_as_much() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
-    let again = drain(&mut link, ms(2010));
-    assert_eq!(again[0].ts, Some(2_010_000));
-    link.handle_segment(ms(2210), &echoing(ms(2010), ack(0, 1)))
+    let again = drain(&mut link, ms(2250));
+    assert_eq!(again[0].ts, Some(2_250_000));
+    link.handle_segment(ms(2450), &echoing(ms(2250), ack(0, 1)))
         .unwrap();
     assert_eq!(link.round_trip().smoothed(), Duration::from_millis(200));
 }
@@ -727,8 +733,8 @@ fn what_is_sent_again_has_a_timestamp_of_its_own_and_its_ack_tells_as_much() {
 fn a_first_answer_that_ends_a_long_silence_measures_nothing() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
-    drain(&mut link, ms(2010));
-    link.handle_segment(ms(2100), &echoing(ms(0), ack(0, 1)))
+    drain(&mut link, ms(2250));
+    link.handle_segment(ms(2300), &echoing(ms(0), ack(0, 1)))
         .unwrap();
     assert!(!link.is_suspect() && !link.round_trip().is_measured());
 }
@@ -769,22 +775,21 @@ fn a_timestamp_of_a_former_life_is_not_sent_back_to_the_next_one() {
     let mut link = measured();
     link.handle_segment(later(0), &stamped(42, delta(0, &[1], 100)))
         .unwrap();
-    link.handle_sync(later(0), &sync(PEER + 1, EPOCH, 0))
+    link.handle_segment(later(0), &reborn(EPOCH, sync(0, 0)))
         .unwrap();
-    link.fill([7]);
-    let sent = frames(&mut link, later(9));
-    let echoes = sent.iter().filter_map(|frame| match frame {
-        Frame::Segment(segment) => segment.echo,
-        Frame::Sync(_) => None,
-    });
-    assert_eq!(echoes.count(), 0);
+    link.supply([7]);
+    let sent = all(&mut link, later(9));
+    assert!(
+        sent.iter().all(|segment| segment.echo.is_none()),
+        "{sent:?}"
+    );
 }
 
 #[test]
 fn before_anything_is_measured_what_seems_lost_is_sent_again_soon_but_only_once_so_soon() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
-    for (now, again) in [(250, 0), (251, 1), (1261, 0), (1262, 1)] {
+    for (now, again) in [(250, 0), (251, 1), (1501, 0), (1502, 1)] {
         link.handle_segment(ms(now), &ack(0, 0)).unwrap();
         assert_eq!(drain(&mut link, ms(now)).len(), again, "at {now} ms");
     }
@@ -835,44 +840,30 @@ fn who_was_known_in_a_former_life_asks_for_a_digest() {
     let news = link.handle_segment(ms(0), &past).unwrap();
     assert!(news.former_life && link.wants_digest());
     assert!(!link.push(9), "the digest will show whether it is lacking");
-    let sent = frames(&mut link, ms(0));
-    let Frame::Sync(sync) = &sent[0] else {
-        panic!("{sent:?}")
-    };
-    assert_eq!(
-        (sync.epoch, sync.peer, sync.probe, sync.end),
-        (EPOCH, PEER, true, None)
-    );
+    let sent = all(&mut link, ms(0));
+    let asks = &sent[0];
+    assert_eq!((asks.epoch, asks.peer), (EPOCH, PEER));
+    assert_eq!((asks.digest, asks.probe, asks.end), (true, true, None));
 }
 
 #[test]
 fn a_restart_of_the_neighbour_drops_the_queue_and_asks_what_is_lacking() {
     let mut link = measured();
     send(&mut link, later(0), 100..103);
-    let news = link.handle_segment(
-        later(200),
-        &Segment {
-            epoch: PEER + 1,
-            peer: 0,
-            ..delta(0, &[7], 0)
-        },
-    );
+    let news = link.handle_segment(later(200), &reborn(0, delta(0, &[7], 0)));
     assert!(news.unwrap().restarted);
     assert_eq!(
         (link.unacked(), link.received(), link.epochs().1),
         (0, 1, PEER + 1)
     );
-    let asks = Sync {
-        probe: true,
-        ..sync(EPOCH, PEER + 1, 103)
-    };
+    let asks = digest(&mut link, later(200));
     let begins = "and says where its stream begins now";
-    assert_eq!(digest(&mut link, later(200)), asks, "{begins}");
+    assert_eq!((asks.una, asks.ack, asks.probe), (103, 1, true), "{begins}");
 
-    let answer = sync(PEER + 1, EPOCH, 0);
-    let news = link.handle_sync(later(300), &answer).unwrap();
+    let answer = reborn(EPOCH, sync(1, 103));
+    let news = link.handle_segment(later(300), &answer).unwrap();
     assert!(link.wants_digest() && !news.restarted);
-    link.fill([100, 7000]);
+    link.supply([100, 7000]);
     assert!(!link.wants_digest());
     assert_eq!(
         gist(&drain(&mut link, later(400))),
@@ -883,8 +874,9 @@ fn a_restart_of_the_neighbour_drops_the_queue_and_asks_what_is_lacking() {
 #[test]
 fn voices_of_the_former_life_are_answered_once_and_change_nothing_else() {
     let mut link = measured();
-    link.handle_sync(later(0), &sync(PEER + 1, 0, 0)).unwrap();
-    frames(&mut link, later(0));
+    link.handle_segment(later(0), &reborn(0, sync(0, 0)))
+        .unwrap();
+    all(&mut link, later(0));
     let mut before = link.clone();
     let past = LinkError::FromThePast {
         epoch: PEER,
@@ -892,9 +884,9 @@ fn voices_of_the_former_life_are_answered_once_and_change_nothing_else() {
     };
     assert_eq!(
         link.handle_segment(later(0), &delta(0, &[1], 100)),
-        Err(past)
+        Err(past.clone())
     );
-    assert_eq!(link.handle_sync(later(0), &sync(PEER, EPOCH, 9)), Err(past));
+    assert_eq!(link.handle_segment(later(0), &sync(9, 0)), Err(past));
     let answers = drain(&mut link, later(0));
     assert_eq!(gist(&answers), [(100, &[][..], 0)]);
     assert_eq!(answers[0].peer, PEER + 1, "it tells who is known");
@@ -927,7 +919,7 @@ fn a_link_that_begins_anew_keeps_what_was_measured_and_nothing_of_its_streams() 
 #[test]
 fn a_stream_that_began_for_a_former_life_goes_on_where_the_sync_says() {
     let mut link = link();
-    link.handle_sync(ms(0), &sync(PEER, EPOCH, 812)).unwrap();
+    link.handle_segment(ms(0), &sync(812, 0)).unwrap();
     assert_eq!(link.received(), 812);
     link.handle_segment(ms(0), &delta(812, &[1, 2], 0)).unwrap();
     assert_eq!(
@@ -941,13 +933,12 @@ fn a_stream_that_began_for_a_former_life_goes_on_where_the_sync_says() {
 fn whoever_asks_uses_up_the_numbers_that_were_sent_and_no_others() {
     let mut link = link();
     send(&mut link, ms(0), 0..WINDOW as u32 + 10);
-    link.ask();
+    link.ask_what();
     link.handle_segment(ms(200), &probing(delta(0, &[7], 5)))
         .unwrap();
     link.handle_timeout(ms(200));
-    let Some(Frame::Segment(ack)) = link.poll_transmit(ms(200), false) else {
-        panic!("an answer to the probe");
-    };
+    let ack = link.poll_transmit(ms(200), false);
+    let ack = ack.expect("an answer to the probe");
     let within = "a neighbour that has 5 of them would refuse more than the window";
     assert_eq!((ack.offset, ack.ack), (WINDOW, 1), "{within}");
 }
@@ -955,83 +946,87 @@ fn whoever_asks_uses_up_the_numbers_that_were_sent_and_no_others() {
 #[test]
 fn news_do_not_wait_for_the_answer_how_far_but_for_that_what_is_lacking() {
     let mut link = link();
-    link.catch_up();
+    link.ask_how_far();
     assert!(digest(&mut link, ms(0)).probe);
     let news = send(&mut link, ms(50), 7..8);
     assert_eq!(gist(&news), [(0, &[7][..], 0)]);
     let timeout = INITIAL + link.trip.spread();
     let waits = "a digest is answered at once";
     assert_eq!(link.poll_timeout(), Some(ms(0) + timeout), "{waits}");
-    link.ask();
+    link.ask_what();
     assert!(!link.push(8), "the digest will show whether it is there");
 }
 
 #[test]
 fn how_far_stays_asked_until_the_end_is_told() {
     let mut link = link();
-    link.catch_up();
+    link.ask_how_far();
     let first = digest(&mut link, ms(0));
     assert_eq!((first.end, first.probe), (Some(0), true));
     // The neighbour itself does not know yet.
-    let unknowing = sync(PEER, EPOCH, 0);
-    link.handle_sync(ms(200), &unknowing).unwrap();
+    link.handle_segment(ms(200), &sync(0, 0)).unwrap();
     assert!(!link.wants_digest(), "what it holds was not asked");
-    assert!(digest(&mut link, ms(1010)).probe && link.is_suspect());
-    let news = link.handle_sync(ms(1200), &promising(0)).unwrap();
+    assert!(digest(&mut link, ms(1250)).probe && link.is_suspect());
+    let news = link
+        .handle_segment(ms(1400), &promising(0, sync(0, 0)))
+        .unwrap();
     assert!(news.healthy && link.is_level() && link.is_quiet());
 }
 
 #[test]
 fn who_was_asked_already_or_has_promised_is_not_asked_once_more() {
     let mut link = link();
-    link.catch_up();
+    link.ask_how_far();
     digest(&mut link, ms(0));
-    link.catch_up();
-    assert_eq!(frames(&mut link, ms(100)), [], "the link does it in time");
-    link.handle_sync(ms(200), &promising(1)).unwrap();
-    link.catch_up();
-    assert_eq!(frames(&mut link, ms(200)), [], "what was promised counts");
+    link.ask_how_far();
+    assert_eq!(all(&mut link, ms(100)), [], "the link does it in time");
+    link.handle_segment(ms(200), &promising(1, sync(0, 0)))
+        .unwrap();
+    link.ask_how_far();
+    assert_eq!(all(&mut link, ms(200)), [], "what was promised counts");
     link.handle_segment(ms(300), &delta(0, &[7], 0)).unwrap();
-    link.catch_up();
+    link.ask_how_far();
     assert!(digest(&mut link, ms(300)).probe, "there may be more now");
 }
 
 #[test]
 fn who_was_told_what_the_neighbour_holds_still_asks_how_far() {
     let mut link = link();
-    link.ask();
+    link.ask_what();
     assert_eq!(digest(&mut link, ms(0)).end, None);
-    link.handle_sync(ms(200), &sync(PEER, EPOCH, 0)).unwrap();
-    link.fill([7]);
+    link.handle_segment(ms(200), &sync(0, 0)).unwrap();
+    link.supply([7]);
     assert_eq!(gist(&drain(&mut link, ms(200))), [(0, &[7][..], 0)]);
-    let again = digest(&mut link, ms(1010));
+    let again = digest(&mut link, ms(1250));
     assert_eq!((again.end, again.probe), (Some(1), true));
 }
 
 #[test]
 fn a_promise_that_is_not_kept_makes_a_link_suspect_until_it_is() {
     let mut link = link();
-    link.ask();
+    link.ask_what();
     digest(&mut link, ms(0));
-    link.handle_sync(ms(200), &promising(2)).unwrap();
-    link.fill([]);
-    assert_eq!(drain(&mut link, ms(1209)), []);
-    let probe = drain(&mut link, ms(1210));
+    link.handle_segment(ms(200), &promising(2, sync(0, 0)))
+        .unwrap();
+    link.supply([]);
+    assert_eq!(drain(&mut link, ms(1449)), []);
+    let probe = drain(&mut link, ms(1450));
     assert!(probe[0].probe && probe[0].items.is_empty() && link.is_suspect());
-    link.handle_segment(ms(1400), &ack(2, 0)).unwrap();
+    link.handle_segment(ms(1500), &ack(2, 0)).unwrap();
     assert!(link.is_suspect(), "that is not what was promised");
-    let news = link.handle_segment(ms(1500), &delta(0, &[1, 2], 0));
+    let news = link.handle_segment(ms(1600), &delta(0, &[1, 2], 0));
     assert!(news.unwrap().healthy && link.is_level());
-    drain(&mut link, ms(2500));
+    drain(&mut link, ms(2600));
     assert!(link.is_quiet());
 }
 
 #[test]
 fn a_promise_is_kept_too_by_what_was_sent_before_this_life_was_known() {
     let mut link = link();
-    link.catch_up();
+    link.ask_how_far();
     digest(&mut link, ms(0));
-    link.handle_sync(ms(200), &promising(1)).unwrap();
+    link.handle_segment(ms(200), &promising(1, sync(0, 0)))
+        .unwrap();
     let unknowing = Segment {
         peer: 0,
         ..delta(0, &[7], 0)
@@ -1062,7 +1057,7 @@ fn an_ack_can_be_elicited_before_the_batch_departs() {
 #[test]
 fn a_sync_that_is_lost_is_asked_again() {
     let mut link = link();
-    link.ask();
+    link.ask_what();
     digest(&mut link, ms(0));
     for _ in 0..20 {
         let next = link.poll_timeout().expect("it never gives up");
@@ -1073,14 +1068,10 @@ fn a_sync_that_is_lost_is_asked_again() {
 #[test]
 fn a_sync_that_does_not_ask_is_not_answered() {
     let mut link = measured();
-    let tells = sync(PEER, EPOCH, 0);
-    link.handle_sync(later(0), &tells).unwrap();
-    assert_eq!(frames(&mut link, later(0)), []);
-    let asks = Sync {
-        probe: true,
-        ..tells
-    };
-    link.handle_sync(later(0), &asks).unwrap();
+    link.handle_segment(later(0), &sync(0, 100)).unwrap();
+    assert_eq!(all(&mut link, later(0)), []);
+    let asks = probing(sync(0, 100));
+    link.handle_segment(later(0), &asks).unwrap();
     let answer = digest(&mut link, later(0));
     assert_eq!((answer.end, answer.probe), (Some(100), false));
 }
@@ -1088,21 +1079,19 @@ fn a_sync_that_does_not_ask_is_not_answered() {
 #[test]
 fn two_that_ask_each_other_at_the_same_time_come_to_an_end() {
     let mut links = [Link::<u32>::new(5, ACK_DELAY), Link::new(6, ACK_DELAY)];
-    links.iter_mut().for_each(Link::ask);
+    links.iter_mut().for_each(Link::ask_what);
     let mut count = 0;
     loop {
-        let sent = [0, 1].map(|end| frames(&mut links[end], ms(0)));
+        let sent = [0, 1].map(|end| all(&mut links[end], ms(0)));
         if sent.iter().all(Vec::is_empty) {
             break;
         }
-        for (end, frames) in sent.into_iter().enumerate() {
-            for frame in frames {
-                let Frame::Sync(sync) = frame else {
-                    panic!("{frame:?}")
-                };
-                links[1 - end].handle_sync(ms(0), &sync).unwrap();
+        for (end, sent) in sent.into_iter().enumerate() {
+            for segment in sent {
+                assert!(segment.digest, "{segment:?}");
+                links[1 - end].handle_segment(ms(0), &segment).unwrap();
                 if links[1 - end].wants_digest() {
-                    links[1 - end].fill([]);
+                    links[1 - end].supply([]);
                 }
                 count += 1;
             }
@@ -1115,13 +1104,10 @@ fn two_that_ask_each_other_at_the_same_time_come_to_an_end() {
 #[test]
 fn who_catches_up_is_level_when_all_has_come_that_was_lacking() {
     let mut link = link();
-    link.catch_up();
+    link.ask_how_far();
     digest(&mut link, ms(0));
-    let digest = Sync {
-        una: 812,
-        ..promising(814)
-    };
-    link.handle_sync(ms(5), &digest).unwrap();
+    let promise = promising(814, sync(812, 0));
+    link.handle_segment(ms(5), &promise).unwrap();
     assert!(!link.is_level());
     link.handle_segment(ms(9), &delta(812, &[1], 0)).unwrap();
     assert!(!link.is_level());
@@ -1137,16 +1123,18 @@ fn what_cannot_be_right_is_refused_and_changes_nothing() {
     send(&mut link, ms(0), 0..2);
     link.handle_segment(ms(5), &delta(0, &[4], 1)).unwrap();
     let before = link.clone();
-    let beyond = LinkError::AckBeyondSent { ack: 3, nxt: 2 };
-    assert_eq!(link.handle_segment(ms(10), &ack(1, 3)), Err(beyond));
+    let mut refuses = |segment: Segment<u32>, why: &str| match link.handle_segment(ms(10), &segment)
+    {
+        Err(LinkError::Wrong(text)) => assert!(text.starts_with(why), "{text}"),
+        other => panic!("{segment:?}: {other:?}"),
+    };
+    refuses(ack(1, 3), "ack 3 of a stream that has been sent below 2");
     let far = WINDOW + 2;
-    let wrong = |offset, end, una| Err(LinkError::BeyondWindow { offset, end, una });
-    let ahead = delta(far - 1, &[1], 1);
-    assert_eq!(link.handle_segment(ms(10), &ahead), wrong(far - 1, far, 0));
+    let ahead = format!("items from offset {} up to {far}, where 0", far - 1);
+    refuses(delta(far - 1, &[1], 1), &ahead);
     let behind = from_una(5, delta(4, &[1, 2], 1));
-    assert_eq!(link.handle_segment(ms(10), &behind), wrong(4, 6, 5));
-    let huge = delta(u64::MAX, &[1], 1);
-    assert!(link.handle_segment(ms(10), &huge).is_err(), "no overflow");
+    refuses(behind, "items from offset 4 up to 6, where 5");
+    refuses(delta(u64::MAX, &[1], 1), "items from"); // No overflow.
     assert_eq!(link, before);
 }
 

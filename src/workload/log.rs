@@ -298,7 +298,7 @@ impl Workload for Log {
         "list_committed_offsets",
         "echo",
     ];
-    const ROOT_DECIDES: bool = true;
+    const ROOT_DECIDES: &'static [&'static str] = &["send"];
 
     fn begin(&mut self, place: Place, _now: Instant) {
         self.own = (place.index as u64, place.epoch);

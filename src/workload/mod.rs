@@ -59,9 +59,10 @@ pub trait Workload: Clone + Default + std::fmt::Debug + 'static {
     /// The names of its requests, for whoever asks for another one.
     const REQUESTS: &'static [&'static str];
 
-    /// Whether the root decides for all, and so must hold what all others hold before
-    /// it does: see [`settled`](Workload::settled).
-    const ROOT_DECIDES: bool = false;
+    /// The requests that the root decides, in the order in which it hears of them. It has to
+    /// know all that was decided before, so it [gathers](crate::gossip::Gossip::gather) that
+    /// first, and refuses these requests as long as somebody does not answer.
+    const ROOT_DECIDES: &'static [&'static str] = &[];
 
     /// The node knows its place, and what its journal held has been restored.
     fn begin(&mut self, _place: Place, _now: Instant) {}
@@ -147,7 +148,7 @@ impl Name {
 }
 
 /// Where a node stands among the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Its number in the list of all nodes, from 0 on: the same list for all.
     pub index: usize,

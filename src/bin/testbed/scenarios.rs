@@ -17,7 +17,6 @@ use hubcast::config::Config;
 use hubcast::event::{Event, Level};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
-use hubcast::link::LinkStats;
 use hubcast::message::Message;
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
@@ -315,13 +314,6 @@ impl Scene {
     /// Counts from zero again.
     fn forget(&mut self) {
         self.counts.fill(Count::default());
-    }
-
-    fn stats(&self) -> LinkStats {
-        let mut sum = LinkStats::default();
-        let links = self.cluster.nodes().iter().flat_map(|node| node.links());
-        links.for_each(|(_, link)| sum.add(&link.stats));
-        sum
     }
 }
 
@@ -697,10 +689,9 @@ fn a_network_of_constant_latency_needs_no_retransmission_however_slow_it_is() {
         let early = ms(latency) * 4 + secs(1);
         let late = scene.resent.iter().filter(|&&age| age > early).count();
         println!(
-            "{latency} ms: {} sent again, the last {:?} after the first delta of its link; {late} (bound 0) after {early:?}; {:?}",
+            "{latency} ms: {} sent again, the last {:?} after the first delta of its link; {late} (bound 0) after {early:?}",
             scene.resent.len(),
             scene.resent.iter().max(),
-            scene.stats(),
         );
         if late > 0 {
             failed.push(latency);
@@ -741,7 +732,7 @@ fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
         // Each end asks and each answers, and where the answer takes more than the
         // second that an unmeasured link waits, asks once more.
         assert!(sent.messages() <= 10 * 24, "{sent:?}");
-        assert!(scene.last <= Instant::ZERO + secs(1) + ms(latency) * 4);
+        assert!(scene.last <= Instant::ZERO + secs(1) + ms(latency) * 5);
     }
     let mut scene = Scene::usual();
     scene.load(50, secs(20), 0..25);
@@ -809,7 +800,7 @@ fn while_a_leaf_is_away_all_values_reach_the_others_and_while_the_hub_is_none_do
 
 #[test]
 fn where_one_message_in_twenty_is_lost_a_value_in_a_hundred_takes_a_second_at_most() {
-    for seed in 1..=10 {
+    for seed in 1..=20 {
         let mut options = Options::new(Job::Efficient);
         (options.loss, options.seed) = (0.05, seed);
         let finished = finished(&options);
@@ -825,7 +816,7 @@ fn where_one_message_in_twenty_is_lost_a_value_in_a_hundred_takes_a_second_at_mo
 /// longest time in milliseconds that one took.
 fn on_stalling_machines(within: u64) -> (f64, usize, usize, u64) {
     let (mut messages, mut late, mut values, mut longest) = (0.0, 0, 0, 0);
-    for seed in 1..=10 {
+    for seed in 1..=20 {
         let finished = finished(&Options {
             stall: ms(25),
             latency_dist: Distribution::Jvm,
@@ -843,7 +834,7 @@ fn on_stalling_machines(within: u64) -> (f64, usize, usize, u64) {
              late, at most {own_longest} ms",
             times.len()
         );
-        messages += own / 10.0;
+        messages += own / 20.0;
         (late, values) = (late + own_late, values + times.len());
         longest = longest.max(own_longest);
     }

@@ -179,6 +179,7 @@ fn deltas() -> Vec<u8> {
             next: None,
             digest: false,
             end: None,
+            need: false,
             missing: Vec::new(),
             probe: false,
         };

@@ -1,0 +1,152 @@
+//! While the hub is away: somebody stands in for it.
+//!
+//! All nodes know one order, that of `init`'s list, so there is nothing to elect. Whose hub is
+//! suspect *seeks* those before itself in that order: one, then two, then four at once. The first
+//! that answers stands in for the hub until that is healthy again. Who finds nobody before
+//! itself seeks all behind it: so each component has a hub of its own, and those who had nothing
+//! to say hear of it, too.
+//!
+//! To seek costs an ack that asks for an answer, not a digest. A link to a stand-in is opened
+//! like one to a neighbour that has started anew: by the digests of both. Each segment on it says
+//! whether its sender `need`s it. It is closed when no end does, and forgotten when it is
+//! suspect. Items travel on it as on any other: to all neighbours but the one that they came
+//! from. Merging makes a second way harmless.
+
+use super::*;
+
+impl<I: Item> Gossip<I> {
+    /// The node of this name, be it a neighbour or not: then its link is closed.
+    pub(super) fn neighbour(&mut self, src: &str) -> Result<usize, String> {
+        if let Some(&index) = self.index.get(src) {
+            return Ok(index);
+        }
+        let position = self.ids.iter().position(|id| id == src);
+        let position = position.filter(|position| *position != self.own);
+        let position = position.ok_or("not another node of the cluster")?;
+        let Some(Neighbour { link, .. }) = self.neighbours.first() else {
+            return Err("alone in the world".into());
+        };
+        let mut new = Link::new(link.epochs().0, link::ack_delay(self.within));
+        new.expect(link.round_trip());
+        self.index.insert(src.to_owned(), self.neighbours.len());
+        self.neighbours.push(Neighbour {
+            id: src.to_owned(),
+            position,
+            is_parent: position < self.own,
+            tie: Tie::CLOSED,
+            link: new,
+            timer: None,
+        });
+        Ok(self.neighbours.len() - 1)
+    }
+
+    /// Whether neighbour `from` needs this node. If so, is our own hub there?
+    pub(super) fn hear_need(&mut self, from: usize, segment: &Segment<I>) {
+        let Neighbour { tie, link, .. } = &mut self.neighbours[from];
+        let was_open = tie.is_open();
+        let Tie::StandIn { needs, .. } = tie else {
+            return;
+        };
+        if segment.epoch < link.epochs().1 || *needs == segment.need {
+            return;
+        }
+        *needs = segment.need;
+        match (was_open, tie.is_open()) {
+            (false, true) => link.ask_what(),
+            (true, false) => link.close(),
+            _ => {}
+        }
+        if segment.need && self.parent().is_some() {
+            self.neighbours[0].link.ping();
+            self.touched.insert(0);
+        }
+    }
+
+    /// Whom this node seeks has answered: it stands in for the hub, or this node does.
+    pub(super) fn hear_sought(&mut self, from: usize, segment: &Segment<I>, events: &mut Events) {
+        let Neighbour { id, tie, link, .. } = &mut self.neighbours[from];
+        if let Tie::StandIn { sought, needed, .. } = tie
+            && *sought
+            && segment.peer == link.epochs().0
+        {
+            (*sought, *needed) = (false, true);
+            link.ask_what();
+            events.push(Event::StandIn(id.clone()));
+        }
+    }
+
+    /// At the end of a turn: seeks a stand-in where one is needed, and forgets those that are
+    /// not.
+    pub(super) fn stand_in(&mut self, now: Instant) {
+        let needed = self.parent().is_some() && self.neighbours[0].link.is_suspect();
+        if !needed && self.neighbours.len() == self.in_tree {
+            return;
+        }
+        let own = self.own;
+        let loose = self.neighbours[self.in_tree..].iter();
+        let mut found = loose.filter(|n| n.position < own && n.tie.is_open());
+        let found = found.find(|n| !n.link.is_suspect()).map(|n| n.position);
+        let hub = self.neighbours[0].position;
+        for (index, n) in self.neighbours.iter_mut().enumerate().skip(self.in_tree) {
+            let Tie::StandIn {
+                sought,
+                needed: mine,
+                needs,
+            } = &mut n.tie
+            else {
+                continue;
+            };
+            let is_lost = (*mine || *needs) && n.link.is_suspect();
+            let is_over = !needed || found.is_some_and(|found| found != n.position);
+            if is_lost || is_over && (*sought || *mine) {
+                // The other end is told, unless it is suspect.
+                let says = *mine && !is_lost;
+                (*sought, *mine) = (false, false);
+                *needs &= !is_lost;
+                if !*needs {
+                    n.link.close();
+                }
+                if says {
+                    n.link.answer();
+                }
+                self.touched.insert(index);
+            }
+        }
+        if !needed || found.is_some() {
+            (self.sought, self.seek_at) = (0, None);
+        } else if self.seek_at.is_none_or(|at| at <= now) && self.sought < self.ids.len() {
+            let from = self.sought;
+            let to = match from < own {
+                true => own.min(from * 2 + 1),
+                false => self.ids.len(),
+            };
+            for position in (from..to).filter(|other| *other != own && *other != hub) {
+                self.seek(position);
+            }
+            self.sought = to;
+            let patience = self.neighbours[0].link.round_trip().longest();
+            self.seek_at = (to < self.ids.len()).then(|| now + patience);
+        }
+    }
+
+    fn seek(&mut self, position: usize) {
+        let id = self.ids[position].clone();
+        if let Ok(index) = self.neighbour(&id)
+            && let Neighbour { tie, link, .. } = &mut self.neighbours[index]
+            && let Tie::StandIn { sought, .. } = tie
+            && !*sought
+        {
+            *sought = true;
+            if tie.is_open() {
+                *tie = Tie::StandIn {
+                    sought: false,
+                    needed: true,
+                    needs: true,
+                };
+            } else {
+                link.seek();
+            }
+            self.touched.insert(index);
+        }
+    }
+}
