@@ -226,9 +226,9 @@ impl Formula<'_> {
 
     fn number(&mut self) -> Result<f64, String> {
         if self.take('(') {
-            let sum = self.sum();
+            let sum = self.sum()?;
             assert!(self.take(')'), "a parenthesis is open: {}", self.rest);
-            return sum;
+            return Ok(sum);
         }
         let is_printed = self.take('{');
         self.rest = self.rest.trim_start();
