@@ -230,7 +230,7 @@ impl<I: Item> Gossip<I> {
             own,
             hubs,
             within: config.within,
-            sought: 0,
+            sought: usize::from(place.parent == Some(0)),
             seek_at: None,
             up_at: None,
             oldest: None,

@@ -17,21 +17,27 @@
 //!          '--------------- the queue ---------------'
 //! ```
 //!
-//! A [`Segment`] carries the items from one offset on, with at most [`WINDOW`] items
-//! in flight (flow control).
+//! There is one way to send: a run of the queue, from any offset on, in one [`Segment`].
+//! News, what was lost, a probe and a repetition differ in where the run begins. What was
+//! sent is remembered as *flights*: where each ends, and when it was last sent. At most
+//! [`WINDOW`] items are in flight (flow control).
+//!
+//! Each segment also says `una`: below this offset the receiver lacks nothing. So a stream
+//! has no beginning to be agreed on. Whoever hears of it later counts from `una`.
 //!
 //! **Acks** are *cumulative*: "I have everything below this offset." Each segment
-//! carries one (*piggybacked*); only when nothing else went that way for the
+//! carries one (*piggybacked*). Only when nothing else went that way for the
 //! *ack delay* is one sent alone (*delayed ack*, RFC 1122, 4.2.3.2). What
 //! arrives out of order is counted at once (`incoming.rs`), and the
 //! holes are named in `missing`, so nothing is sent twice but what was lost.
 //!
 //! **Loss** is noticed in three ways, the quickest counts:
 //! - the receiver sees a hole, and names it once it is older than the reordering
-//!   that the link shows (RFC 9002, 6.1.2);
-//! - the sender gets a segment more than a round trip after it sent something, and
-//!   that is still not acknowledged (RFC 9002, 6.1.2). Before a round trip was measured
-//!   a guess does, once for each item;
+//!   that the link shows (RFC 9002, 6.1.2). If it stays, the receiver names it again after
+//!   one round trip, then after two, and so on up to [`BACKOFF_CAP`];
+//! - a segment comes more than a round trip after this node sent something, and does not
+//!   acknowledge it (RFC 9002, 6.1.2). Before a round trip was measured 250 ms count
+//!   instead, once for each item;
 //! - nothing comes at all for the *retransmission timeout*, which is what a round
 //!   trip takes at most, as [measured](RoundTrip), and the ack delay (RFC 6298).
 //!   Then the link is *suspect*: only *probes* go out, further and further apart
@@ -47,11 +53,10 @@
 //! *epoch*, is larger than those before. Each segment tells its sender's epoch and the
 //! receiver's as far as it is known (`peer`; compare SCTP's verification tag). So:
 //! - offsets belong to the sender's epoch. Its stream goes on as long as it lives;
-//!   for a new incarnation of the receiver it just begins at a later offset;
+//!   for a new incarnation of the receiver only `una` is a later one;
 //! - acks belong to the receiver's epoch: those for a former incarnation count nothing;
 //! - a higher epoch than known is a restart. Nothing is known then of what the other
-//!   side has, so what was queued for it goes, and the two exchange [`Sync`]s: *digests*
-//!   of what they hold. Each then sends what the other lacks (*anti-entropy*);
+//!   side has, so what was queued for it goes, and the link asks;
 //! - a lower one is a voice from the past. Nothing of it is believed, and one ack answers
 //!   it. Where it was only late, that ack is like any other;
 //! - it may also be a new life whose clock was set back. The ack names the higher epoch as
@@ -60,6 +65,13 @@
 //!   suspect: with a higher incarnation number, which only the node itself may choose (Das,
 //!   Gupta and Motivala, 2002, 4.2). All its links begin anew then, as after a restart.
 //!
+//! **One question** serves greeting, catching up and restarts (*anti-entropy*): a segment
+//! with this node's *digest*, the summary of what it holds, and `probe`. It asks: how far
+//! does your stream go with all that I lack? The answer is the neighbour's digest and that
+//! `end`. When all below `end` has come the link is *level*; until then a timer runs, and
+//! the link asks again. Who knows nothing of the neighbour waits with its own items for
+//! the digest, which shows what the neighbour lacks.
+//!
 //! There is no handshake: the first segment goes to whoever is there, `peer` 0.
 //!
 //! A link does not know what an item means, and does not keep what arrives: it
@@ -67,6 +79,33 @@
 //!
 //! The [lesson](crate::lesson) shows all of it at work, from [offsets and
 //! acks](crate::lesson::offsets_and_acks) on.
+//!
+//! # What each mechanism is for
+//!
+//! The mutant is the link without the mechanism: `./run.sh mutants` shows what notices it.
+//!
+//! | mechanism | why | lost without it | mutant |
+//! |---|---|---|---|
+//! | `una` in every segment | a new life of the neighbour need not have the stream's beginning | ablation | no segment tells where its stream begins |
+//! | delayed ack | most acks find a ride within a second | ablation | an ack is held back for nobody |
+//! | `held` | the ack's delay is not the network's | ablation | the ack's delay is taken for the network's |
+//! | no first sample after silence | the silence of a dead node tells nothing of the network | ablation | a first sample that ends a silence is believed |
+//! | one sample is at most twice the smoothed one | one stop is not a slow network | ablation | one long round trip counts in full |
+//! | one sample a turn | what waited together tells of one stop | ablation | one stop of this node is many samples |
+//! | 250 ms before a measure | a second is a guess for the worst network | a leaf whose first value is lost in a cut waits 2.7 s | before a measure tries are as far apart as guessed |
+//! | holes are named | only what was lost is sent again | ablation | a hole is never named |
+//! | named less and less often | whoever should fill it may be gone | a message every 0.24 s, for ever | a hole is named again and again as often |
+//! | what is young is not sent again | it was repeated already, and is on its way | ablation | a hole that is named is sent again, however young |
+//! | an overdue ack is a loss | the last items before a pause leave no hole | ablation | an ack that is overdue shows no loss |
+//! | repetition after a loss | the next delta fills the hole unasked | ablation | after a loss nothing is repeated unasked |
+//! | backoff | a long cut is cheap | ablation | tries do not back off |
+//! | who answers a probe waits longer | the other side tries by itself | a one-way cut costs 1.9 times a two-way one, not 1.35 | who answers a probe tries by itself as soon as ever |
+//! | a sign of life makes a suspect link try | the cut may be over | ablation | a sign of life is ignored |
+//! | window | memory and bursts are bounded | ablation | no flow control |
+//! | a promised `end` has a timer | what was promised may be lost | ablation | a promise of a digest has no timer |
+//! | the question stays until `end` is told | a digest may be the neighbour's own question | ablation | who was asked while it asked is not asked again |
+//! | an old epoch is refused | its numbers belong to another stream | ablation | an old epoch is believed |
+//! | a voice from the past is answered | its clock may have been set back | such a node is never heard again | a voice from the past gets no answer |
 
 mod anti_entropy;
 mod incoming;
@@ -219,6 +258,27 @@ pub struct News {
 /// [`poll_transmit`](Link::poll_transmit) until it gives nothing, and
 /// [`handle_timeout`](Link::handle_timeout) when
 /// [`poll_timeout`](Link::poll_timeout) is due.
+///
+/// ```text
+///   unknown --a segment--> in order --restart--> asking what --digest--> asking how far
+///                             ^                       |                        |
+///                             |                       '--digest with end--.    | digest
+///                             |                                           v    v with end
+///                             '------ all below end has come ------------- behind
+/// ```
+///
+/// | state | in the fields | what is sent |
+/// |---|---|---|
+/// | unknown | `peer` is 0 | deltas, to whoever is there |
+/// | asking what | `question` is `What` | its digest, and no items |
+/// | asking how far | `question` is `HowFar` | its digest, and items as in order |
+/// | behind | not all below `level` has come | items as in order |
+/// | in order | none of these | items as they depart, acks |
+///
+/// [`ask_how_far`](Link::ask_how_far) and [`ask_what`](Link::ask_what) lead from any state to
+/// that question. A link that waits for an answer of any kind has a timer (`retry_at`).
+/// When that fires the link is suspect in addition (`timeouts` is above 0): it sends
+/// nothing but acks and digests, if it asks, or else probes, until an answer comes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Link<I> {
     /// This node's incarnation, and the neighbour's; 0: not known yet.
@@ -249,6 +309,7 @@ pub struct Link<I> {
     retry_at: Option<Instant>,
     /// Timeouts since the last answer. Above 0: suspect.
     timeouts: u32,
+    /// An answer is to be asked for at once, and when that was last done.
     probe_due: bool,
     /// Whether the neighbour is there is asked, and it has not answered.
     pinged: bool,
@@ -516,11 +577,8 @@ impl<I: Item> Link<I> {
         let (una, nxt) = (self.una, self.nxt());
         if let Some((start, end)) = self.lost() {
             self.stats.retransmitted += 1;
-            if !self
-                .flights
-                .iter()
-                .any(|flight| flight.lost && flight.resent)
-            {
+            let again = |flight: &Flight| flight.lost && flight.resent;
+            if !self.flights.iter().any(again) {
                 // It gets its time; if it is lost again, the timer runs on.
                 self.retry_at = None;
             }
@@ -540,6 +598,7 @@ impl<I: Item> Link<I> {
         let mut room = MAX_WEIGHT;
         let items = self.queue.range((start - self.una) as usize..);
         let fitting = items.take(most as usize).take_while(|item| {
+            // One item may be as heavy as it likes.
             let fits = room > 0;
             room = room.saturating_sub(item.weight());
             fits
@@ -556,6 +615,8 @@ impl<I: Item> Link<I> {
         let flight = Flight {
             end,
             at: now,
+            // Those that lie in it wholly are one flight now. What finds no room of the next
+            // one stays as old as it is.
             resent: self.flights.drain(at..to).len() > 0,
             lost: false,
         };

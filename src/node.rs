@@ -338,7 +338,7 @@ impl<W: Workload> Node<W> {
                     }
                 }
                 if let Some(have) = have.filter(|_| self.gossip.wants_digest(came.from)) {
-                    self.gossip.fill(came.from, self.workload.missing(&have));
+                    self.gossip.fill(now, came.from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);

@@ -40,10 +40,10 @@ impl<I: Item> Gossip<I> {
     }
 
     /// Sends neighbour `to` what it lacks, and all news from now on.
-    pub fn fill(&mut self, to: usize, mut items: Vec<I>) {
+    pub fn fill(&mut self, now: Instant, to: usize, mut items: Vec<I>) {
         let neighbour = &mut self.neighbours[to];
         items.retain(|item| neighbour.is_on(item.route()));
-        neighbour.link.supply(items);
+        neighbour.link.supply(now, items);
     }
 
     /// Sees to it that this node comes to hold what all its neighbours hold, not only one

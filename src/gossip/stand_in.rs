@@ -80,6 +80,7 @@ impl<I: Item> Gossip<I> {
     pub(super) fn stand_in(&mut self, now: Instant) {
         let needed = self.parent().is_some() && self.neighbours[0].link.is_suspect();
         if !needed && self.neighbours.len() == self.in_tree {
+            self.seek_at = None;
             return;
         }
         let own = self.own;
@@ -113,11 +114,11 @@ impl<I: Item> Gossip<I> {
             }
         }
         if !needed || found.is_some() {
-            (self.sought, self.seek_at) = (0, None);
+            (self.sought, self.seek_at) = (usize::from(hub == 0), None);
         } else if self.seek_at.is_none_or(|at| at <= now) && self.sought < self.ids.len() {
             let from = self.sought;
             let to = match from < own {
-                true => own.min(from * 2 + 1),
+                true => own.min((from * 2).max(1)),
                 false => self.ids.len(),
             };
             for position in (from..to).filter(|other| *other != own && *other != hub) {

@@ -95,12 +95,11 @@ impl<I: Item> Link<I> {
     }
 
     /// Queues what the neighbour lacks by the digest that it sent. It may go at once.
-    pub fn supply(&mut self, items: impl IntoIterator<Item = I>) {
+    pub fn supply(&mut self, now: Instant, items: impl IntoIterator<Item = I>) {
         self.queue.extend(items);
         // It may have been the neighbour's own question, and the answer is still to come.
         self.question = self.level.is_none().then_some(Question::HowFar);
-        self.retry_at = self.retry_at.filter(|_| self.is_awaiting());
-        self.timeouts = 0;
+        self.hear_answer(now);
         self.release();
     }
 

@@ -48,8 +48,7 @@ impl<I: Item> Link<I> {
     }
 
     /// Marks what the segment shows to be lost: holes that it names, and the first
-    /// flights if they should have been acknowledged by now. What was sent less than
-    /// a round trip ago may just be late.
+    /// flights if they should have been acknowledged by now.
     pub(super) fn note_losses(&mut self, now: Instant, segment: &Segment<I>) {
         let (longest, spacing) = (self.trip.longest(), self.spacing());
         // An answer to a hole that was seen at once takes just a round trip.
@@ -58,9 +57,12 @@ impl<I: Item> Link<I> {
         let mut overdue = true;
         for flight in &mut self.flights {
             let age = now - flight.at;
+            // Named, and not for a former try: what was sent again less than a round trip ago
+            // may just be late.
             let named = |(first, last): &Range| *first < flight.end && *last >= start;
             let missing = age >= quick && segment.missing.iter().any(named);
-            // A guess may be wrong, but not twice.
+            // Sent longer than a round trip ago, or than that is guessed to be: a guess may be
+            // wrong, but not twice.
             overdue &= age > if flight.resent { longest } else { spacing };
             if overdue || missing {
                 (flight.lost, self.wary) = (true, WARY);

@@ -253,7 +253,7 @@ impl End {
                 self.source = true;
             }
             if self.link.wants_digest() {
-                self.link.supply(items(self.have & !have.rotate_left(4)));
+                self.link.supply(NOW, items(self.have & !have.rotate_left(4)));
             }
         }
         None

@@ -777,7 +777,7 @@ fn a_timestamp_of_a_former_life_is_not_sent_back_to_the_next_one() {
         .unwrap();
     link.handle_segment(later(0), &reborn(EPOCH, sync(0, 0)))
         .unwrap();
-    link.supply([7]);
+    link.supply(ms(0), [7]);
     let sent = all(&mut link, later(9));
     assert!(
         sent.iter().all(|segment| segment.echo.is_none()),
@@ -863,7 +863,7 @@ fn a_restart_of_the_neighbour_drops_the_queue_and_asks_what_is_lacking() {
     let answer = reborn(EPOCH, sync(1, 103));
     let news = link.handle_segment(later(300), &answer).unwrap();
     assert!(link.wants_digest() && !news.restarted);
-    link.supply([100, 7000]);
+    link.supply(ms(0), [100, 7000]);
     assert!(!link.wants_digest());
     assert_eq!(
         gist(&drain(&mut link, later(400))),
@@ -995,7 +995,7 @@ fn who_was_told_what_the_neighbour_holds_still_asks_how_far() {
     link.ask_what();
     assert_eq!(digest(&mut link, ms(0)).end, None);
     link.handle_segment(ms(200), &sync(0, 0)).unwrap();
-    link.supply([7]);
+    link.supply(ms(0), [7]);
     assert_eq!(gist(&drain(&mut link, ms(200))), [(0, &[7][..], 0)]);
     let again = digest(&mut link, ms(1250));
     assert_eq!((again.end, again.probe), (Some(1), true));
@@ -1008,7 +1008,7 @@ fn a_promise_that_is_not_kept_makes_a_link_suspect_until_it_is() {
     digest(&mut link, ms(0));
     link.handle_segment(ms(200), &promising(2, sync(0, 0)))
         .unwrap();
-    link.supply([]);
+    link.supply(ms(0), []);
     assert_eq!(drain(&mut link, ms(1449)), []);
     let probe = drain(&mut link, ms(1450));
     assert!(probe[0].probe && probe[0].items.is_empty() && link.is_suspect());
@@ -1091,7 +1091,7 @@ fn two_that_ask_each_other_at_the_same_time_come_to_an_end() {
                 assert!(segment.digest, "{segment:?}");
                 links[1 - end].handle_segment(ms(0), &segment).unwrap();
                 if links[1 - end].wants_digest() {
-                    links[1 - end].supply([]);
+                    links[1 - end].supply(ms(0), []);
                 }
                 count += 1;
             }
