@@ -62,7 +62,8 @@ impl<I: Item> Gossip<I> {
         }
     }
 
-    /// Whom this node seeks has answered: it stands in for the hub, or this node does.
+    /// Whom this node seeks has answered: it stands in for the hub, or this node does. Whom
+    /// nobody needs is answered, and forgotten again.
     pub(super) fn hear_sought(&mut self, from: usize, segment: &Segment<I>, events: &mut Events) {
         let Neighbour { id, tie, link, .. } = &mut self.neighbours[from];
         if let Tie::StandIn { sought, needed, .. } = tie
@@ -72,6 +73,10 @@ impl<I: Item> Gossip<I> {
             (*sought, *needed) = (false, true);
             link.ask_what();
             events.push(Event::StandIn(id.clone()));
+        }
+        if *tie == Tie::CLOSED {
+            // It is answered, and nothing else.
+            link.close();
         }
     }
 

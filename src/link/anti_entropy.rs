@@ -3,10 +3,15 @@
 use super::*;
 
 impl<I: Item> Link<I> {
-    /// Nothing more goes this way, and what was queued is forgotten. Only the numbers that
-    /// were sent are used up, so the stream stays within the window of a neighbour that has
-    /// some of them.
+    /// Nobody needs the link: nothing more goes either way but an answer to who asks.
     pub fn close(&mut self) {
+        self.forget();
+        self.incoming.hush();
+    }
+
+    /// What was queued is forgotten. Only the numbers that were sent are used up, so the stream
+    /// stays within the window of a neighbour that has some of them.
+    fn forget(&mut self) {
         self.una = self.nxt();
         self.queue.clear();
         self.flights.clear();
@@ -18,13 +23,13 @@ impl<I: Item> Link<I> {
 
     /// Asks what the neighbour holds, since nothing is known of that.
     pub fn ask_what(&mut self) {
-        self.close();
+        self.forget();
         (self.question, self.sync_due) = (Some(Question::What), true);
     }
 
     /// Asks the same of one that may not be there: first of all whether it is.
     pub fn seek(&mut self) {
-        self.close();
+        self.forget();
         (self.question, self.timeouts, self.probe_due) = (Some(Question::What), SILENT, true);
     }
 
@@ -78,6 +83,10 @@ impl<I: Item> Link<I> {
             // It cannot help others before it has what waits for it here.
             self.sync_due = true;
             self.release();
+        }
+        if segment.end.is_none() && self.is_behind() {
+            // It has forgotten what it had promised.
+            (self.question, self.sync_due, self.level) = (Some(Question::HowFar), true, None);
         }
         let answers = segment.peer == self.epoch && segment.end.is_some();
         if answers {

@@ -21,6 +21,9 @@ pub type Range = (u64, u64);
 /// named as soon as these were.
 const MAX_NAMED: usize = 64;
 
+/// When a hole is named that nobody needs.
+const NEVER: Instant = Instant::from_micros(u64::MAX);
+
 /// What has come of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Incoming {
@@ -95,7 +98,13 @@ impl Incoming {
 
     /// When the next hole is to be named; `None`: there is none.
     pub fn due(&self) -> Option<Instant> {
-        self.holes.iter().map(|hole| hole.due).min()
+        let due = self.holes.iter().map(|hole| hole.due);
+        due.filter(|due| *due < NEVER).min()
+    }
+
+    /// What is missing now will not be asked for.
+    pub fn hush(&mut self) {
+        self.holes.iter_mut().for_each(|hole| hole.due = NEVER);
     }
 
     /// The holes that are due, which are named again a round `trip` later if they are still
