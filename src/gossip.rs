@@ -22,8 +22,8 @@
 //! its start *greets* it with a digest; traffic makes that unnecessary.
 //!
 //! Everything else, from acks to retransmission, is the links' own business
-//! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work: chapters 4, 5
-//! and 10 to 13.
+//! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work, from
+//! [batching](crate::lesson::batching) on.
 //!
 //! Is it always the cheaper way, and does the promise hold when the load changes?
 //! Tests print it: `cargo test --bin testbed promise -- --include-ignored

@@ -98,6 +98,8 @@ struct Packet {
     only_acks: bool,
     names_holes: bool,
     probe: bool,
+    /// Its sender needs the other one in the hub's place.
+    need: bool,
 }
 
 /// Why a node has a turn.
@@ -151,6 +153,8 @@ pub struct Sentence {
 
 struct Stage {
     cluster: Cluster<Cue>,
+    /// When the curtain rose: the story's clock begins then.
+    began: Duration,
     nodes: usize,
     latency: Duration,
     journal: bool,
@@ -198,6 +202,7 @@ pub fn tell(story: &Story, colour: bool, recording: Option<Recording>) -> io::Re
     };
     let mut stage = Stage {
         cluster: Cluster::new(story.nodes, &config),
+        began: Duration::ZERO,
         nodes: story.nodes,
         latency: story.latency,
         journal: story.journal,
@@ -220,13 +225,22 @@ pub fn tell(story: &Story, colour: bool, recording: Option<Recording>) -> io::Re
         told: Told::default(),
     };
     stage.begin(story);
-    stage.play(story);
+    let last = story.acts.last();
+    let last = last.map_or(Instant::ZERO, |(at, _)| *at);
+    let how = stage.play(last + stage.began + PATIENCE);
+    stage.end(how);
     stage.record(|recording, _| recording.flush());
     stage.recorded.map(|()| stage.told)
 }
 
 impl Stage {
     fn begin(&mut self, story: &Story) {
+        self.cluster.init();
+        // With journals they have noticed already that these are empty.
+        (0..self.nodes).for_each(|node| drop(self.drain(node)));
+        if story.warm {
+            self.warm_up();
+        }
         self.told.text.push_str(LEGEND);
         let lanes: String = (0..self.nodes)
             .map(|node| format!("n{node:<w$}", w = LANE - 1))
@@ -239,22 +253,29 @@ impl Stage {
         let ms = self.latency.as_millis();
         let words = format!("n0 is the hub, {leaves}; a message takes {ms} ms");
         let _ = writeln!(self.told.text, "   clock   {lanes} {words}");
-        self.cluster.init();
-        // With journals they have noticed already that these are empty.
-        (0..self.nodes).for_each(|node| drop(self.drain(node)));
         for (at, act) in &story.acts {
-            self.cluster.at(*at, Cue::Act(act.clone()));
+            self.cluster.at(*at + self.began, Cue::Act(act.clone()));
         }
     }
 
-    fn play(&mut self, story: &Story) {
-        let last = story.acts.last();
-        let end = last.map_or(Instant::ZERO, |(at, _)| *at) + PATIENCE;
+    /// Each node is given a value, behind the curtain, until all is quiet.
+    fn warm_up(&mut self) {
+        let recording = self.recording.take();
+        (0..self.nodes).for_each(|node| self.broadcast(node, node as i64 + 1));
+        self.play(Instant::ZERO + PATIENCE * 100);
+        self.began = self.cluster.now() - Instant::ZERO;
+        (self.recording, self.told) = (recording, Told::default());
+        (self.messages, self.lines) = (0, 0);
+        self.given.clear();
+    }
+
+    /// Plays until `end`, or until all is over. Gives how that is.
+    fn play(&mut self, end: Instant) -> &'static str {
         while self.cluster.due().is_some_and(|due| due <= end)
             && let Some(step) = self.cluster.next()
         {
             match step {
-                Step::Event(Cue::Act(Act::End)) => return self.end("the end"),
+                Step::Event(Cue::Act(Act::End)) => return "the end",
                 Step::Event(Cue::Act(act)) => self.act(act),
                 Step::Event(Cue::Deliver(packet)) => self.deliver(packet),
                 Step::Timer(node) => {
@@ -266,9 +287,14 @@ impl Stage {
             }
         }
         match self.cluster.due() {
-            None => self.end("all is quiet"),
-            Some(_) => self.end("so it goes on"),
+            None => "all is quiet",
+            Some(_) => "so it goes on",
         }
+    }
+
+    /// A moment on the story's clock.
+    fn clock(&self, at: Instant) -> f64 {
+        (at - self.began).as_micros() as f64 / 1e6
     }
 
     /// The last line: who holds what.
@@ -311,7 +337,7 @@ impl Stage {
 
     fn record(&mut self, what: impl FnOnce(&mut Recording, Instant) -> io::Result<()>) {
         if let (Some(recording), Ok(())) = (&mut self.recording, &self.recorded) {
-            self.recorded = what(recording, self.cluster.now());
+            self.recorded = what(recording, self.cluster.now() - self.began);
         }
     }
 
@@ -326,7 +352,7 @@ impl Stage {
     /// One event: clock, lanes with `marks` in them, words, on as many lines as they need.
     fn line(&mut self, tone: Tone, marks: &[(usize, char)], words: &str) {
         self.told.sentences.push(Sentence {
-            at: self.cluster.now(),
+            at: self.cluster.now() - self.began,
             node: marks.last().map(|(node, _)| *node),
             mark: marks.last().map_or(' ', |(_, mark)| *mark),
             message: self.about,
@@ -357,7 +383,7 @@ impl Stage {
         let lanes: String = lanes.into_iter().collect();
         let start = COLOURS.iter().find(|(own, _)| self.colour && *own == tone);
         let (start, end) = start.map_or(("", ""), |(_, code)| (*code, "\x1b[0m"));
-        let clock = format!("{:>7.3} s  ", seconds(self.cluster.now()));
+        let clock = format!("{:>7.3} s  ", self.clock(self.cluster.now()));
         let room = WIDTH - CLOCK - LANE * self.nodes - 1;
         for (index, words) in arguments::wrap(words, room).iter().enumerate() {
             let (clock, lanes) = match index {
@@ -496,9 +522,10 @@ impl Stage {
         let una = self.una(dest, src);
         self.hand(dest, &packet.line, Some(src));
         self.asked.remove(&(dest, src));
-        if self.una(dest, src) != una {
-            // Something new was acknowledged: the wait is over, or begins anew.
-            let open = self.sent.get(&(dest, src)) > self.una(dest, src).as_ref();
+        let open = self.sent.get(&(dest, src)) > self.una(dest, src).as_ref();
+        if self.una(dest, src) != una || !open {
+            // Something new was acknowledged, or nothing was to be: the wait is over, or
+            // begins anew.
             self.waits.remove(&(dest, src));
             if open {
                 self.waits.insert((dest, src), self.cluster.now());
@@ -560,7 +587,7 @@ impl Stage {
         };
         if let Some(at) = self.departure(node, towards).filter(has_moved) {
             let wait = (at - self.cluster.now()).as_millis();
-            let at = seconds(at);
+            let at = self.clock(at);
             let words = match (towards, waited, src) {
                 (Towards::Leaves, None, _) => {
                     format!("its batch begins: departs at {at:.3} s, in {wait} ms")
@@ -672,6 +699,7 @@ impl Stage {
                 format!("offset {missing} is missing and overdue: asks {peer} for it")
             }
             Event::Resent(peer, offset, items) => self.resent(node, peer, *offset, *items, turn),
+            Event::StandIn(peer) => format!("{peer} has answered: it stands in for n0"),
             Event::Restarted(peer) => format!("{peer} has a higher epoch: it has started anew"),
             Event::Sync(peer) => self.digest(node, peer, turn),
             Event::Restored(items, epoch) => {
@@ -698,11 +726,13 @@ impl Stage {
         let index = cluster::index(peer).unwrap_or_default();
         let key = (node, index);
         let restarted = |event: &Event| matches!(event, Event::Restarted(p) if p == peer);
+        let stands_in = |event: &Event| matches!(event, Event::StandIn(p) if p == peer);
         let is_heard = self
             .link(node, index)
             .is_some_and(|link| link.epochs().1 > 0);
         let why = match self.cause {
             _ if turn.iter().any(restarted) => "it may lack all of it",
+            _ if turn.iter().any(stands_in) => "it may lack some of it",
             Cause::Heard { from, probe, .. } if from == index && probe => "was asked",
             Cause::Heard { .. } => "it knew a former incarnation",
             _ if self.asked.contains_key(&key) => "no answer: again",
@@ -777,7 +807,7 @@ impl Stage {
                         Cause::Heard { .. } => "sign of life",
                         _ => "a hub's turn",
                     };
-                    let at = seconds(at.unwrap_or_default());
+                    let at = self.clock(at.unwrap_or_default());
                     let why = plan.why;
                     let words = format!(
                         "{why}: tries {name} at {at:.3} s, a round trip after the last try"
@@ -806,18 +836,26 @@ impl Stage {
         let why = match self.cause {
             _ if !packet.only_acks && measures => ": how far is it?".into(),
             _ if !packet.only_acks => String::new(),
+            // Only while the hub is away do two leaves talk to each other.
+            _ if packet.probe && src > 0 && dest > 0 => ": can it stand in for n0?".into(),
+            _ if packet.probe => ": is it there?".into(),
             Cause::Heard { from, probe, .. } if from == dest => match probe {
                 true => ": was asked to answer at once".into(),
                 false => ": tells at once what it has".into(),
             },
+            Cause::Heard { .. } if src > 0 && dest > 0 && !packet.need => {
+                ": needs it no longer".into()
+            }
             _ => format!(
                 ": for {} s nothing else went that way",
                 self.ack_delay.as_secs_f64()
             ),
         };
         let words = format!("n{src} sends n{dest} {}{why}", packet.what);
-        if let Some(end) = packet.end {
+        if packet.end.is_some() || packet.probe {
             self.waits.entry((src, dest)).or_insert(now);
+        }
+        if let Some(end) = packet.end {
             let sent = self.sent.entry((src, dest)).or_default();
             *sent = end.max(*sent);
         }
@@ -833,10 +871,6 @@ impl Stage {
         }
         self.about = None;
     }
-}
-
-fn seconds(at: Instant) -> f64 {
-    at.as_micros() as f64 / 1e6
 }
 
 fn is_for_client(line: &[u8]) -> bool {
@@ -865,6 +899,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
         only_acks: false,
         names_holes: false,
         probe: false,
+        need: false,
     };
     if kind == "sync" {
         packet.probe = message.body.flag("probe")?;
@@ -883,7 +918,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
         packet.what = what(&segment);
         packet.only_acks = segment.items.is_empty() && segment.missing.is_empty();
         packet.names_holes = !segment.missing.is_empty();
-        packet.probe = segment.probe;
+        (packet.probe, packet.need) = (segment.probe, segment.need);
         if !segment.items.is_empty() {
             packet.tone = Tone::Delta;
             packet.end = Some(segment.offset + segment.items.len() as u64);
@@ -943,12 +978,12 @@ mod tests {
     fn the_tour_shows_what_it_promises() {
         let story = tour(false);
         for part in [
-            "its batch begins: departs at 2.793 s, in 193 ms",
+            "its batch begins: departs at 2.794 s, in 194 ms",
             "ack 0; lost",
             "offset 0 is missing and overdue: asks n0 for it",
             "sends n4 2 items again, from 0 on: a hole, named as missing",
             "dropped by the cut",
-            "no ack from n3 for 1.65 s: n3 is suspect",
+            "no ack from n3 for 1.61 s: n3 is suspect",
             "(timeout); no answer: again in 0.25 s",
             "(a hub's turn); no answer: again in 0.25 s",
             "n3 hears from its suspect n0: a sign of life",
