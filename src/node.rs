@@ -338,7 +338,8 @@ impl<W: Workload> Node<W> {
                     }
                 }
                 if let Some(have) = have.filter(|_| self.gossip.wants_digest(came.from)) {
-                    self.gossip.fill(now, came.from, self.workload.missing(&have));
+                    self.gossip
+                        .fill(now, came.from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);
@@ -907,7 +908,7 @@ mod tests {
     fn strangers_and_impossible_offsets_make_an_event_and_nothing_else() {
         let mut node = node(25, "n3");
         for (src, body) in [
-            ("n4", delta(0, &[66], 0)),
+            ("n25", delta(0, &[66], 0)),
             ("c1", delta(0, &[66], 0)),
             ("n0", delta(0, &[66], 1)),
             (
@@ -936,7 +937,7 @@ mod tests {
         let mut node = node(4, "n2");
         broadcast(&mut node, ms(0), 7);
         at(&mut node, ms(0));
-        for (src, peer) in [("n1", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
+        for (src, peer) in [("n4", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
             tell(&mut node, ms(1), src, &ack_to(peer));
             let raised = |event: &Event| matches!(event, Event::Raised(..));
             assert!(!events(&mut node).iter().any(raised), "{src} {peer}");

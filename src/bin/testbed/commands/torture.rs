@@ -130,6 +130,8 @@ pub struct Tally {
     pub cuts: u64,
     /// Pauses.
     pub pauses: u64,
+    /// Components that stood long enough to hold the same.
+    pub components: u64,
     /// Lives in which nodes got no processor at times.
     pub stalling: u64,
     /// Lives with delays as of a JVM.
@@ -168,6 +170,7 @@ impl Tally {
         self.cut_off += other.cut_off;
         self.cuts += other.cuts;
         self.pauses += other.pauses;
+        self.components += other.components;
         self.stalling += other.stalling;
         self.jvm += other.jvm;
         self.restarts += other.restarts;
@@ -282,6 +285,10 @@ impl fmt::Display for Tally {
             (self.cut_off, "dropped by cuts"),
             (self.cuts, "cuts"),
             (self.pauses, "pauses"),
+            (
+                self.components,
+                "components that had long stood, and held the same",
+            ),
             (self.stalling, "lives in which nodes stalled now and then"),
             (self.jvm, "lives with delays as of a JVM"),
             (

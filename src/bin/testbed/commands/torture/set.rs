@@ -139,6 +139,13 @@ impl<W: Integers> Promises for Set<W> {
         }
     }
 
+    fn are_alike(&self, nodes: &[Box<dyn AnyNode>], component: &[usize]) -> bool {
+        let values = |node: usize| inside::<W>(&*nodes[node]).workload().integers();
+        let all = component.windows(2);
+        all.map(|two| values(two[0]).ranges().eq(values(two[1]).ranges()))
+            .all(|alike| alike)
+    }
+
     fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {
         let demanded = self.given.len() - self.gone.len() as u64;
         nodes.iter().all(|node| node.items() == demanded)
