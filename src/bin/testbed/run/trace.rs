@@ -943,12 +943,12 @@ mod tests {
     fn the_tour_shows_what_it_promises() {
         let story = tour(false);
         for part in [
-            "its batch begins: departs at 2.793 s, in 193 ms",
+            "its batch begins: departs at 2.794 s, in 194 ms",
             "ack 0; lost",
             "offset 0 is missing and overdue: asks n0 for it",
             "sends n4 2 items again, from 0 on: a hole, named as missing",
             "dropped by the cut",
-            "no ack from n3 for 1.65 s: n3 is suspect",
+            "no ack from n3 for 1.61 s: n3 is suspect",
             "(timeout); no answer: again in 0.25 s",
             "(a hub's turn); no answer: again in 0.25 s",
             "n3 hears from its suspect n0: a sign of life",
