@@ -141,9 +141,8 @@ impl<W: Integers> Promises for Set<W> {
 
     fn are_alike(&self, nodes: &[Box<dyn AnyNode>], component: &[usize]) -> bool {
         let values = |node: usize| inside::<W>(&*nodes[node]).workload().integers();
-        let all = component.windows(2);
-        all.map(|two| values(two[0]).ranges().eq(values(two[1]).ranges()))
-            .all(|alike| alike)
+        let mut pairs = component.windows(2);
+        pairs.all(|pair| values(pair[0]).ranges().eq(values(pair[1]).ranges()))
     }
 
     fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {
