@@ -338,7 +338,8 @@ impl<W: Workload> Node<W> {
                     }
                 }
                 if let Some(have) = have.filter(|_| self.gossip.wants_digest(came.from)) {
-                    self.gossip.fill(now, came.from, self.workload.missing(&have));
+                    self.gossip
+                        .fill(now, came.from, self.workload.missing(&have));
                 }
                 let items = effects.items;
                 self.spread(now, items);
@@ -907,7 +908,7 @@ mod tests {
     fn strangers_and_impossible_offsets_make_an_event_and_nothing_else() {
         let mut node = node(25, "n3");
         for (src, body) in [
-            ("n4", delta(0, &[66], 0)),
+            ("n25", delta(0, &[66], 0)),
             ("c1", delta(0, &[66], 0)),
             ("n0", delta(0, &[66], 1)),
             (
@@ -926,6 +927,100 @@ mod tests {
         assert_eq!(node.poll_timeout(), Some(ms(1000)), "its greeting");
     }
 
+    /// What a node says from `from` on, until it says something to `peer` for which this
+    /// `holds`; and when that was.
+    fn until(
+        node: &mut Node<Broadcast>,
+        from: Instant,
+        peer: &str,
+        holds: impl Fn(&str) -> bool,
+    ) -> (Instant, Vec<Said>) {
+        let (mut now, mut all) = (from, Vec::new());
+        for _ in 0..50 {
+            all.extend(at(node, now));
+            if all.iter().any(|(to, body)| to == peer && holds(body)) {
+                return (now, all);
+            }
+            now = node.poll_timeout().expect("there is more to come");
+        }
+        panic!("nothing of the kind to {peer}: {all:?}");
+    }
+
+    #[test]
+    fn a_node_that_is_no_neighbour_is_answered_and_then_forgotten_again() {
+        let mut node = node(5, "n3");
+        let asks = ack(0, 0).replace(r#""peer":1"#, r#""peer":0,"probe":true"#);
+        tell(&mut node, ms(1), "n4", &asks);
+        assert_eq!(at(&mut node, ms(1)), [said("n4", &ack(0, 0))]);
+        broadcast(&mut node, ms(2), 7);
+        let (_, said) = until(&mut node, ms(2), "n0", |body| body.contains("[7]"));
+        assert!(said.iter().all(|(to, _)| to == "n0"), "{said:?}");
+    }
+
+    #[test]
+    fn whose_hub_is_suspect_seeks_who_is_before_itself_and_that_one_stands_in_until_it_is_back() {
+        let mut node = node(5, "n2");
+        broadcast(&mut node, ms(0), 7);
+        // Nobody answers that.
+        let (now, said) = until(&mut node, ms(0), "n1", |_| true);
+        let sought: Vec<_> = said.iter().filter(|(to, _)| to == "n1").collect();
+        assert_eq!(sought.len(), 1);
+        assert!(
+            sought[0].1.contains(r#""type":"ack""#),
+            "no digest: {sought:?}"
+        );
+        assert!(!said.iter().any(|(to, _)| to == "n3"), "nobody behind it");
+
+        tell(&mut node, now, "n1", &ack(0, 0));
+        assert!(events(&mut node).contains(&Event::StandIn("n1".into())));
+        let (_, said) = until(&mut node, now, "n1", |body| body.contains("sync"));
+        assert!(said[0].1.contains(r#""need":true"#), "{said:?}");
+        let sync = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"end":0,"have":[]"#;
+        tell(&mut node, now, "n1", sync);
+        until(&mut node, now, "n1", |body| {
+            body.contains(r#""values":[7]"#)
+        });
+        tell(&mut node, now, "n1", &ack(0, 1));
+        broadcast(&mut node, now, 8);
+        until(&mut node, now, "n1", |body| {
+            body.contains(r#""values":[8]"#)
+        });
+
+        tell(&mut node, now, "n1", &ack(0, 2));
+        at(&mut node, now);
+
+        tell(&mut node, now, "n0", &ack(0, 1));
+        let said = at(&mut node, now);
+        let told = said.iter().find(|(to, _)| to == "n1");
+        let (_, told) = told.expect("it is told that it is needed no more");
+        assert!(!told.contains("need"), "{told}");
+        broadcast(&mut node, now, 9);
+        let (_, said) = until(&mut node, now, "n0", |body| body.contains("9]"));
+        let to_n1 = |(to, body): &Said| to == "n1" && body.contains("9]");
+        assert!(!said.iter().any(to_n1), "{said:?}");
+    }
+
+    #[test]
+    fn who_finds_nobody_before_itself_seeks_all_behind_and_stands_in_for_each_that_answers() {
+        let mut node = node(4, "n1");
+        broadcast(&mut node, ms(0), 7);
+        let (now, said) = until(&mut node, ms(0), "n3", |_| true);
+        assert!(said.iter().any(|(to, _)| to == "n2"));
+        for peer in ["n2", "n3"] {
+            tell(&mut node, now, peer, &ack(0, 0));
+            let said = at(&mut node, now);
+            let shows = |said: &Said| said.0 == peer && said.1.contains("sync");
+            assert!(said.iter().any(shows), "{peer}: {said:?}");
+        }
+        let sync = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"end":0,"have":[]"#;
+        for peer in ["n2", "n3"] {
+            tell(&mut node, now, peer, sync);
+            until(&mut node, now, peer, |body| {
+                body.contains(r#""values":[7]"#)
+            });
+        }
+    }
+
     /// An ack alone, to incarnation `peer`.
     fn ack_to(peer: u64) -> String {
         ack(0, 0).replace(r#""peer":1"#, &format!(r#""peer":{peer}"#))
@@ -936,7 +1031,7 @@ mod tests {
         let mut node = node(4, "n2");
         broadcast(&mut node, ms(0), 7);
         at(&mut node, ms(0));
-        for (src, peer) in [("n1", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
+        for (src, peer) in [("n4", 41), ("n0", i64::MAX as u64), ("n0", link::MAX_EPOCH)] {
             tell(&mut node, ms(1), src, &ack_to(peer));
             let raised = |event: &Event| matches!(event, Event::Raised(..));
             assert!(!events(&mut node).iter().any(raised), "{src} {peer}");

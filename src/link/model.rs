@@ -253,7 +253,8 @@ impl End {
                 self.source = true;
             }
             if self.link.wants_digest() {
-                self.link.supply(NOW, items(self.have & !have.rotate_left(4)));
+                self.link
+                    .supply(NOW, items(self.have & !have.rotate_left(4)));
             }
         }
         None
@@ -287,7 +288,8 @@ impl End {
         let link = &mut self.link;
         (link.stats, link.trip) = (LinkStats::default(), RoundTrip::default());
         link.wary = if link.wary > 0 { WARY } else { 0 };
-        (link.timeouts, link.unreported) = (link.timeouts.min(1), 0);
+        // Whoever was silent so often is asked first whether it is there.
+        (link.timeouts, link.unreported) = (link.timeouts.min(SILENT), 0);
         (link.arrived_at, link.measured_at, link.probed_at) = (None, None, Some(NOW));
         for flight in &mut link.flights {
             (flight.at, flight.resent) = (NOW, false);

@@ -101,6 +101,7 @@ fn delta(offset: u64, items: &[u32], ack: u64) -> Segment<u32> {
         digest: false,
         end: None,
         missing: Vec::new(),
+        need: false,
         probe: false,
     }
 }
@@ -874,7 +875,7 @@ fn a_restart_of_the_neighbour_drops_the_queue_and_asks_what_is_lacking() {
     let answer = reborn(EPOCH, sync(1, 103));
     let news = link.handle_segment(later(300), &answer).unwrap();
     assert!(link.wants_digest() && !news.restarted);
-    link.supply(ms(0), [100, 7000]);
+    link.supply(later(300), [100, 7000]);
     assert!(!link.wants_digest());
     assert_eq!(
         gist(&drain(&mut link, later(400))),
@@ -1013,21 +1014,24 @@ fn who_was_told_what_the_neighbour_holds_still_asks_how_far() {
 }
 
 #[test]
-fn a_promise_that_is_not_kept_makes_a_link_suspect_until_it_is() {
+fn a_promise_that_is_not_kept_makes_a_link_suspect_until_it_is_given_again_and_kept() {
     let mut link = link();
     link.ask_what();
     digest(&mut link, ms(0));
     link.handle_segment(ms(200), &promising(2, sync(0, 0)))
         .unwrap();
-    link.supply(ms(0), []);
-    assert_eq!(drain(&mut link, ms(1449)), []);
-    let probe = drain(&mut link, ms(1450));
-    assert!(probe[0].probe && probe[0].items.is_empty() && link.is_suspect());
-    link.handle_segment(ms(1500), &ack(2, 0)).unwrap();
-    assert!(link.is_suspect(), "that is not what was promised");
-    let news = link.handle_segment(ms(1600), &delta(0, &[1, 2], 0));
+    link.supply(ms(200), []);
+    let due = link.poll_timeout().expect("it waits for what was promised");
+    let again = digest(&mut link, due);
+    assert!(again.probe && again.end.is_some() && link.is_suspect());
+    let after = |millis| due + Duration::from_millis(millis);
+    link.handle_segment(after(50), &ack(2, 0)).unwrap();
+    link.handle_segment(after(60), &delta(0, &[1, 2], 0))
+        .unwrap();
+    assert!(link.is_suspect(), "it may have been an old promise");
+    let news = link.handle_segment(after(200), &promising(2, sync(2, 0)));
     assert!(news.unwrap().healthy && link.is_level());
-    drain(&mut link, ms(2600));
+    drain(&mut link, after(2000));
     assert!(link.is_quiet());
 }
 
@@ -1066,14 +1070,68 @@ fn an_ack_can_be_elicited_before_the_batch_departs() {
 }
 
 #[test]
-fn a_sync_that_is_lost_is_asked_again() {
+fn a_digest_that_is_lost_is_shown_once_more_and_then_when_somebody_is_there() {
     let mut link = link();
     link.ask_what();
     digest(&mut link, ms(0));
+    let mut next = link.poll_timeout().expect("it waits for an answer");
+    digest(&mut link, next);
     for _ in 0..20 {
-        let next = link.poll_timeout().expect("it never gives up");
-        digest(&mut link, next);
+        next = link.poll_timeout().expect("it never gives up");
+        let asks = drain(&mut link, next);
+        assert_eq!(gist(&asks), [(0, &[][..], 0)]);
+        assert!(asks[0].probe);
     }
+    link.handle_segment(next, &ack(0, 0)).unwrap();
+    digest(&mut link, next);
+}
+
+#[test]
+fn who_is_sought_is_shown_no_digest_before_it_answers() {
+    let mut link = link();
+    link.seek();
+    let asks = drain(&mut link, ms(0));
+    assert!(asks.len() == 1 && asks[0].probe, "{asks:?}");
+    link.handle_segment(ms(200), &ack(0, 0)).unwrap();
+    assert!(digest(&mut link, ms(200)).probe);
+}
+
+#[test]
+fn a_closed_link_acknowledges_and_says_nothing_else_whatever_it_had_to_say() {
+    let mut link = measured();
+    send(&mut link, later(0), 100..103);
+    link.handle_segment(later(100), &delta(5, &[7], 100))
+        .unwrap();
+    link.close();
+    let last = drain(&mut link, later(5000));
+    assert_eq!(gist(&last), [(103, &[][..], 0)]);
+    assert_eq!(last[0].missing, [], "what it lacks will be asked by digest");
+    assert!(link.is_quiet(), "{link:?}");
+    link.handle_segment(later(5000), &probing(ack(0, 100)))
+        .unwrap();
+    link.close();
+    let answers = drain(&mut link, later(5000));
+    assert_eq!((answers.len(), answers[0].items.len()), (1, 0));
+    assert_eq!(answers[0].missing, []);
+}
+
+#[test]
+fn a_suspect_link_forgets_what_waits_if_it_is_more_than_one_probe_carries() {
+    let mut link = measured();
+    send(&mut link, later(0), 0..1);
+    let due = link.poll_timeout().expect("an ack is awaited");
+    all(&mut link, due);
+    assert!(link.is_suspect());
+    for item in 0..5 * MAX_ITEMS as u32 {
+        link.push(item);
+        assert!(link.unacked() <= MAX_ITEMS);
+    }
+    assert_eq!(link.unacked(), 0, "its digest will tell what it lacks");
+    let tries = drain(&mut link, due);
+    assert!(tries[0].probe && tries[0].items.is_empty());
+    let next = link.poll_timeout().expect("it is tried again");
+    link.handle_segment(next, &ack(0, 101)).unwrap();
+    digest(&mut link, next);
 }
 
 #[test]

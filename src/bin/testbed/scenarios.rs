@@ -775,27 +775,100 @@ fn finished(options: &Options) -> Finished {
 }
 
 #[test]
-fn while_a_leaf_is_away_all_values_reach_the_others_and_while_the_hub_is_none_does() {
-    for (kind, all_reach) in [("one", true), ("hub", false)] {
-        for tool in Tool::ALL {
-            let mut options = Options::new(Job::Crash);
-            (options.nemesis, options.nemesis_kind) = (vec![tool], Some(kind));
-            // The first fault lasts 8.9 s.
-            (options.nemesis_interval, options.seed) = (secs(8), 8);
-            (options.rate, options.time_limit) = (40.0, secs(20));
-            options.data_dir = Some("memory".into());
-            let counts = finished(&options).counts;
-            let fault = counts.faults.first().expect("a fault");
-            let (reached, given) = (fault.took.len(), fault.given);
-            println!("{} {kind}: {reached} of {given}", tool.name());
-            assert!(given > 50, "{kind}");
-            assert_eq!(
-                reached,
-                if all_reach { given } else { 0 },
-                "{tool:?} {kind}"
-            );
-        }
+fn whoever_is_away_all_values_reach_the_others_soon() {
+    let halves = ms(2500);
+    let others = ms(1500);
+    for (tool, kind, bound) in [
+        (Tool::Partition, "one", others),
+        (Tool::Kill, "one", others),
+        (Tool::Pause, "one", others),
+        (Tool::Partition, "hub", others),
+        (Tool::Kill, "hub", others),
+        (Tool::Pause, "hub", others),
+        (Tool::Partition, "first-three", others),
+        (Tool::Kill, "first-three", others),
+        (Tool::Pause, "first-three", others),
+        (Tool::Partition, "hub-unheard", others),
+        (Tool::Partition, "hub-deaf", others),
+        (Tool::Partition, "majority", halves),
+    ] {
+        let mut options = Options::new(match tool {
+            Tool::Partition => Job::Partition,
+            Tool::Kill | Tool::Pause => Job::Crash,
+        });
+        (options.nemesis, options.nemesis_kind) = (vec![tool], Some(kind));
+        // Half of the operations give a value. The first fault lasts 8.9 s.
+        (options.rate, options.time_limit) = (40.0, secs(20));
+        (options.nemesis_interval, options.seed) = (secs(8), 8);
+        options.data_dir = (tool != Tool::Partition).then(|| "memory".into());
+        let counts = finished(&options).counts;
+        let fault = counts.faults.first().expect("a fault");
+        let (reached, given) = (fault.took.len(), fault.given);
+        let [median, maximum] = [0.5, 1.0].map(|p| quantile(&fault.took, p).expect("some"));
+        let name = tool.name();
+        println!(
+            "{name} {kind}: {reached} of {given}, median {median:?} (bound 800 ms), at most {maximum:?} (bound {bound:?})"
+        );
+        assert!(given > 50 && reached == given, "{name} {kind}");
+        assert!(median <= ms(800) && maximum <= bound, "{name} {kind}");
     }
+}
+
+/// 20 values a second while the hub is away for so long, and on: the scene at the end of
+/// that.
+fn without_its_hub(is_killed: bool, time: Duration) -> Scene {
+    let mut scene = Scene::usual();
+    let leaves: Vec<_> = (1..25)
+        .flat_map(|leaf| [(HUB, leaf), (leaf, HUB)])
+        .collect();
+    scene.load(20, secs(20) + time, 1..25);
+    scene.run_for(secs(5));
+    if is_killed {
+        scene.cluster.kill(HUB, 0);
+    } else {
+        scene.network.cut(&leaves);
+    }
+    scene.run_for(time);
+    if is_killed {
+        scene.start(HUB);
+    } else {
+        scene.network.heal(&leaves);
+    }
+    scene
+}
+
+#[test]
+fn ten_seconds_after_the_hub_is_back_nobody_stands_in_for_it_and_an_idle_cluster_is_silent() {
+    for is_killed in [false, true] {
+        let mut scene = without_its_hub(is_killed, secs(8));
+        let among_leaves = |src, dest| src != HUB && dest != HUB;
+        let meanwhile = scene.sent(among_leaves);
+        println!("killed {is_killed}, the hub away: {meanwhile:?} between leaves");
+        assert!(meanwhile.deltas > 100, "somebody stood in for it");
+        scene.run_for(secs(10));
+        scene.forget();
+        scene.run_until_quiet();
+        let afterwards = scene.sent(among_leaves);
+        assert_eq!(afterwards.messages(), 0, "{afterwards:?}");
+        assert_eq!(scene.lacking(), 0);
+        let mut links = scene.cluster.nodes().iter().flat_map(|node| node.links());
+        assert!(links.all(|(_, link)| link.is_quiet && link.due.is_none()));
+    }
+}
+
+#[test]
+fn while_the_hub_stays_away_an_idle_cluster_sends_nothing_between_its_leaves() {
+    let mut scene = Scene::usual();
+    scene.load(20, secs(15), 1..25);
+    scene.run_for(secs(5));
+    scene.cluster.kill(HUB, 0);
+    scene.run_for(secs(20));
+    scene.forget();
+    scene.run_for(secs(60));
+    let sent = scene.all_sent();
+    let among_leaves = scene.sent(|src, dest| src != HUB && dest != HUB);
+    println!("idle without a hub, 60 s: {sent:?}, {among_leaves:?} between leaves");
+    assert_eq!(among_leaves.messages(), 0);
 }
 
 #[test]

@@ -409,6 +409,22 @@ impl Plan {
             + self.stalls[0] * 5
     }
 
+    /// For how long nodes must have heard one another, and have been asked for nothing, until
+    /// they hold the same, whoever is away. `None`: while messages get lost by chance there is
+    /// no such time, and what a root has to decide waits for it.
+    ///
+    /// Who has something to say notices after an ack's delay that its hub is away. Then it
+    /// takes two searches in rounds of one, two, four among at most 60 nodes, of one round
+    /// trip each (its own, and that of the one who answers first), and two pings, two
+    /// digests and the way from end to end, with a batch at four nodes. All of this may begin
+    /// when a link has just put off its next try, and what is held back comes later still.
+    pub fn standing_bound(&self) -> Option<Duration> {
+        let trips = self.patience() / 3 * (2 * 6 + 8);
+        let promises = link::ack_delay(self.config.within) + self.config.within * 4;
+        let is_sure = self.loss == 0.0 && self.config.workload != Name::Kafka;
+        is_sure.then(|| trips + promises + self.patience() + MAX_DELAY * 2)
+    }
+
     /// The longest that a link waits until it tries again: the backoff's cap, which
     /// is three of the longest round trips that it can have measured.
     fn patience(&self) -> Duration {

@@ -43,6 +43,9 @@ pub trait Promises {
     /// A node that lives has had a turn.
     fn checked(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String>;
 
+    /// Whether these of the nodes hold the same, where all of it spreads by itself.
+    fn are_alike(&self, nodes: &[Box<dyn AnyNode>], component: &[usize]) -> bool;
+
     /// Whether all nodes hold everything.
     fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool;
 
@@ -195,6 +198,11 @@ impl<W: Tortured> Promises for Joined<W> {
 
     fn checked(&mut self, index: usize, node: &dyn AnyNode) -> Result<(), String> {
         self.take(index, node)
+    }
+
+    fn are_alike(&self, _nodes: &[Box<dyn AnyNode>], component: &[usize]) -> bool {
+        let mut shown = component.iter().map(|&node| &self.shown[node]);
+        !W::SPREADS || shown.all(|shown| *shown == self.shown[component[0]])
     }
 
     fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {

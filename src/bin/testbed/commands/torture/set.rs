@@ -139,6 +139,12 @@ impl<W: Integers> Promises for Set<W> {
         }
     }
 
+    fn are_alike(&self, nodes: &[Box<dyn AnyNode>], component: &[usize]) -> bool {
+        let values = |node: usize| inside::<W>(&*nodes[node]).workload().integers();
+        let mut pairs = component.windows(2);
+        pairs.all(|pair| values(pair[0]).ranges().eq(values(pair[1]).ranges()))
+    }
+
     fn is_complete(&self, nodes: &[Box<dyn AnyNode>]) -> bool {
         let demanded = self.given.len() - self.gone.len() as u64;
         nodes.iter().all(|node| node.items() == demanded)

@@ -64,6 +64,11 @@ struct World<'a> {
     /// in this incarnation.
     heard: BTreeMap<(usize, usize), u64>,
     healed: bool,
+    /// Since when nobody was cut off, paused, killed or came back.
+    stood: Instant,
+    /// When each node was last asked for something, and when that last was news to it.
+    asked: Vec<Instant>,
+    accepted: Vec<Instant>,
     /// What the workload promises.
     promises: Box<dyn Promises>,
     tally: Tally,
@@ -133,6 +138,9 @@ impl<'a> World<'a> {
             heard: BTreeMap::new(),
             pauses: vec![0; plan.nodes],
             healed: false,
+            stood: Instant::ZERO,
+            asked: vec![Instant::ZERO; plan.nodes],
+            accepted: vec![Instant::ZERO; plan.nodes],
             promises: promises(plan),
             tally: Tally::default(),
         }
@@ -225,10 +233,17 @@ impl<'a> World<'a> {
                     .iter()
                     .map(|&value| self.promises.request(node, value));
                 let lines: Vec<Vec<u8>> = lines.collect();
-                self.tell(node, &lines)
+                let held = self.cluster.nodes()[node].items();
+                self.tell(node, &lines)?;
+                self.asked[node] = self.cluster.now();
+                if self.cluster.nodes()[node].items() > held {
+                    self.accepted[node] = self.cluster.now();
+                }
+                Ok(())
             }
             Event::Deliver(packet) => self.deliver(&packet),
             Event::Begin(fault) => {
+                self.look_at_components()?;
                 match &self.plan.faults[fault].what {
                     What::Cut(_, directions) => {
                         self.tally.cuts += 1;
@@ -256,44 +271,102 @@ impl<'a> World<'a> {
                 }
                 Ok(())
             }
-            Event::End(fault) => match &self.plan.faults[fault].what {
-                What::Cut(_, directions) => {
-                    self.network.heal(directions);
-                    Ok(())
-                }
-                What::Pause(index) => {
-                    self.pauses[*index] -= 1;
-                    if self.pauses[*index] > 0 {
-                        return Ok(());
-                    }
-                    self.cluster.resume(*index);
-                    self.check(*index)
-                }
-                What::Kill {
-                    nodes,
-                    draw,
-                    clock,
-                    loses,
-                    ..
-                } => {
-                    for &index in nodes {
-                        self.deaths[index] -= 1;
-                        if self.deaths[index] == 0 {
-                            // It may have written nothing in all that time.
-                            self.kill(index, *draw, *loses);
-                            self.start(index, *clock, *loses)?;
-                        }
-                    }
-                    Ok(())
-                }
-            },
+            Event::End(fault) => {
+                self.look_at_components()?;
+                self.end(fault)
+            }
             Event::Heal => {
                 // All faults end at the heal at the latest; loss, duplication
                 // and reordering do now.
+                self.look_at_components()?;
                 self.healed = true;
                 Ok(())
             }
         }
+    }
+
+    fn end(&mut self, fault: usize) -> Result<(), String> {
+        match &self.plan.faults[fault].what {
+            What::Cut(_, directions) => {
+                self.network.heal(directions);
+                Ok(())
+            }
+            What::Pause(index) => {
+                self.pauses[*index] -= 1;
+                if self.pauses[*index] > 0 {
+                    return Ok(());
+                }
+                self.cluster.resume(*index);
+                self.check(*index)
+            }
+            What::Kill {
+                nodes,
+                draw,
+                clock,
+                loses,
+                ..
+            } => {
+                for &index in nodes {
+                    self.deaths[index] -= 1;
+                    if self.deaths[index] == 0 {
+                        // It may have written nothing in all that time.
+                        self.kill(index, *draw, *loses);
+                        self.start(index, *clock, *loses)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Something is about to change. Nodes that heard one another, and no others both ways,
+    /// for so [long](Plan::standing_bound), hold the same, if none of them was asked for
+    /// anything for that long and one has accepted something since they were so: what nobody
+    /// tries to send shows nobody that the hub is away.
+    fn look_at_components(&mut self) -> Result<(), String> {
+        let now = self.cluster.now();
+        let since = std::mem::replace(&mut self.stood, now);
+        let Some(bound) = self.plan.standing_bound() else {
+            return Ok(());
+        };
+        if self.healed || now < since + bound {
+            return Ok(());
+        }
+        let lives = |node: &usize| self.pauses[*node] + self.deaths[*node] == 0;
+        let hear = |a: usize, b: usize| !self.network.is_cut(a, b) && !self.network.is_cut(b, a);
+        let alive: Vec<usize> = (0..self.plan.nodes).filter(lives).collect();
+        let around = |node: usize| {
+            alive
+                .iter()
+                .copied()
+                .filter(move |&other| hear(node, other))
+        };
+        for &first in &alive {
+            let component: Vec<usize> = around(first).collect();
+            let is_first = component[0] == first && component.len() > 1;
+            let stands = |&node: &usize| around(node).eq(component.iter().copied());
+            if !is_first || !component.iter().all(stands) {
+                continue;
+            }
+            let rests = component
+                .iter()
+                .all(|&node| self.asked[node] + bound <= now);
+            let speaks = component.iter().any(|&node| self.accepted[node] > since);
+            if !rests || !speaks {
+                continue;
+            }
+            self.tally.components += 1;
+            if !self.promises.are_alike(self.cluster.nodes(), &component) {
+                let nodes = component
+                    .iter()
+                    .map(|&node| self.cluster.nodes()[node].items());
+                return Err(format!(
+                    "n{component:?} have heard one another since {since} s, and do not hold the same: {:?}",
+                    nodes.collect::<Vec<_>>()
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn kill(&mut self, index: usize, draw: u64, loses: bool) {
@@ -406,6 +479,7 @@ impl<'a> World<'a> {
             if self.deaths[index] == 0 {
                 return Err(format!("n{index} has ended by itself"));
             }
+            self.stood = self.cluster.now();
             return Ok(());
         }
         while let Some(event) = self.cluster.noticed(index) {
