@@ -98,6 +98,8 @@ struct Packet {
     only_acks: bool,
     names_holes: bool,
     probe: bool,
+    /// Its sender needs the other one in the hub's place.
+    need: bool,
 }
 
 /// Why a node has a turn.
@@ -496,9 +498,10 @@ impl Stage {
         let una = self.una(dest, src);
         self.hand(dest, &packet.line, Some(src));
         self.asked.remove(&(dest, src));
-        if self.una(dest, src) != una {
-            // Something new was acknowledged: the wait is over, or begins anew.
-            let open = self.sent.get(&(dest, src)) > self.una(dest, src).as_ref();
+        let open = self.sent.get(&(dest, src)) > self.una(dest, src).as_ref();
+        if self.una(dest, src) != una || !open {
+            // Something new was acknowledged, or nothing was to be: the wait is over, or
+            // begins anew.
             self.waits.remove(&(dest, src));
             if open {
                 self.waits.insert((dest, src), self.cluster.now());
@@ -672,6 +675,11 @@ impl Stage {
                 format!("offset {missing} is missing and overdue: asks {peer} for it")
             }
             Event::Resent(peer, offset, items) => self.resent(node, peer, *offset, *items, turn),
+            Event::StandIn(peer) => {
+                // Of the two it is the one before the other in the list.
+                let first = cluster::index(peer).unwrap_or_default().min(node);
+                format!("{peer} has answered: n{first} stands in for n0")
+            }
             Event::Restarted(peer) => format!("{peer} has a higher epoch: it has started anew"),
             Event::Sync(peer) => self.digest(node, peer, turn),
             Event::Restored(items, epoch) => {
@@ -698,11 +706,13 @@ impl Stage {
         let index = cluster::index(peer).unwrap_or_default();
         let key = (node, index);
         let restarted = |event: &Event| matches!(event, Event::Restarted(p) if p == peer);
+        let stands_in = |event: &Event| matches!(event, Event::StandIn(p) if p == peer);
         let is_heard = self
             .link(node, index)
             .is_some_and(|link| link.epochs().1 > 0);
         let why = match self.cause {
             _ if turn.iter().any(restarted) => "it may lack all of it",
+            _ if turn.iter().any(stands_in) => "it may lack some of it",
             Cause::Heard { from, probe, .. } if from == index && probe => "was asked",
             Cause::Heard { .. } => "it knew a former incarnation",
             _ if self.asked.contains_key(&key) => "no answer: again",
@@ -806,18 +816,27 @@ impl Stage {
         let why = match self.cause {
             _ if !packet.only_acks && measures => ": how far is it?".into(),
             _ if !packet.only_acks => String::new(),
+            // Only while the hub is away do two leaves talk to each other.
+            _ if packet.probe && 0 < dest && dest < src => ": can it stand in for n0?".into(),
+            _ if packet.probe && 0 < src && src < dest => ": is it without n0, too?".into(),
+            _ if packet.probe => ": is it there?".into(),
             Cause::Heard { from, probe, .. } if from == dest => match probe {
                 true => ": was asked to answer at once".into(),
                 false => ": tells at once what it has".into(),
             },
+            Cause::Heard { .. } if src > 0 && dest > 0 && !packet.need => {
+                ": needs it no longer".into()
+            }
             _ => format!(
                 ": for {} s nothing else went that way",
                 self.ack_delay.as_secs_f64()
             ),
         };
         let words = format!("n{src} sends n{dest} {}{why}", packet.what);
-        if let Some(end) = packet.end {
+        if packet.end.is_some() || packet.probe {
             self.waits.entry((src, dest)).or_insert(now);
+        }
+        if let Some(end) = packet.end {
             let sent = self.sent.entry((src, dest)).or_default();
             *sent = end.max(*sent);
         }
@@ -865,9 +884,11 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
         only_acks: false,
         names_holes: false,
         probe: false,
+        need: false,
     };
     if kind == "sync" {
         packet.probe = message.body.flag("probe")?;
+        packet.need = message.body.flag("need")?;
         let have = message.body.list("have", "a range", |range| {
             let ends = range.as_array()?.iter().map(Json::as_int);
             let ends: Option<Vec<i64>> = ends.collect();
@@ -883,7 +904,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
         packet.what = what(&segment);
         packet.only_acks = segment.items.is_empty() && segment.missing.is_empty();
         packet.names_holes = !segment.missing.is_empty();
-        packet.probe = segment.probe;
+        (packet.probe, packet.need) = (segment.probe, segment.need);
         if !segment.items.is_empty() {
             packet.tone = Tone::Delta;
             packet.end = Some(segment.offset + segment.items.len() as u64);
@@ -892,6 +913,9 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
     }
     if packet.probe {
         packet.what.push_str(", probe");
+    }
+    if packet.need {
+        packet.what.push_str(", need");
     }
     drop(json);
     packet.line = line;
