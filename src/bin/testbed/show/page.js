@@ -480,7 +480,7 @@ const drawTree = () => {
   c.strokeStyle = ink.delta; c.lineWidth = 1.4;
   for (const [a, b] of beside) {
     const dx = X(b) - X(a), dy = Y(b) - Y(a);
-    c.beginPath(); c.moveTo(X(a), Y(a)); c.quadraticCurveTo((X(a) + X(b)) / 2 - dy * .2, (Y(a) + Y(b)) / 2 + dx * .2, X(b), Y(b)); c.stroke();
+    c.beginPath(); c.moveTo(X(a), Y(a)); c.quadraticCurveTo((X(a) + X(b)) / 2 - dy * .12, (Y(a) + Y(b)) / 2 + dx * .12, X(b), Y(b)); c.stroke();
   }
   // What the nodes believe: each end of an edge for itself, next to the one that believes it.
   let doubted = 0;
@@ -1043,7 +1043,7 @@ const showMessage = i => {
   const parts = [heading(KINDS[M.kind[i]][0].toUpperCase() + KINDS[M.kind[i]].slice(1) + ' ' + from + ' \u2192 ' + to, goTo('go to its sending', sent[i])),
     el('p', {className: 'small soft', textContent: 'Sent at ' + sec(sent[i]) + '. ' + end + ' Number ' + ids[i] + ' in messages.jsonl.'})];
   if (!isSegment(i)) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: M.kind[i] === SYNC ? 'A digest: what ' + from + ' holds, in short (have), so that ' + to + ' can send what it lacks. After a new incarnation of either, or to a neighbour of which nothing was heard yet.' : 'Not a message of hubcast\u2019s; it is shown as it was.'})];
-  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour in the tree.']], body = messageJson(i).body;
+  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour' + (links.has(M.src[i] * N + M.dest[i]) ? ' in the tree.' : ' while the hub is away.')]], body = messageJson(i).body;
   const last = M.offset[i] + M.count[i] - 1, isDelta = body.type === 'delta';
   if (isDelta) list.push(['type: delta', M.kind[i] === AGAIN ? Items + ' that were sent before: no ack came in time, or the other side named a hole.' : 'New ' + ITEMS + ': a batch of what has come since the last delta, and nothing that ' + to + ' has itself sent.']);
   else list.push(['type: ack', namesHoles(i) ? 'Nothing to send, but something is missing: a request for a resend.' : 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.']);
