@@ -725,7 +725,7 @@
 //!   when it was killed is gone.
 //! - The promise holds on a healthy network, and by a machine that has time for the
 //!   nodes. Who gets no processor for a while misses its slot.
-//! - The hub is a single point of delay. While it is cut off nothing spreads; there is no
-//!   election. Nothing is lost: everything follows when it is back.
+//! - The hub is a single point of delay, though not of failure: while it is away another node
+//!   stands in for it. Only what the root decides, kafka's `send`, waits until it is back.
 //! - Trust: nodes believe what their neighbours say, as far as it makes sense.
 //! - Not here: what needs consensus (Maelstrom's `lin-kv`, `txn-list-append`).
