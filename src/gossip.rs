@@ -22,8 +22,8 @@
 //! its start *greets* it with a digest; traffic makes that unnecessary.
 //!
 //! Everything else, from acks to retransmission, is the links' own business
-//! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work: chapters 4, 5
-//! and 10 to 13.
+//! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work, from
+//! [batching](crate::lesson::batching) on.
 //!
 //! Is it always the cheaper way, and does the promise hold when the load changes?
 //! Tests print it: `cargo test --bin testbed promise -- --include-ignored
@@ -84,6 +84,8 @@ pub struct Gossip<I> {
     /// When the oldest item in it was given, and the oldest of the one that departed last.
     oldest: Option<Instant>,
     departed: Instant,
+    /// The same of the batch towards the children that departed last.
+    departed_down: Instant,
     /// When deltas have to be at the parent, as far as it says.
     aim: Aim,
     /// When the batch towards the children departs.
@@ -235,6 +237,7 @@ impl<I: Item> Gossip<I> {
             up_at: None,
             oldest: None,
             departed: Instant::ZERO,
+            departed_down: Instant::ZERO,
             aim: Aim::default(),
             timetable,
             short: false,
@@ -301,7 +304,8 @@ impl<I: Item> Gossip<I> {
                     false => now,
                 };
                 self.up_at = Some(self.up_at.map_or(due, |at| at.min(due)));
-                let given = now - waited;
+                // What the hub had gathered must not be gathered again by who stands in for it.
+                let given = now - if from_parent { self.within } else { waited };
                 self.oldest = Some(self.oldest.map_or(given, |oldest| oldest.min(given)));
             } else if first == Some(index) {
                 neighbour.link.release();
@@ -385,7 +389,7 @@ impl<I: Item> Gossip<I> {
             // The others knew that one, too, and hold what it held.
             let tree = self.neighbours[..self.in_tree].iter_mut();
             for (index, neighbour) in tree.enumerate() {
-                if neighbour.link.epochs().1 == 0 {
+                if neighbour.link.epochs().1 == 0 && !neighbour.link.wants_digest() {
                     neighbour.link.ask_what();
                     self.touched.insert(index);
                 }
@@ -424,6 +428,7 @@ impl<I: Item> Gossip<I> {
         let network = || Network::of(trips);
         self.timetable.measure(network.clone());
         if self.timetable.due().is_some_and(|at| at <= now) {
+            self.departed_down = self.timetable.oldest().unwrap_or(now);
             self.timetable.depart(now, network());
             self.say_if_short(events);
             self.release(false, events);
@@ -484,7 +489,7 @@ impl<I: Item> Gossip<I> {
                     true if resent => segment.waited = LONG_AGO,
                     true => segment.waited = (self.now - self.departed).as_millis() as u64,
                     false if neighbour.tie == Tie::Tree => segment.next = next,
-                    false => {}
+                    false => segment.waited = (self.now - self.departed_down).as_millis() as u64,
                 }
             }
             segment.need = matches!(neighbour.tie, Tie::StandIn { needed: true, .. });

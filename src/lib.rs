@@ -33,8 +33,8 @@
 //!
 //! # The lesson
 //!
-//! [`lesson`], chapter by chapter: run something, read one number, explain it, change one
-//! thing. `./run.sh trace` tells a story of five nodes message by message.
+//! [`lesson`], chapter by chapter: predict, run, read one number, see the code that makes it
+//! so, and take that out. `./run.sh trace` tells a story of five nodes message by message.
 //!
 //! # The rooms
 //!

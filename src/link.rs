@@ -77,7 +77,8 @@
 //! A link does not know what an item means, and does not keep what arrives: it
 //! only counts. Its owner merges the items, duplicates and all.
 //!
-//! The [lesson](crate::lesson) shows all of it at work: chapters 6 to 9, 11 and 12.
+//! The [lesson](crate::lesson) shows all of it at work, from [offsets and
+//! acks](crate::lesson::offsets_and_acks) on.
 //!
 //! # What each mechanism is for
 //!

@@ -16,8 +16,8 @@
 //!         node.poll_transmit() ... -> one write
 //! ```
 //!
-//! A node without a deadline waits for ever: chapter 18 of the [lesson](crate::lesson)
-//! shows how one can see that.
+//! A node without a deadline waits for ever: the lesson shows
+//! [how one can see that](crate::lesson::the_poll_loop).
 //!
 //! Writing blocks. When the reader of our stdout is slow the pipe fills up, and
 //! the node waits: it reads nothing more, so nothing piles up in it

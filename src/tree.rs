@@ -3,7 +3,7 @@
 //! A value must cross at least one edge to reach each of the other n - 1 nodes, so n - 1
 //! messages a value is the floor without batching, and a *spanning tree* reaches it: it
 //! has exactly n - 1 edges and no cycle, so nothing is ever sent to a node that has it
-//! already. (Chapter 3 of the [lesson](crate::lesson).)
+//! already. (The lesson's chapter is [the tree](crate::lesson::the_tree).)
 //!
 //! Which spanning tree? Every hop costs a network latency, so the shallowest:
 //! a star. Any two leaves are two hops apart, and one node in the middle, the

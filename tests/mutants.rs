@@ -55,10 +55,34 @@ const COSTLY_MUTANTS: &[Patch] = &[
         wrong: "}\n        self.events",
     },
     Patch {
+        mistake: "values go back to where they came from",
+        file: "src/gossip.rs",
+        right: "if Some(index) == from || !its_way",
+        wrong: "if !its_way",
+    },
+    Patch {
+        mistake: "a batch does not wait",
+        file: "src/gossip/timetable.rs",
+        right: "slot.unwrap_or(oldest + self.lazy_period(Duration::ZERO))",
+        wrong: "slot.unwrap_or(oldest)",
+    },
+    Patch {
+        mistake: "the timetable is not heard",
+        file: "src/gossip/departures.rs",
+        right: "segment.next.map(|(next, every)| (ms(next), ms(every)))",
+        wrong: "segment.next.map(|(next, every)| (ms(next), ms(every))).filter(|_| false)",
+    },
+    Patch {
+        mistake: "a sign of life is taken for good news",
+        file: "src/link.rs",
+        right: "if told || answered && self.question.is_none() {",
+        wrong: "if true {",
+    },
+    Patch {
         mistake: "a greeting holds the news back",
         file: "src/link/anti_entropy.rs",
-        right: "(Some(Question::HowFar), true, None)",
-        wrong: "(Some(Question::What), true, None)",
+        right: "is_behind() {\n            (self.question, self.sync_due, self.level) = (Some(Question::HowFar)",
+        wrong: "is_behind() {\n            (self.question, self.sync_due, self.level) = (Some(Question::What)",
     },
     Patch {
         mistake: "a batch departs as if nothing had been measured meanwhile",

@@ -75,8 +75,11 @@ impl<I: Item> Gossip<I> {
             events.push(Event::StandIn(id.clone()));
         }
         if *tie == Tie::CLOSED {
-            // It is answered, and nothing else.
+            // It is answered, and nothing else: also if it takes this link for open.
             link.close();
+            if !segment.missing.is_empty() {
+                link.answer();
+            }
         }
     }
 

@@ -33,7 +33,7 @@
 //! door (*incast*). What misses its slot must not wait for the next one: by the rule the hub
 //! departs for it out of turn, at the price of one more message a child. So the *margin*
 //! between the wanted arrival and the slot learns: each slot that something has missed makes
-//! it [`LONGER`] than before, each other one a little [shorter](SHORTER). A longer margin is a
+//! it `LONGER` than before, each other one a little shorter (`SHORTER`). A longer margin is a
 //! shorter period. So on a network without any longest round trip slots soon cost more than
 //! they save, and are given up. Nobody need be told: what still arrives for them tells how
 //! long it has waited.
@@ -218,6 +218,11 @@ impl Timetable {
         let slot = self.slots.map(|slots| slots.next);
         let slot = slot.filter(|slot| *slot <= latest);
         Some(slot.unwrap_or(oldest + self.lazy_period(Duration::ZERO)))
+    }
+
+    /// When the oldest item of the batch was given.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.oldest
     }
 
     /// An item has come that some child lacks, and that has `waited` for so long already. A

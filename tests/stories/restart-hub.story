@@ -4,5 +4,5 @@ nodes 4
 0 broadcast n1 11
 100 broadcast n3 12
 2500 kill n0
-3000 broadcast n1 13
+3300 broadcast n3 13
 3500 start n0

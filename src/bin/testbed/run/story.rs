@@ -31,6 +31,8 @@ settings, before the first event
   latency MS              what a message takes between nodes, 0 to 2000 ms (100)
   within MS               the nodes' --within-ms, 0 to 10000 (400)
   journal                 the nodes keep journals, and so remember after a start
+  warm                    they have met before: each was given one value, which
+                          all have by now (1 to N), and has measured its links
 
 events: their time in ms, not before the line above, 600000 at most
   0 broadcast n1 11       a client gives n1 the value 11
@@ -89,6 +91,8 @@ pub struct Story {
     pub within: Duration,
     /// Whether the nodes keep journals.
     pub journal: bool,
+    /// Whether they have met before.
+    pub warm: bool,
     /// What happens, in the order of time.
     pub acts: Vec<(Instant, Act)>,
     /// The script itself.
@@ -119,6 +123,7 @@ impl FromStr for Story {
             latency: Duration::from_millis(100),
             within: Duration::from_millis(400),
             journal: false,
+            warm: false,
             acts: Vec::new(),
             script: text.into(),
         };
@@ -170,9 +175,10 @@ impl Story {
     }
 
     fn set(&mut self, name: &str, words: &mut Words<'_>) -> Result<(), String> {
-        if !["nodes", "latency", "within", "journal"].contains(&name) {
+        if !["nodes", "latency", "within", "journal", "warm"].contains(&name) {
             return Err(format!(
-                "'{name}' is neither a time in ms nor a setting: nodes, latency, within or journal"
+                "'{name}' is neither a time in ms nor a setting: nodes, latency, within, journal \
+                 or warm"
             ));
         }
         if !self.acts.is_empty() {
@@ -183,7 +189,8 @@ impl Story {
             "nodes" => self.nodes = words.number("nodes", 2, 9)? as usize,
             "latency" => self.latency = ms(words.number("latency in ms", 0, 2_000)?),
             "within" => self.within = ms(words.number("within, in ms,", 0, 10_000)?),
-            _ => self.journal = true,
+            "journal" => self.journal = true,
+            _ => self.warm = true,
         }
         Ok(())
     }
@@ -304,11 +311,11 @@ mod tests {
 
     #[test]
     fn a_script_is_read_with_its_settings_remarks_and_events() {
-        let text = "# A story.\nnodes 3\n latency 50 # fast\nwithin 200\njournal\n\n\
+        let text = "# A story.\nnodes 3\n latency 50 # fast\nwithin 200\njournal\nwarm\n\n\
             0 broadcast n1 -11\n0 lose n0 n2\n20 cut n2\n20 cut n1 n0\n30 heal\n\
             40 kill n2\n50 start n2 # again\n60 say  Hear, hear!\n70 end";
         let story: Story = text.parse().expect("a story");
-        assert_eq!((story.nodes, story.journal), (3, true));
+        assert_eq!((story.nodes, story.journal, story.warm), (3, true, true));
         assert_eq!(story.latency, Duration::from_millis(50));
         assert_eq!(story.within, Duration::from_millis(200));
         let acts: Vec<Act> = story.acts.iter().map(|(_, act)| act.clone()).collect();

@@ -153,6 +153,8 @@ pub struct Sentence {
 
 struct Stage {
     cluster: Cluster<Cue>,
+    /// When the curtain rose: the story's clock begins then.
+    began: Duration,
     nodes: usize,
     latency: Duration,
     journal: bool,
@@ -200,6 +202,7 @@ pub fn tell(story: &Story, colour: bool, recording: Option<Recording>) -> io::Re
     };
     let mut stage = Stage {
         cluster: Cluster::new(story.nodes, &config),
+        began: Duration::ZERO,
         nodes: story.nodes,
         latency: story.latency,
         journal: story.journal,
@@ -222,13 +225,22 @@ pub fn tell(story: &Story, colour: bool, recording: Option<Recording>) -> io::Re
         told: Told::default(),
     };
     stage.begin(story);
-    stage.play(story);
+    let last = story.acts.last();
+    let last = last.map_or(Instant::ZERO, |(at, _)| *at);
+    let how = stage.play(last + stage.began + PATIENCE);
+    stage.end(how);
     stage.record(|recording, _| recording.flush());
     stage.recorded.map(|()| stage.told)
 }
 
 impl Stage {
     fn begin(&mut self, story: &Story) {
+        self.cluster.init();
+        // With journals they have noticed already that these are empty.
+        (0..self.nodes).for_each(|node| drop(self.drain(node)));
+        if story.warm {
+            self.warm_up();
+        }
         self.told.text.push_str(LEGEND);
         let lanes: String = (0..self.nodes)
             .map(|node| format!("n{node:<w$}", w = LANE - 1))
@@ -241,22 +253,29 @@ impl Stage {
         let ms = self.latency.as_millis();
         let words = format!("n0 is the hub, {leaves}; a message takes {ms} ms");
         let _ = writeln!(self.told.text, "   clock   {lanes} {words}");
-        self.cluster.init();
-        // With journals they have noticed already that these are empty.
-        (0..self.nodes).for_each(|node| drop(self.drain(node)));
         for (at, act) in &story.acts {
-            self.cluster.at(*at, Cue::Act(act.clone()));
+            self.cluster.at(*at + self.began, Cue::Act(act.clone()));
         }
     }
 
-    fn play(&mut self, story: &Story) {
-        let last = story.acts.last();
-        let end = last.map_or(Instant::ZERO, |(at, _)| *at) + PATIENCE;
+    /// Each node is given a value, behind the curtain, until all is quiet.
+    fn warm_up(&mut self) {
+        let recording = self.recording.take();
+        (0..self.nodes).for_each(|node| self.broadcast(node, node as i64 + 1));
+        self.play(Instant::ZERO + PATIENCE * 100);
+        self.began = self.cluster.now() - Instant::ZERO;
+        (self.recording, self.told) = (recording, Told::default());
+        (self.messages, self.lines) = (0, 0);
+        self.given.clear();
+    }
+
+    /// Plays until `end`, or until all is over. Gives how that is.
+    fn play(&mut self, end: Instant) -> &'static str {
         while self.cluster.due().is_some_and(|due| due <= end)
             && let Some(step) = self.cluster.next()
         {
             match step {
-                Step::Event(Cue::Act(Act::End)) => return self.end("the end"),
+                Step::Event(Cue::Act(Act::End)) => return "the end",
                 Step::Event(Cue::Act(act)) => self.act(act),
                 Step::Event(Cue::Deliver(packet)) => self.deliver(packet),
                 Step::Timer(node) => {
@@ -268,9 +287,14 @@ impl Stage {
             }
         }
         match self.cluster.due() {
-            None => self.end("all is quiet"),
-            Some(_) => self.end("so it goes on"),
+            None => "all is quiet",
+            Some(_) => "so it goes on",
         }
+    }
+
+    /// A moment on the story's clock.
+    fn clock(&self, at: Instant) -> f64 {
+        (at - self.began).as_micros() as f64 / 1e6
     }
 
     /// The last line: who holds what.
@@ -313,7 +337,7 @@ impl Stage {
 
     fn record(&mut self, what: impl FnOnce(&mut Recording, Instant) -> io::Result<()>) {
         if let (Some(recording), Ok(())) = (&mut self.recording, &self.recorded) {
-            self.recorded = what(recording, self.cluster.now());
+            self.recorded = what(recording, self.cluster.now() - self.began);
         }
     }
 
@@ -328,7 +352,7 @@ impl Stage {
     /// One event: clock, lanes with `marks` in them, words, on as many lines as they need.
     fn line(&mut self, tone: Tone, marks: &[(usize, char)], words: &str) {
         self.told.sentences.push(Sentence {
-            at: self.cluster.now(),
+            at: self.cluster.now() - self.began,
             node: marks.last().map(|(node, _)| *node),
             mark: marks.last().map_or(' ', |(_, mark)| *mark),
             message: self.about,
@@ -359,7 +383,7 @@ impl Stage {
         let lanes: String = lanes.into_iter().collect();
         let start = COLOURS.iter().find(|(own, _)| self.colour && *own == tone);
         let (start, end) = start.map_or(("", ""), |(_, code)| (*code, "\x1b[0m"));
-        let clock = format!("{:>7.3} s  ", seconds(self.cluster.now()));
+        let clock = format!("{:>7.3} s  ", self.clock(self.cluster.now()));
         let room = WIDTH - CLOCK - LANE * self.nodes - 1;
         for (index, words) in arguments::wrap(words, room).iter().enumerate() {
             let (clock, lanes) = match index {
@@ -563,7 +587,7 @@ impl Stage {
         };
         if let Some(at) = self.departure(node, towards).filter(has_moved) {
             let wait = (at - self.cluster.now()).as_millis();
-            let at = seconds(at);
+            let at = self.clock(at);
             let words = match (towards, waited, src) {
                 (Towards::Leaves, None, _) => {
                     format!("its batch begins: departs at {at:.3} s, in {wait} ms")
@@ -787,7 +811,7 @@ impl Stage {
                         Cause::Heard { .. } => "sign of life",
                         _ => "a hub's turn",
                     };
-                    let at = seconds(at.unwrap_or_default());
+                    let at = self.clock(at.unwrap_or_default());
                     let why = plan.why;
                     let words = format!(
                         "{why}: tries {name} at {at:.3} s, a round trip after the last try"
@@ -852,10 +876,6 @@ impl Stage {
         }
         self.about = None;
     }
-}
-
-fn seconds(at: Instant) -> f64 {
-    at.as_micros() as f64 / 1e6
 }
 
 fn is_for_client(line: &[u8]) -> bool {
@@ -967,12 +987,12 @@ mod tests {
     fn the_tour_shows_what_it_promises() {
         let story = tour(false);
         for part in [
-            "its batch begins: departs at 2.793 s, in 193 ms",
+            "its batch begins: departs at 2.794 s, in 194 ms",
             "ack 0; lost",
             "offset 0 is missing and overdue: asks n0 for it",
             "sends n4 2 items again, from 0 on: a hole, named as missing",
             "dropped by the cut",
-            "no ack from n3 for 1.65 s: n3 is suspect",
+            "no ack from n3 for 1.61 s: n3 is suspect",
             "(timeout); no answer: again in 0.25 s",
             "(a hub's turn); no answer: again in 0.25 s",
             "n3 hears from its suspect n0: a sign of life",

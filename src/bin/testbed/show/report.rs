@@ -448,7 +448,7 @@ impl Outcome<'_> {
     }
 
     /// The faults, or the partitions alone, which other programs read. What `given`,
-    /// `reached` and the two times of `spread` mean stands in [`spread`](crate::run::spread).
+    /// `reached` and the two times of `spread` mean stands in [`spread`].
     fn faults_json(&self, only: Option<Tool>) -> Json<'static> {
         let faults = self.counts.faults.iter();
         let faults = faults.filter(|fault| only.is_none_or(|only| fault.tool == only));
