@@ -29,8 +29,9 @@
 //! most four edges. The root hub has leaves of its own, as every hub.
 //!
 //! The tree is a pure function of the node list, which Maelstrom gives to all
-//! nodes in the same order: nothing needs to be agreed on. Maelstrom's own
-//! `topology` is advice, and a worse tree.
+//! nodes in the same order: nothing needs to be agreed on. While a hub is
+//! away, the same order says who stands in for it. Maelstrom's own `topology` is advice, and
+//! a worse tree.
 
 /// Up to this many nodes one hub serves all.
 ///

@@ -26,7 +26,9 @@
 //! hear of it when the hub departs.
 //!
 //! **Caveats.** Who is cut off from the root cannot send: its clients wait until they give
-//! up, and the message may still get its place later. `poll` works everywhere and always.
+//! up, and the message may still get its place later. `poll` works everywhere and always, and
+//! who stands in for the hub passes on what has its place. It decides nothing: without the
+//! root that takes a consensus, or a service that has one order, as Maelstrom's `lin-kv`.
 //! Without a journal a root that is killed forgets what it had answered and nobody else
 //! had; what another message gets that place, a journal prevents.
 

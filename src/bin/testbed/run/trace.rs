@@ -699,7 +699,11 @@ impl Stage {
                 format!("offset {missing} is missing and overdue: asks {peer} for it")
             }
             Event::Resent(peer, offset, items) => self.resent(node, peer, *offset, *items, turn),
-            Event::StandIn(peer) => format!("{peer} has answered: it stands in for n0"),
+            Event::StandIn(peer) => {
+                // Of the two it is the one before the other in the list.
+                let first = cluster::index(peer).unwrap_or_default().min(node);
+                format!("{peer} has answered: n{first} stands in for n0")
+            }
             Event::Restarted(peer) => format!("{peer} has a higher epoch: it has started anew"),
             Event::Sync(peer) => self.digest(node, peer, turn),
             Event::Restored(items, epoch) => {
@@ -837,7 +841,8 @@ impl Stage {
             _ if !packet.only_acks && measures => ": how far is it?".into(),
             _ if !packet.only_acks => String::new(),
             // Only while the hub is away do two leaves talk to each other.
-            _ if packet.probe && src > 0 && dest > 0 => ": can it stand in for n0?".into(),
+            _ if packet.probe && 0 < dest && dest < src => ": can it stand in for n0?".into(),
+            _ if packet.probe && 0 < src && src < dest => ": is it without n0, too?".into(),
             _ if packet.probe => ": is it there?".into(),
             Cause::Heard { from, probe, .. } if from == dest => match probe {
                 true => ": was asked to answer at once".into(),
@@ -903,6 +908,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
     };
     if kind == "sync" {
         packet.probe = message.body.flag("probe")?;
+        packet.need = message.body.flag("need")?;
         let have = message.body.list("have", "a range", |range| {
             let ends = range.as_array()?.iter().map(Json::as_int);
             let ends: Option<Vec<i64>> = ends.collect();
@@ -927,6 +933,9 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
     }
     if packet.probe {
         packet.what.push_str(", probe");
+    }
+    if packet.need {
+        packet.what.push_str(", need");
     }
     drop(json);
     packet.line = line;

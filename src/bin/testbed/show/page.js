@@ -59,6 +59,8 @@ const links = new Map();
 const newLink = (from, to) => ({from, to, t: [], ends: [], ackeds: [], sents: [], recvs: [], suspects: [],
   end: 0, acked: 0, sent: 0, recv: 0, suspect: 0, waits: new Set(), ahead: [], epoch: -1, peer: 0, heard: -1, fresh: false});
 neighbours.forEach((list, node) => list.forEach(other => links.set(node * N + other, newLink(node, other))));
+// Links beside the tree, while a hub is away: [who stands in, for whom, when items or digests left].
+const ties = new Map();
 const held = Array.from({length: N}, () => []);        // when each node learned something
 const knows = Array.from({length: N}, () => new Set());
 const spread = new Map();                              // value -> [[node, time, message or -1]...]
@@ -150,6 +152,11 @@ const PROMISE = (() => { const row = D.settings.find(each => each[0] === 'promis
     // What a node made itself is first seen when it leaves.
     if (D.items) for (let k = first[i]; k < first[i + 1]; k++) learn(M.src[i], M.values[k], t, -1, -1);
     if (M.kind[i] === SYNC) notice(t, M.src[i], 'sync', M.dest[i]);
+    if (!link && !D.foreign && M.dest[i] < N && M.kind[i] !== ACK && M.kind[i] !== OTHER) {
+      const a = Math.min(M.src[i], M.dest[i]), b = Math.max(M.src[i], M.dest[i]);
+      if (!ties.has(a * N + b)) ties.set(a * N + b, [a, b, []]);
+      ties.get(a * N + b)[2].push(t);
+    }
     if (!link || !isSegment(i)) return;
     if (namesHoles(i)) notice(t, M.src[i], 'hole', M.dest[i]);
     const dir = toward(link.from, link.to);
@@ -270,8 +277,13 @@ const carries = (i, value) => { for (let k = first[i]; k < first[i + 1]; k++) if
 const suspectAt = (from, to, t) => { const link = links.get(from * N + to), k = link ? above(link.t, t) - 1 : -1; return k >= 0 && !!link.suspects[k]; };
 const suspectsAt = (node, t) => neighbours[node].filter(other => suspectAt(node, other, t));
 
+// So long after its last delta or digest a link to a stand-in is drawn. Unit: microseconds; longer
+// than the gaps of a small load, and not so long that it outlives its hub's return.
+const TIE_SHOWN = 2e6;
+const tiesAt = t => [...ties.values()].filter(([, , times]) => { const k = above(times, t); return k > 0 && t - times[k - 1] < TIE_SHOWN; });
+
 // ---- What was decided, and noticed: the marks in the diagram, and the steps through the run.
-const SIGN = {suspect: '?', healthy: '\u2713', news: '!', restarted: '\u21BB', start: '\u21BB', raised: '\u21BB', restored: '\u21BB', sync: '\u2261', 'promise-broken': 'P', 'promise-kept': 'P', hole: '\u25BD'};
+const SIGN = {suspect: '?', healthy: '\u2713', news: '!', restarted: '\u21BB', start: '\u21BB', raised: '\u21BB', restored: '\u21BB', sync: '\u2261', 'promise-broken': 'P', 'promise-kept': 'P', 'stand-in': 'S', hole: '\u25BD'};
 const namesOf = list => list.length > 6 ? list.slice(0, 5).map(name).join(', ') + ' and ' + (list.length - 5) + ' more' : list.map(name).join(', ');
 const noteText = note => {
   const who = name(note.node), peers = namesOf(note.peers), one = note.peers.length < 2, detail = note.detail ? ' (' + note.detail + ')' : '';
@@ -279,6 +291,7 @@ const noteText = note => {
     case 'suspect': return who + ' suspects ' + peers + ': no answer in time';
     case 'healthy': return who + ' has heard from ' + peers + ': healthy again';
     case 'news': return 'Good news at ' + who + ': ' + peers + (one ? ' is' : ' are') + ' healthy again, so the other ' + plural(note.others, 'suspect') + (note.others === 1 ? ' is' : ' are') + ' probed, too';
+    case 'stand-in': return who + ' has found ' + peers + ' while the hub is away: ' + name(Math.min(note.node, ...note.peers)) + ' stands in for it';
     case 'restarted': return who + ' sees a new incarnation of ' + peers;
     case 'start': return who + ' is started again';
     case 'raised': return who + ' hears from ' + peers + ' of a later incarnation of its own: its clock was set back, and it begins another one' + detail;
@@ -325,7 +338,7 @@ const decisions = [];                         // {t, text, node}
 const decisionTimes = Float64Array.from(decisions, each => each.t);
 
 // ---- What is shown now.
-const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, decision: -1, note: -1, hub: '', all: false, allNotes: false, frames: 0};
+const state = {t: 0, cursor: -1, playing: false, speed: .25, message: -1, client: -1, node: -1, value: null, sentence: -1, decision: -1, note: -1, hub: '', standsIn: [], all: false, allNotes: false, frames: 0};
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 let ink = {};
 const readInks = () => {
@@ -461,6 +474,14 @@ const drawTree = () => {
     }
   }
   c.setLineDash([]); c.globalAlpha = 1;
+  // Links to a stand-in: arcs, so that none hides behind an edge of the tree.
+  const beside = tiesAt(t), standsIn = new Set(beside.map(([node]) => node));
+  state.standsIn = [...standsIn];
+  c.strokeStyle = ink.delta; c.lineWidth = 1.4;
+  for (const [a, b] of beside) {
+    const dx = X(b) - X(a), dy = Y(b) - Y(a);
+    c.beginPath(); c.moveTo(X(a), Y(a)); c.quadraticCurveTo((X(a) + X(b)) / 2 - dy * .12, (Y(a) + Y(b)) / 2 + dx * .12, X(b), Y(b)); c.stroke();
+  }
   // What the nodes believe: each end of an edge for itself, next to the one that believes it.
   let doubted = 0;
   if (!D.foreign) for (let node = 0; node < N; node++) if (D.parent[node] >= 0) for (const [from, to] of [[node, D.parent[node]], [D.parent[node], node]]) {
@@ -502,6 +523,7 @@ const drawTree = () => {
     c.strokeStyle = node === state.node ? ink.ink : away[node] ? ink.cut : picked && has.has(node) ? ink.delta : ink.soft;
     c.setLineDash(away[node] && node !== state.node ? [3, 3] : []);
     c.beginPath(); c.arc(x, y, size, 0, 7); c.stroke(); c.setLineDash([]);
+    if (standsIn.has(node)) { c.strokeStyle = ink.delta; c.lineWidth = 2; c.beginPath(); c.arc(x, y, size + 3, 0, 7); c.stroke(); }
     if (state.decision >= 0 && decisions[state.decision].node === node) { c.strokeStyle = ink.ink; c.lineWidth = 2; c.beginPath(); c.arc(x, y, size + 5, 0, 7); c.stroke(); }
     // In a talk a name that has no room in its circle stands beside it, if the node has a lane.
     const outside = talk && size < 14;
@@ -869,9 +891,10 @@ const key = (what, text) => {
     ring: '<circle cx="10" cy="7" r="5.5" fill="none" stroke="var(--line)" stroke-width="2.6"/><path d="M10 1.5a5.5 5.5 0 1 1 -5.5 5.5" fill="none" stroke-width="2.6"/>',
     stack: '<path d="M4 1.5h12v3h-12zm0 4h12v3h-12zm0 4h12v3h-12z" fill="var(--hold)" stroke-width="1"/>',
     node: '<path d="M5 7a5 5 0 0 0 10 0z" fill="var(--hold)" stroke="none"/><circle cx="10" cy="7" r="5.5" fill="none" stroke-width="1.4"/>',
+    tie: '<circle cx="4" cy="9.5" r="3" fill="none" stroke-width="2"/><path d="M7 8Q12 0 19 9" fill="none" stroke-width="1.4"/>',
     area: '<path d="M1 12L7 5l5 3 7-6v10z" stroke="none"/>', dash: '<path d="M1 7h18" stroke-dasharray="5 4" fill="none" stroke-width="1.5"/>', line: '<path d="M1 7h18" fill="none" stroke-width="1.8"/>'};
   const [kind, colour] = what.split(' ');
-  const item = el('li', {className: colour === 'talking' ? colour : ''}), ink = {drop: 'cut', node: 'soft', suspect: 'ink', doubt: 'ink', slot: 'edge', batch: 'delta', waits: 'delta', ring: 'delta', stack: 'delta'}[kind] || colour || kind;
+  const item = el('li', {className: colour === 'talking' ? colour : ''}), ink = {drop: 'cut', node: 'soft', suspect: 'ink', doubt: 'ink', slot: 'edge', batch: 'delta', waits: 'delta', ring: 'delta', stack: 'delta', tie: 'delta'}[kind] || colour || kind;
   item.innerHTML = '<svg viewBox="0 0 20 14" aria-hidden="true" style="fill:var(--' + ink + ');stroke:var(--' + ink + ')">' + draw[kind] + '</svg>';
   item.append(text);
   return item;
@@ -1020,7 +1043,7 @@ const showMessage = i => {
   const parts = [heading(KINDS[M.kind[i]][0].toUpperCase() + KINDS[M.kind[i]].slice(1) + ' ' + from + ' \u2192 ' + to, goTo('go to its sending', sent[i])),
     el('p', {className: 'small soft', textContent: 'Sent at ' + sec(sent[i]) + '. ' + end + ' Number ' + ids[i] + ' in messages.jsonl.'})];
   if (!isSegment(i)) return [...parts, el('pre', {textContent: M.raw[i] || ''}), el('p', {className: 'small soft', textContent: M.kind[i] === SYNC ? 'A digest: what ' + from + ' holds, in short (have), so that ' + to + ' can send what it lacks. After a new incarnation of either, or to a neighbour of which nothing was heard yet.' : 'Not a message of hubcast\u2019s; it is shown as it was.'})];
-  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour in the tree.']], body = messageJson(i).body;
+  const list = [['src: ' + from, 'The sender.'], ['dest: ' + to, 'The receiver, a neighbour' + (links.has(M.src[i] * N + M.dest[i]) ? ' in the tree.' : ' while the hub is away.')]], body = messageJson(i).body;
   const last = M.offset[i] + M.count[i] - 1, isDelta = body.type === 'delta';
   if (isDelta) list.push(['type: delta', M.kind[i] === AGAIN ? Items + ' that were sent before: no ack came in time, or the other side named a hole.' : 'New ' + ITEMS + ': a batch of what has come since the last delta, and nothing that ' + to + ' has itself sent.']);
   else list.push(['type: ack', namesHoles(i) ? 'Nothing to send, but something is missing: a request for a resend.' : 'Nothing to send, only to acknowledge: nothing else went this way for the ack delay, or an answer was due at once.']);
@@ -1276,7 +1299,7 @@ const tell = () => {
   const kind = last || shownKind();
   if (kind === 'node' || (kind === 'value' && !state.playing)) showPicked();
   const cut = cutAt(t);
-  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + (state.doubted ? ', ' + plural(state.doubted, 'link') + ' suspect' : '') + (state.hub ? '. ' + state.hub : '') + '.');
+  $('tree').setAttribute('aria-label', 'The tree at ' + sec(t) + ': ' + plural(above(known, t), ITEM) + ' so far, ' + plural(now.length, 'message') + ' under way' + (cut ? ', partition ' + cut.kind + ' with ' + plural(cut.pairs.size, 'direction') + ' of the tree cut' : ', no partition') + (state.doubted ? ', ' + plural(state.doubted, 'link') + ' suspect' : '') + (state.standsIn.length ? ', ' + namesOf(state.standsIn) + ' in the hub\u2019s place' : '') + (state.hub ? '. ' + state.hub : '') + '.');
   lamport.setAttribute('aria-label', 'Space-time diagram of ' + sec(span, 1) + ' around ' + sec(t) + '. The list "Under way" names its messages.');
 };
 
@@ -1356,7 +1379,7 @@ const wireNotes = () => {
   const has = (...whats) => notes.some(note => whats.includes(note.what));
   const rows = [...(departures.length ? [['batch', 'a hub\u2019s batch, from its first ' + ITEM + ' to its departure']] : []), ...(ups.some(dir => dir.batches.length) ? [['waits', ITEMS + ' that wait on a leaf']] : []),
     ...(slotsOf.some(list => list.length) ? [['slot', 'a slot that the hub announced']] : []), ...(doubts.some(list => list.length > 1) ? [['doubt', 'the node suspects somebody']] : [])];
-  const signs = [['suspect', 'suspect', 'suspect'], ['\u2713', 'healthy', 'healthy'], ['!', 'good news: healthy, so other suspects are probed', 'news'], ['\u21BB', 'restart, new incarnation', 'start', 'restarted', 'raised', 'restored'], ['\u2261', 'digest (sync)', 'sync'], ['P', 'the promise broken, or kept again', 'promise-broken', 'promise-kept']];
+  const signs = [['suspect', 'suspect', 'suspect'], ['\u2713', 'healthy', 'healthy'], ['!', 'good news: healthy, so other suspects are probed', 'news'], ['\u21BB', 'restart, new incarnation', 'start', 'restarted', 'raised', 'restored'], ['\u2261', 'digest (sync)', 'sync'], ['P', 'the promise broken, or kept again', 'promise-broken', 'promise-kept'], ['S', 'a stand-in for the hub is found', 'stand-in']];
   $('laneslegend').append(...rows.map(([what, text]) => key(what, text)), ...signs.filter(([, , ...whats]) => has(...whats)).map(([sign, text]) => el('li', {}, el('span', {className: 'sign', textContent: sign === 'suspect' ? '?' : sign, ariaHidden: 'true'}), text)));
   const tip = $('lamporttip');
   const hide = () => { tip.style.display = 'none'; };
@@ -1414,7 +1437,7 @@ const wireWords = () => {
   $('item').textContent = Item;
   if (D.items) $('share').textContent = ' Not every ' + ITEM + ' goes to all: a newer one may take its place, and what the hub decides goes to the hub.';
   document.querySelectorAll('.items').forEach(each => { each.textContent = ITEMS; });
-  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut, which no node can see']] : []), ...(doubts.some(list => list.length > 1) ? [['suspect', 'suspect: what the node beside it believes']] : []), ['node', 'holds this share'], ...(D.foreign ? [] : [['ring talking', 'time left until it departs'], ['stack talking', ITEMS + ' that wait there']])];
+  const legend = [['delta', 'delta'], ['ack', 'ack alone'], ['again', 'retransmission'], ['client', 'client'], ...(results.server_messages.dropped ? [['drop', 'dropped']] : []), ...(cuts.length ? [['cut', 'cut, which no node can see']] : []), ...(doubts.some(list => list.length > 1) ? [['suspect', 'suspect: what the node beside it believes']] : []), ...(ties.size ? [['tie', 'stands in for the hub, and for whom']] : []), ['node', 'holds this share'], ...(D.foreign ? [] : [['ring talking', 'time left until it departs'], ['stack talking', ITEMS + ' that wait there']])];
   if (M.kind.includes(OTHER)) legend.splice(3, 0, ['other', 'other']);
   if (M.kind.includes(SYNC)) legend.splice(3, 0, ['sync', 'digest (sync)']);
   if (M.kind.includes(HOLE)) legend.splice(3, 0, ['hole', 'asks for a resend']);

@@ -175,9 +175,10 @@ pub struct Noticed {
 
 /// The events of a node's log that the page shows. Departures, holes, resends and
 /// digests it sees in the messages.
-pub const NOTICED: [&str; 12] = [
+pub const NOTICED: [&str; 13] = [
     "suspect",
     "healthy",
+    "stand-in",
     "restarted",
     "promise-broken",
     "promise-kept",
