@@ -129,25 +129,27 @@ struct Neighbour<I> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tie {
     Tree,
-    /// This node seeks it, needs it, or is needed by it, in place of the hub.
+    /// This node seeks it, needs it, or is needed by it, in place of the hub. A need is the
+    /// number of its begins and ends: odd while it lasts.
     StandIn {
         sought: bool,
-        needed: bool,
-        needs: bool,
+        needed: u64,
+        needs: u64,
     },
 }
 
 impl Tie {
-    const CLOSED: Tie = Tie::StandIn {
+    /// Not yet.
+    const NEW: Tie = Tie::StandIn {
         sought: false,
-        needed: false,
-        needs: false,
+        needed: 0,
+        needs: 0,
     };
 
     fn is_open(self) -> bool {
         match self {
             Tie::Tree => true,
-            Tie::StandIn { needed, needs, .. } => needed || needs,
+            Tie::StandIn { needed, needs, .. } => needed % 2 == 1 || needs % 2 == 1,
         }
     }
 }
@@ -492,7 +494,10 @@ impl<I: Item> Gossip<I> {
                     false => segment.waited = (self.now - self.departed_down).as_millis() as u64,
                 }
             }
-            segment.need = matches!(neighbour.tie, Tie::StandIn { needed: true, .. });
+            segment.need = match neighbour.tie {
+                Tie::Tree => 0,
+                Tie::StandIn { needed, .. } => needed,
+            };
             if resent {
                 let (offset, items) = (segment.offset, segment.items.len());
                 events.push(Event::Resent(peer.clone(), offset, items));

@@ -413,6 +413,11 @@ impl<I: Item> Link<I> {
         self.timeouts > 0
     }
 
+    /// The same, where it is no guess: before a measure one answer may just be slow.
+    pub fn is_silent(&self) -> bool {
+        self.timeouts > u32::from(!self.trip.is_measured())
+    }
+
     /// How many items wait for their ack.
     pub fn unacked(&self) -> usize {
         self.queue.len()
@@ -658,7 +663,7 @@ impl<I: Item> Link<I> {
             digest: false,
             end: None,
             missing,
-            need: false,
+            need: 0,
             probe: false,
         }
     }

@@ -9,7 +9,7 @@ impl<I: Item> Gossip<I> {
         for (index, Neighbour { link, tie, .. }) in self.neighbours.iter_mut().enumerate() {
             link.restart(epoch);
             if index >= self.in_tree {
-                *tie = Tie::CLOSED;
+                *tie = Tie::NEW;
             } else if remembers {
                 // The neighbours have gone on meanwhile, and this node knows what it
                 // lacks: all can be asked at once.

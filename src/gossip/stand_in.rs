@@ -33,7 +33,7 @@ impl<I: Item> Gossip<I> {
             id: src.to_owned(),
             position,
             is_parent: position < self.own,
-            tie: Tie::CLOSED,
+            tie: Tie::NEW,
             link: new,
             timer: None,
         });
@@ -47,7 +47,8 @@ impl<I: Item> Gossip<I> {
         let Tie::StandIn { needs, .. } = tie else {
             return;
         };
-        if segment.epoch < link.epochs().1 || *needs == segment.need {
+        let is_new_life = segment.epoch > link.epochs().1;
+        if segment.epoch < link.epochs().1 || !is_new_life && segment.need <= *needs {
             return;
         }
         *needs = segment.need;
@@ -56,7 +57,7 @@ impl<I: Item> Gossip<I> {
             (true, false) => link.close(),
             _ => {}
         }
-        if segment.need && self.parent().is_some() {
+        if segment.need % 2 == 1 && self.parent().is_some() {
             self.neighbours[0].link.ping();
             self.touched.insert(0);
         }
@@ -66,15 +67,16 @@ impl<I: Item> Gossip<I> {
     /// nobody needs is answered, and forgotten again.
     pub(super) fn hear_sought(&mut self, from: usize, segment: &Segment<I>, events: &mut Events) {
         let Neighbour { id, tie, link, .. } = &mut self.neighbours[from];
-        if let Tie::StandIn { sought, needed, .. } = tie
-            && *sought
-            && segment.peer == link.epochs().0
-        {
-            (*sought, *needed) = (false, true);
+        let is_open = tie.is_open();
+        let Tie::StandIn { sought, needed, .. } = tie else {
+            return;
+        };
+        if *sought && segment.peer == link.epochs().0 {
+            *sought = false;
+            *needed += 1;
             link.ask_what();
             events.push(Event::StandIn(id.clone()));
-        }
-        if *tie == Tie::CLOSED {
+        } else if !*sought && !is_open {
             // It is answered, and nothing else: also if it takes this link for open.
             link.close();
             if !segment.missing.is_empty() {
@@ -86,7 +88,7 @@ impl<I: Item> Gossip<I> {
     /// At the end of a turn: seeks a stand-in where one is needed, and forgets those that are
     /// not.
     pub(super) fn stand_in(&mut self, now: Instant) {
-        let needed = self.parent().is_some() && self.neighbours[0].link.is_suspect();
+        let needed = self.parent().is_some() && self.neighbours[0].link.is_silent();
         if !needed && self.neighbours.len() == self.in_tree {
             self.seek_at = None;
             return;
@@ -105,14 +107,16 @@ impl<I: Item> Gossip<I> {
             else {
                 continue;
             };
-            let is_lost = (*mine || *needs) && n.link.is_suspect();
+            let is_lost = (*mine % 2 == 1 || *needs % 2 == 1) && n.link.is_suspect();
             let is_over = !needed || found.is_some_and(|found| found != n.position);
-            if is_lost || is_over && (*sought || *mine) {
+            if is_lost || is_over && (*sought || *mine % 2 == 1) {
                 // The other end is told, unless it is suspect.
-                let says = *mine && !is_lost;
-                (*sought, *mine) = (false, false);
-                *needs &= !is_lost;
-                if !*needs {
+                let says = *mine % 2 == 1 && !is_lost;
+                *sought = false;
+                *mine += *mine % 2;
+                // Whoever needs it still says so again, and is believed.
+                *needs -= u64::from(is_lost) * (*needs % 2);
+                if *needs % 2 == 0 {
                     n.link.close();
                 }
                 if says {
@@ -123,8 +127,9 @@ impl<I: Item> Gossip<I> {
         }
         if !needed || found.is_some() {
             (self.sought, self.seek_at) = (usize::from(hub == 0), None);
-        } else if self.seek_at.is_none_or(|at| at <= now) && self.sought < self.ids.len() {
-            let from = self.sought;
+        } else if self.seek_at.is_none_or(|at| at <= now) {
+            // After the last ones it begins anew: whom it has given up may be there again.
+            let from = self.sought % self.ids.len();
             let to = match from < own {
                 true => own.min((from * 2).max(1)),
                 false => self.ids.len(),
@@ -133,26 +138,29 @@ impl<I: Item> Gossip<I> {
                 self.seek(position);
             }
             self.sought = to;
-            let patience = self.neighbours[0].link.round_trip().longest();
-            self.seek_at = (to < self.ids.len()).then(|| now + patience);
+            let patience = match to < self.ids.len() {
+                true => self.neighbours[0].link.round_trip().longest(),
+                false => link::BACKOFF_CAP,
+            };
+            self.seek_at = Some(now + patience);
         }
     }
 
     fn seek(&mut self, position: usize) {
         let id = self.ids[position].clone();
-        if let Ok(index) = self.neighbour(&id)
-            && let Neighbour { tie, link, .. } = &mut self.neighbours[index]
-            && let Tie::StandIn { sought, .. } = tie
+        let Ok(index) = self.neighbour(&id) else {
+            return;
+        };
+        let Neighbour { tie, link, .. } = &mut self.neighbours[index];
+        let is_open = tie.is_open();
+        if let Tie::StandIn { sought, needed, .. } = tie
             && !*sought
+            && *needed % 2 == 0
         {
-            *sought = true;
-            if tie.is_open() {
-                *tie = Tie::StandIn {
-                    sought: false,
-                    needed: true,
-                    needs: true,
-                };
+            if is_open {
+                *needed += 1;
             } else {
+                *sought = true;
                 link.seek();
             }
             self.touched.insert(index);

@@ -48,9 +48,10 @@ pub struct Segment<I> {
     /// With a digest: one past the last offset that the sender has queued for the receiver,
     /// with all that this lacks. Left out as long as the sender does not know that.
     pub end: Option<u64>,
-    /// To a node that is no neighbour in the tree: the sender needs the receiver in place of
-    /// its hub. Left out when false.
-    pub need: bool,
+    /// To a node that is no neighbour in the tree: how often the sender has begun or ceased to
+    /// need the receiver in place of its hub. It does while that is odd, and a lower number than
+    /// known comes late. Left out when 0.
+    pub need: u64,
     /// Holes in the receiver's stream, to be sent again. Left out when empty.
     pub missing: Vec<Range>,
     /// Asks for an answer at once; with a digest for the receiver's, and its `end`. Left out
@@ -103,7 +104,7 @@ impl<I: Item> Segment<I> {
             digest: kind == "sync",
             end: body.optional("end", Fields::count)?,
             missing: body.optional("missing", read_missing)?.unwrap_or_default(),
-            need: body.flag("need")?,
+            need: body.optional("need", Fields::count)?.unwrap_or(0),
             probe: body.flag("probe")?,
         })
     }
@@ -131,11 +132,9 @@ impl<I: Item> Segment<I> {
                 write_numbers(&[first, last], out);
             });
         }
-        for (name, _) in [("need", self.need), ("probe", self.probe)]
-            .iter()
-            .filter(|flag| flag.1)
-        {
-            body.value(name, &Json::Bool(true));
+        write(body, "need", (self.need > 0).then_some(self.need));
+        if self.probe {
+            body.value("probe", &Json::Bool(true));
         }
     }
 }

@@ -101,7 +101,7 @@ fn delta(offset: u64, items: &[u32], ack: u64) -> Segment<u32> {
         digest: false,
         end: None,
         missing: Vec::new(),
-        need: false,
+        need: 0,
         probe: false,
     }
 }

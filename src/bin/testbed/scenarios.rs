@@ -354,7 +354,7 @@ fn a_node_that_restarts_in_an_idle_cluster_is_whole_again_within_2500_ms_and_the
 }
 
 #[test]
-fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1_s() {
+fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1250_ms() {
     for (name, node) in [("leaf", LEAF), ("hub", HUB)] {
         let mut worst = Duration::ZERO;
         for down in [200, 1000, 3000, 5000, 5500, 6000, 20_000] {
@@ -374,8 +374,8 @@ fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1_s() {
             scene.run_until_quiet();
             assert_eq!(scene.lacking(), 0);
         }
-        println!("busy, {name}: at worst {worst:?}, bound 1 s");
-        assert!(worst <= secs(1), "{name} {worst:?}");
+        println!("busy, {name}: at worst {worst:?}, bound 1.25 s");
+        assert!(worst <= ms(1250), "{name} {worst:?}");
     }
 }
 

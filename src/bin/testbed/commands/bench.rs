@@ -179,7 +179,7 @@ fn deltas() -> Vec<u8> {
             next: None,
             digest: false,
             end: None,
-            need: false,
+            need: 0,
             missing: Vec::new(),
             probe: false,
         };

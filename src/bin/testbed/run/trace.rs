@@ -22,7 +22,7 @@ use hubcast::event::{Event, Level, Towards};
 use hubcast::interval_set::IntervalSet;
 use hubcast::json::Json;
 use hubcast::link::{self, BACKOFF_CAP, Link, Segment};
-use hubcast::message::Message;
+use hubcast::message::{Fields, Message};
 use hubcast::time::Instant;
 use hubcast::workload::broadcast::Broadcast;
 
@@ -908,7 +908,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
     };
     if kind == "sync" {
         packet.probe = message.body.flag("probe")?;
-        packet.need = message.body.flag("need")?;
+        packet.need = message.body.optional("need", Fields::count)?.unwrap_or(0) % 2 == 1;
         let have = message.body.list("have", "a range", |range| {
             let ends = range.as_array()?.iter().map(Json::as_int);
             let ends: Option<Vec<i64>> = ends.collect();
@@ -924,7 +924,7 @@ fn read(src: usize, line: Vec<u8>) -> Result<Packet, String> {
         packet.what = what(&segment);
         packet.only_acks = segment.items.is_empty() && segment.missing.is_empty();
         packet.names_holes = !segment.missing.is_empty();
-        (packet.probe, packet.need) = (segment.probe, segment.need);
+        (packet.probe, packet.need) = (segment.probe, segment.need % 2 == 1);
         if !segment.items.is_empty() {
             packet.tone = Tone::Delta;
             packet.end = Some(segment.offset + segment.items.len() as u64);
