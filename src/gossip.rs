@@ -43,6 +43,7 @@ use crate::link::{self, Link, LinkError, Segment};
 use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
+use stand_in::Tie;
 use timetable::{Aim, Network, Timetable};
 
 /// How often a hub with suspect neighbours probes one of them.
@@ -123,35 +124,6 @@ struct Neighbour<I> {
     link: Link<I>,
     /// When the link has something to do: its entry in the timers.
     timer: Option<Instant>,
-}
-
-/// How a node is tied to another one. It is a neighbour while that `is_open`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tie {
-    Tree,
-    /// This node seeks it, needs it, or is needed by it, in place of the hub. A need is the
-    /// number of its begins and ends: odd while it lasts.
-    StandIn {
-        sought: bool,
-        needed: u64,
-        needs: u64,
-    },
-}
-
-impl Tie {
-    /// Not yet.
-    const NEW: Tie = Tie::StandIn {
-        sought: false,
-        needed: 0,
-        needs: 0,
-    };
-
-    fn is_open(self) -> bool {
-        match self {
-            Tie::Tree => true,
-            Tie::StandIn { needed, needs, .. } => needed % 2 == 1 || needs % 2 == 1,
-        }
-    }
 }
 
 /// Whence items came.

@@ -36,10 +36,10 @@
 /// Up to this many nodes one hub serves all.
 ///
 /// Unit: nodes. With the default promise 2000 nodes mean about 11 000 messages a second for
-/// the hub (`./run.sh scale`), where `./run.sh bench` shows it handle more than a million:
-/// about one in a hundred parts of what it can do. With several hubs 100 ms a message
-/// would leave nothing of the promise to gather in, and all together would send nine
-/// times as much.
+/// the hub (`./run.sh scale`), where `./run.sh bench` shows it handle more than a million
+/// of the simplest ones. A message costs as much among 2000 neighbours as among 25. With
+/// several hubs 100 ms a message would leave nothing of the promise to gather in, and all
+/// together would send nine times as much.
 pub const ONE_HUB_LIMIT: usize = 2000;
 
 /// A node's place: its parent hub, if it has one, and its children.

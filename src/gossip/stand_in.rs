@@ -14,6 +14,35 @@
 
 use super::*;
 
+/// How a node is tied to another one. It is a neighbour while that `is_open`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tie {
+    Tree,
+    /// This node seeks it, needs it, or is needed by it, in place of the hub. A need is the
+    /// number of its begins and ends: odd while it lasts.
+    StandIn {
+        sought: bool,
+        needed: u64,
+        needs: u64,
+    },
+}
+
+impl Tie {
+    /// Not yet.
+    pub(super) const NEW: Tie = Tie::StandIn {
+        sought: false,
+        needed: 0,
+        needs: 0,
+    };
+
+    pub(super) fn is_open(self) -> bool {
+        match self {
+            Tie::Tree => true,
+            Tie::StandIn { needed, needs, .. } => needed % 2 == 1 || needs % 2 == 1,
+        }
+    }
+}
+
 impl<I: Item> Gossip<I> {
     /// The node of this name, be it a neighbour or not: then its link is closed.
     pub(super) fn neighbour(&mut self, src: &str) -> Result<usize, String> {
