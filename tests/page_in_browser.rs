@@ -264,9 +264,9 @@ fn batches(page: &mut Page) {
 
 fn slots_and_waiting_values(page: &mut Page) {
     page.holds(
-        "the hub announces its slots, and departs at them",
+        "the hub announces by when deltas must be there, and departs a margin later",
         "const slots = hubcast.slots[0], late = hubcast.departures.filter(batch => batch.end > 5e6
-           && batch.end < 19e6 && !slots.some(slot => Math.abs(slot - batch.end) < 2000));
+           && batch.end < 19e6 && !slots.some(slot => slot <= batch.end && batch.end - slot < 60000));
          slots.length >= 5 ? late : slots",
     );
     page.seek("6.2e6");
@@ -557,8 +557,8 @@ fn beliefs(page: &mut Page) {
           !$('laneslegend').textContent.includes(text)))",
     );
     page.holds(
-        "there are deltas, acks, retransmissions and requests for a resend",
-        "[...new Set(hubcast.kinds)].sort().join() === '0,1,2,4' || [...new Set(hubcast.kinds)]",
+        "there are deltas, acks, retransmissions, requests for a resend and digests",
+        "[...new Set(hubcast.kinds)].sort().join() === '0,1,2,4,5' || [...new Set(hubcast.kinds)]",
     );
     page.eval(
         "hubcast.seek(hubcast.notes.find(note => note.what === 'hole').t + 1000); drawn().then(() => {
