@@ -99,8 +99,8 @@ pub struct Gossip<I> {
     caught_up: bool,
     /// The neighbour with whom it catches up now.
     source: Option<usize>,
-    /// The neighbours that are suspect, when the next of them is probed (by hubs only),
-    /// and where the search for that one begins.
+    /// The neighbours that are suspect, when the next of them is probed (by hubs, and by who
+    /// stands in for one), and where the search for that one begins.
     suspects: BTreeSet<usize>,
     probe_at: Option<Instant>,
     probe_next: usize,
@@ -244,8 +244,7 @@ impl<I: Item> Gossip<I> {
 
     /// How many neighbours hang below.
     pub fn children(&self) -> usize {
-        let tree = &self.neighbours[..self.in_tree];
-        tree.iter().filter(|n| !n.is_parent).count()
+        self.in_tree - usize::from(self.parent().is_some())
     }
 
     /// A neighbour that does not answer, if there is one.
@@ -499,7 +498,7 @@ impl<I: Item> Gossip<I> {
         }
         if self.suspects.is_empty() {
             self.probe_at = None;
-        } else if self.children() > 0 {
+        } else if self.children() > 0 || self.seek_at.is_some() {
             self.probe_at.get_or_insert(self.now + PROBE_INTERVAL);
         }
     }

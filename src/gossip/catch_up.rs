@@ -70,9 +70,9 @@ impl<I: Item> Gossip<I> {
             return;
         }
         let source = self.source.map(|source| &self.neighbours[source].link);
-        let is_suspect = source.is_none_or(Link::is_suspect);
+        let is_silent = source.is_none_or(Link::is_silent);
         self.caught_up_if(source.is_some_and(Link::is_level));
-        if !self.caught_up && is_suspect {
+        if !self.caught_up && is_silent {
             let after = self.source.map_or(0, |source| source + 1);
             let count = self.in_tree;
             let order = (0..count).map(|step| (after + step) % count);

@@ -354,7 +354,7 @@ fn a_node_that_restarts_in_an_idle_cluster_is_whole_again_within_2500_ms_and_the
 }
 
 #[test]
-fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1250_ms() {
+fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1_s() {
     for (name, node) in [("leaf", LEAF), ("hub", HUB)] {
         let mut worst = Duration::ZERO;
         for down in [200, 1000, 3000, 5000, 5500, 6000, 20_000] {
@@ -374,8 +374,8 @@ fn a_node_that_restarts_in_a_busy_cluster_is_whole_again_within_1250_ms() {
             scene.run_until_quiet();
             assert_eq!(scene.lacking(), 0);
         }
-        println!("busy, {name}: at worst {worst:?}, bound 1.25 s");
-        assert!(worst <= ms(1250), "{name} {worst:?}");
+        println!("busy, {name}: at worst {worst:?}, bound 1 s");
+        assert!(worst <= secs(1), "{name} {worst:?}");
     }
 }
 
@@ -732,7 +732,7 @@ fn an_idle_cluster_greets_and_is_silent_and_a_loaded_one_does_not_even_greet() {
         // Each end asks and each answers, and where the answer takes more than the
         // second that an unmeasured link waits, asks once more.
         assert!(sent.messages() <= 10 * 24, "{sent:?}");
-        assert!(scene.last <= Instant::ZERO + secs(1) + ms(latency) * 5);
+        assert!(scene.last <= Instant::ZERO + secs(1) + ms(latency) * 4);
     }
     let mut scene = Scene::usual();
     scene.load(50, secs(20), 0..25);
