@@ -75,7 +75,7 @@ pub struct Gossip<I> {
     own: usize,
     hubs: usize,
     within: Duration,
-    /// Below which number all nodes were sought, and when more are.
+    /// Below which number all nodes were sought, and when more are; `None`: none are sought.
     sought: usize,
     seek_at: Option<Instant>,
     /// Name -> index in `neighbours`.
@@ -206,7 +206,7 @@ impl<I: Item> Gossip<I> {
             own,
             hubs,
             within: config.within,
-            sought: usize::from(place.parent == Some(0)),
+            sought: 0,
             seek_at: None,
             up_at: None,
             oldest: None,
@@ -235,10 +235,8 @@ impl<I: Item> Gossip<I> {
 
     /// The parent's name; `None` for the root.
     pub fn parent(&self) -> Option<&str> {
-        let parent = self
-            .neighbours
-            .first()
-            .filter(|n| n.is_parent && n.tie == Tie::Tree);
+        let parent = self.neighbours[..self.in_tree].first();
+        let parent = parent.filter(|n| n.is_parent);
         parent.map(|parent| parent.id.as_str())
     }
 
@@ -312,9 +310,15 @@ impl<I: Item> Gossip<I> {
         })
     }
 
+    /// Which one of the other nodes this is.
+    fn position(&self, src: &str) -> Option<usize> {
+        let position = self.ids.iter().position(|id| id == src);
+        position.filter(|position| *position != self.own)
+    }
+
     /// Whether this is another node of the cluster.
     pub fn knows(&self, src: &str) -> bool {
-        self.index.contains_key(src) || self.ids.iter().any(|id| id == src)
+        self.position(src).is_some()
     }
 
     /// A segment came from `src`. Gives whence its items came, for
@@ -334,7 +338,6 @@ impl<I: Item> Gossip<I> {
     ) -> Result<Option<Came>, String> {
         let from = self.neighbour(src)?;
         self.touched.insert(from);
-        self.hear_need(from, segment);
         let neighbour = &mut self.neighbours[from];
         let is_hub = neighbour.is_parent && neighbour.tie == Tie::Tree;
         let hears_departure = is_hub && !segment.items.is_empty();
@@ -374,7 +377,7 @@ impl<I: Item> Gossip<I> {
         if segment.digest && from < self.in_tree {
             self.hear_digest(from);
         }
-        self.hear_sought(from, segment, events);
+        self.hear_need(from, segment, news.restarted, events);
         Ok(Some(Came {
             from,
             waited: Duration::from_millis(segment.waited),

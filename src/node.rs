@@ -1186,4 +1186,14 @@ mod tests {
         tell(ms(9000), "n2", level);
         assert!(tell(ms(9001), "c1", send).contains(r#""type":"send_ok""#));
     }
+
+    #[test]
+    fn a_node_that_says_what_cannot_be_right_is_not_believed_to_need_this_one_either() {
+        let mut node = node(4, "n2");
+        at(&mut node, ms(0));
+        let wrong = delta(9, &[66], 0).replace(r#""offset""#, r#""una":10,"need":1,"offset""#);
+        tell(&mut node, ms(1), "n3", &wrong);
+        ignored(&mut node);
+        assert_eq!((values(&node), at(&mut node, ms(1))), (vec![], vec![]));
+    }
 }

@@ -136,14 +136,14 @@ const COSTLY_MUTANTS: &[Patch] = &[
     Patch {
         mistake: "two stand in for each other for ever",
         file: "src/gossip/stand_in.rs",
-        right: "loose.filter(|n| n.position < own && n.tie.is_open());",
-        wrong: "loose.filter(|n| n.tie.is_open());",
+        right: "loose.filter(|(_, n)| n.position < own && n.tie.is_open());",
+        wrong: "loose.filter(|(_, n)| n.tie.is_open());",
     },
     Patch {
         mistake: "a stand-in is never left",
         file: "src/gossip/stand_in.rs",
-        right: "let is_over = !needed || found.is_some_and(|found| found != n.position);",
-        wrong: "let is_over = found.is_some_and(|found| found != n.position);",
+        right: "let is_over = !is_needed || found.is_some_and(|found| found != index);",
+        wrong: "let is_over = found.is_some_and(|found| found != index);",
     },
     Patch {
         mistake: "whoever is sought is shown a digest",

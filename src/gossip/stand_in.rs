@@ -38,9 +38,14 @@ impl Tie {
     pub(super) fn is_open(self) -> bool {
         match self {
             Tie::Tree => true,
-            Tie::StandIn { needed, needs, .. } => needed % 2 == 1 || needs % 2 == 1,
+            Tie::StandIn { needed, needs, .. } => lasts(needed) || lasts(needs),
         }
     }
+}
+
+/// Whether a need that has so many begins and ends has not ended.
+fn lasts(need: u64) -> bool {
+    need % 2 == 1
 }
 
 impl<I: Item> Gossip<I> {
@@ -49,8 +54,7 @@ impl<I: Item> Gossip<I> {
         if let Some(&index) = self.index.get(src) {
             return Ok(index);
         }
-        let position = self.ids.iter().position(|id| id == src);
-        let position = position.filter(|position| *position != self.own);
+        let position = self.position(src);
         let position = position.ok_or("not another node of the cluster")?;
         let Some(Neighbour { link, .. }) = self.neighbours.first() else {
             return Err("alone in the world".into());
@@ -69,83 +73,85 @@ impl<I: Item> Gossip<I> {
         Ok(self.neighbours.len() - 1)
     }
 
-    /// Whether neighbour `from` needs this node. If so, is our own hub there?
-    pub(super) fn hear_need(&mut self, from: usize, segment: &Segment<I>) {
-        let Neighbour { tie, link, .. } = &mut self.neighbours[from];
-        let was_open = tie.is_open();
-        let Tie::StandIn { needs, .. } = tie else {
-            return;
-        };
-        let is_new_life = segment.epoch > link.epochs().1;
-        if segment.epoch < link.epochs().1 || !is_new_life && segment.need <= *needs {
-            return;
-        }
-        *needs = segment.need;
-        match (was_open, tie.is_open()) {
-            (false, true) => link.ask_what(),
-            (true, false) => link.close(),
-            _ => {}
-        }
-        if segment.need % 2 == 1 && self.parent().is_some() {
-            self.neighbours[0].link.ping();
-            self.touched.insert(0);
-        }
-    }
-
-    /// Whom this node seeks has answered: it stands in for the hub, or this node does. Whom
-    /// nobody needs is answered, and forgotten again.
-    pub(super) fn hear_sought(&mut self, from: usize, segment: &Segment<I>, events: &mut Events) {
+    /// Whether neighbour `from` needs this node: if so, is our own hub there? Whom this node
+    /// seeks has answered: it stands in for the hub, or this node does. Whom nobody needs is
+    /// answered, and forgotten again.
+    pub(super) fn hear_need(
+        &mut self,
+        from: usize,
+        segment: &Segment<I>,
+        restarted: bool,
+        events: &mut Events,
+    ) {
         let Neighbour { id, tie, link, .. } = &mut self.neighbours[from];
-        let is_open = tie.is_open();
-        let Tie::StandIn { sought, needed, .. } = tie else {
+        let was_open = tie.is_open();
+        let Tie::StandIn {
+            sought,
+            needed,
+            needs,
+        } = tie
+        else {
             return;
         };
+        let known = if restarted { 0 } else { *needs };
+        *needs = segment.need.max(known);
+        let begins = *needs > known && lasts(*needs);
         if *sought && segment.peer == link.epochs().0 {
             *sought = false;
             *needed += 1;
-            link.ask_what();
             events.push(Event::StandIn(id.clone()));
-        } else if !*sought && !is_open {
-            // It is answered, and nothing else: also if it takes this link for open.
-            link.close();
-            if !segment.missing.is_empty() {
-                link.answer();
+        }
+        let waits = *sought;
+        match (was_open, tie.is_open()) {
+            (false, true) => link.ask_what(),
+            (true, false) => link.close(),
+            (false, false) if !waits => {
+                link.close();
+                if !segment.missing.is_empty() {
+                    // It takes this link for open.
+                    link.answer();
+                }
             }
+            _ => {}
+        }
+        if begins && self.parent().is_some() {
+            self.neighbours[0].link.ping();
+            self.touched.insert(0);
         }
     }
 
     /// At the end of a turn: seeks a stand-in where one is needed, and forgets those that are
     /// not.
     pub(super) fn stand_in(&mut self, now: Instant) {
-        let needed = self.parent().is_some() && self.neighbours[0].link.is_silent();
-        if !needed && self.neighbours.len() == self.in_tree {
+        let is_needed = self.parent().is_some() && self.neighbours[0].link.is_silent();
+        if !is_needed && self.neighbours.len() == self.in_tree {
             self.seek_at = None;
             return;
         }
         let own = self.own;
-        let loose = self.neighbours[self.in_tree..].iter();
-        let mut found = loose.filter(|n| n.position < own && n.tie.is_open());
-        let found = found.find(|n| !n.link.is_suspect()).map(|n| n.position);
-        let hub = self.neighbours[0].position;
+        let loose = self.neighbours.iter().enumerate().skip(self.in_tree);
+        let mut before = loose.filter(|(_, n)| n.position < own && n.tie.is_open());
+        let found = before.find(|(_, n)| !n.link.is_suspect());
+        let found = found.map(|(index, _)| index);
         for (index, n) in self.neighbours.iter_mut().enumerate().skip(self.in_tree) {
+            let is_lost = n.tie.is_open() && n.link.is_suspect();
             let Tie::StandIn {
                 sought,
-                needed: mine,
+                needed,
                 needs,
             } = &mut n.tie
             else {
                 continue;
             };
-            let is_lost = (*mine % 2 == 1 || *needs % 2 == 1) && n.link.is_suspect();
-            let is_over = !needed || found.is_some_and(|found| found != n.position);
-            if is_lost || is_over && (*sought || *mine % 2 == 1) {
-                // The other end is told, unless it is suspect.
-                let says = *mine % 2 == 1 && !is_lost;
+            let is_over = !is_needed || found.is_some_and(|found| found != index);
+            if is_lost || is_over && (*sought || lasts(*needed)) {
+                // The other end is told, unless it is suspect. If it needs this one still it
+                // says so again, and is believed.
+                let says = lasts(*needed) && !is_lost;
                 *sought = false;
-                *mine += *mine % 2;
-                // Whoever needs it still says so again, and is believed.
-                *needs -= u64::from(is_lost) * (*needs % 2);
-                if *needs % 2 == 0 {
+                *needed += *needed % 2;
+                *needs -= u64::from(is_lost && lasts(*needs));
+                if !lasts(*needs) {
                     n.link.close();
                 }
                 if says {
@@ -154,25 +160,36 @@ impl<I: Item> Gossip<I> {
                 self.touched.insert(index);
             }
         }
-        if !needed || found.is_some() {
-            (self.sought, self.seek_at) = (usize::from(hub == 0), None);
+        if !is_needed || found.is_some() {
+            self.seek_at = None;
         } else if self.seek_at.is_none_or(|at| at <= now) {
-            // After the last ones it begins anew: whom it has given up may be there again.
-            let from = self.sought % self.ids.len();
-            let to = match from < own {
-                true => own.min((from * 2).max(1)),
-                false => self.ids.len(),
-            };
-            for position in (from..to).filter(|other| *other != own && *other != hub) {
-                self.seek(position);
-            }
-            self.sought = to;
-            let patience = match to < self.ids.len() {
-                true => self.neighbours[0].link.round_trip().longest(),
-                false => link::BACKOFF_CAP,
-            };
-            self.seek_at = Some(now + patience);
+            self.seek_more(now);
         }
+    }
+
+    /// Seeks those who are next in the order. After the last ones it begins anew: whom it has
+    /// given up may be there again.
+    fn seek_more(&mut self, now: Instant) {
+        let (own, nodes) = (self.own, self.ids.len());
+        let hub = self.neighbours[0].position;
+        let begins = self.seek_at.is_none() || self.sought == nodes;
+        let from = if begins {
+            usize::from(hub == 0)
+        } else {
+            self.sought
+        };
+        self.sought = match from < own {
+            true => own.min((from * 2).max(1)),
+            false => nodes,
+        };
+        for position in (from..self.sought).filter(|other| ![own, hub].contains(other)) {
+            self.seek(position);
+        }
+        let patience = match self.sought < nodes {
+            true => self.neighbours[0].link.round_trip().longest(),
+            false => link::BACKOFF_CAP,
+        };
+        self.seek_at = Some(now + patience);
     }
 
     fn seek(&mut self, position: usize) {
@@ -184,7 +201,7 @@ impl<I: Item> Gossip<I> {
         let is_open = tie.is_open();
         if let Tie::StandIn { sought, needed, .. } = tie
             && !*sought
-            && *needed % 2 == 0
+            && !lasts(*needed)
         {
             if is_open {
                 *needed += 1;

@@ -88,7 +88,9 @@ impl<I: Item> Link<I> {
             // It has forgotten what it had promised.
             (self.question, self.sync_due, self.level) = (Some(Question::HowFar), true, None);
         }
-        let answers = segment.peer == self.epoch && segment.end.is_some();
+        // Who has heard nothing yet queues all that it holds, so that is an answer, too.
+        let is_present = segment.peer == self.epoch || segment.peer == 0;
+        let answers = is_present && segment.end.is_some();
         if answers {
             self.level = segment.end;
             // It holds more: so did this node, in another life.
