@@ -578,9 +578,9 @@ impl<I: Item> Link<I> {
     }
 
     /// What was lost, again, or what has departed, as far as the window has room for it.
-    /// Nothing for a suspect, or before its digest is here.
+    /// Nothing for a suspect.
     fn news(&mut self, now: Instant) -> Option<Segment<I>> {
-        if self.is_suspect() || self.question == Some(Question::What) {
+        if self.is_suspect() {
             return None;
         }
         let (una, nxt) = (self.una, self.nxt());

@@ -8,6 +8,7 @@
 
 mod patched;
 
+use std::process::Command;
 use std::time::Instant;
 
 use patched::{Copy, MECHANISMS, Patch};
@@ -453,6 +454,48 @@ fn mutants() -> impl Iterator<Item = (&'static Patch, Hunt)> {
         .chain(by(MECHANISMS, either))
 }
 
+/// What a chapter of the lesson runs that takes this mutant's mechanism out.
+fn command_of(mutant: &Patch) -> Option<String> {
+    let chapters = std::fs::read_dir(patched::root().join("src/lesson")).expect("a lesson");
+    let texts = chapters.map(|chapter| std::fs::read_to_string(chapter.expect("one").path()));
+    texts.map(|text| text.expect("a chapter")).find_map(|text| {
+        let lines: Vec<_> = text.lines().collect();
+        let names = |line: &&str| {
+            let (_, name) = line.split_once("./run.sh mutants \"")?;
+            mutant
+                .mistake
+                .contains(name.split('"').next()?)
+                .then_some(())
+        };
+        let at = lines.iter().position(|line| names(line).is_some())?;
+        // Its own command, if one follows, or else the chapter's.
+        let is_command = |line: &&&str| line.starts_with("./run.sh ");
+        let own = lines[at + 1..].iter().take(4).find(is_command);
+        let command = own.or_else(|| lines.iter().find(is_command))?;
+        Some(command.trim_start_matches("./run.sh ").to_owned())
+    })
+}
+
+/// Shows what the mutant changes in what its chapter's command prints: two columns.
+fn take_out(copy: &Copy, mutant: &Patch) {
+    let Some(command) = command_of(mutant) else {
+        return;
+    };
+    let print = |copy: &Copy| {
+        let mut testbed = Command::new(copy.testbed());
+        let args = command.split_whitespace();
+        let output = testbed.args(args).current_dir(&copy.folder).output();
+        String::from_utf8_lossy(&output.expect("the testbed runs").stdout).into_owned()
+    };
+    let (right, wrong) = (print(copy), copy.with(mutant, print));
+    println!("./run.sh {command}\n{:<82}with the mistake", "as it is");
+    let lines = right.lines().zip(wrong.lines());
+    for (right, wrong) in lines.filter(|(right, wrong)| right != wrong) {
+        println!("{right:<82}{wrong}");
+    }
+    println!();
+}
+
 #[test]
 fn every_mutant_has_its_place_in_the_sources() {
     let lost = mutants().filter(|(mutant, _)| patched::places(mutant) != 1);
@@ -468,6 +511,9 @@ fn every_mutant_is_caught() {
     let copy = Copy::new("mutants");
     let mut escaped = Vec::new();
     for (mutant, hunt) in &chosen {
+        if chosen.len() < 4 {
+            take_out(&copy, mutant);
+        }
         let started = Instant::now();
         let caught = copy.with(mutant, hunt);
         if caught.is_none() {

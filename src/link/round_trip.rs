@@ -46,6 +46,8 @@ impl Default for RoundTrip {
         RoundTrip {
             sampled: false,
             smoothed: INITIAL,
+            // RFC 6298 has a half of the first sample. That of a guess is less: it also is the
+            // age of 250 ms at which a hole is named and an item counts as lost.
             variance: INITIAL / 16,
         }
     }

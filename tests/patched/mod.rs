@@ -238,7 +238,7 @@ pub const MECHANISMS: &[Patch] = &[
     },
 ];
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 

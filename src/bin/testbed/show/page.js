@@ -641,7 +641,7 @@ let span = 2e6, lamportSeen = true, lamportMarks = [];
 const lamport = $('lamport');
 const laneHeight = () => talk ? 60 : lamport.clientWidth < 500 ? 15 : laneOf.size > 30 ? 14 : 19;
 const DASHES = {[ACK]: [5, 3], [HOLE]: [1.5, 3], [SYNC]: [9, 3, 2, 3]};
-// A hub's slots, on the lanes of those that aim at them.
+// By when deltas must be at a hub for its slots, on the lanes of those that aim at that.
 const drawSlots = (c, x, y, pitch, begin, end) => {
   c.strokeStyle = ink.edge; c.lineWidth = 1; c.setLineDash([2, 3]);
   announced.forEach((_, hub) => {
@@ -651,7 +651,7 @@ const drawSlots = (c, x, y, pitch, begin, end) => {
     for (let k = above(slotsOf[hub], begin); k < slotsOf[hub].length && slotsOf[hub][k] <= end; k++) {
       const at = slotsOf[hub][k];
       c.beginPath(); c.moveTo(x(at), top); c.lineTo(x(at), bottom); c.stroke();
-      lamportMarks.push({x1: x(at), y1: top, x2: x(at), y2: bottom, reach: 3, hint: 'A slot: ' + name(hub) + ' said that it departs at ' + sec(at)});
+      lamportMarks.push({x1: x(at), y1: top, x2: x(at), y2: bottom, reach: 3, hint: 'A slot: ' + name(hub) + ' said that deltas must be there at ' + sec(at)});
     }
   });
   c.setLineDash([]);
