@@ -75,6 +75,8 @@ pub struct Gossip<I> {
     own: usize,
     hubs: usize,
     within: Duration,
+    /// Whether the hub was away at the end of the last turn.
+    lacks_hub: bool,
     /// Below which number all nodes were sought, and when more are; `None`: none are sought.
     sought: usize,
     seek_at: Option<Instant>,
@@ -206,6 +208,7 @@ impl<I: Item> Gossip<I> {
             own,
             hubs,
             within: config.within,
+            lacks_hub: false,
             sought: 0,
             seek_at: None,
             up_at: None,

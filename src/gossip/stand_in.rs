@@ -124,8 +124,10 @@ impl<I: Item> Gossip<I> {
     /// not.
     pub(super) fn stand_in(&mut self, now: Instant) {
         let is_needed = self.parent().is_some() && self.neighbours[0].link.is_silent();
-        if !is_needed && self.neighbours.len() == self.in_tree {
-            self.seek_at = None;
+        let is_due = self.seek_at.is_some_and(|at| at <= now);
+        let is_touched = self.touched.range(self.in_tree..).next().is_some();
+        let was_needed = std::mem::replace(&mut self.lacks_hub, is_needed);
+        if is_needed == was_needed && !is_due && !is_touched {
             return;
         }
         let own = self.own;
