@@ -75,8 +75,9 @@ pub struct Gossip<I> {
     own: usize,
     hubs: usize,
     within: Duration,
-    /// Whether the hub was away at the end of the last turn.
+    /// Whether the hub was away at the end of the last turn, and this node stood in for it.
     lacks_hub: bool,
+    stands_in: bool,
     /// Below which number all nodes were sought, and when more are; `None`: none are sought.
     sought: usize,
     seek_at: Option<Instant>,
@@ -209,6 +210,7 @@ impl<I: Item> Gossip<I> {
             hubs,
             within: config.within,
             lacks_hub: false,
+            stands_in: false,
             sought: 0,
             seek_at: None,
             up_at: None,
@@ -504,7 +506,7 @@ impl<I: Item> Gossip<I> {
         }
         if self.suspects.is_empty() {
             self.probe_at = None;
-        } else if self.children() > 0 || self.seek_at.is_some() {
+        } else if self.children() > 0 || self.stands_in {
             self.probe_at.get_or_insert(self.now + PROBE_INTERVAL);
         }
     }

@@ -165,9 +165,15 @@ impl Cell {
     }
 }
 
-/// The battery's figures, with what the copy is just now.
+/// The battery's figures, with what the copy is just now: none if that does not build.
 fn battery(copy: &Copy) -> Vec<Cell> {
-    let testbed = copy.testbed();
+    let testbed = match copy.testbed() {
+        Ok(testbed) => testbed,
+        Err(why) => {
+            eprintln!("{why}");
+            return Vec::new();
+        }
+    };
     let groups = CALM.iter().chain(ROUGH);
     let mut cells: Vec<Cell> = groups.flat_map(|group| group.run(copy, &testbed)).collect();
     let first = copy.torture(&testbed, LIVES);
@@ -237,6 +243,9 @@ fn table(groups: &[Group], last: &str, from: usize, rows: &[Row]) -> String {
     let count = count + usize::from(!last.is_empty());
     for (index, (name, cells)) in rows.iter().enumerate() {
         let _ = write!(text, "{name:<54}");
+        if cells.is_empty() {
+            text.push_str("  does not build");
+        }
         for (column, cell) in cells.iter().enumerate().skip(from).take(count) {
             let first = (index > 0).then(|| rows[0].1[column]);
             let _ = write!(text, "{:>6}", cell.text(first));

@@ -437,7 +437,7 @@ fn failing_test(copy: &Copy) -> Option<String> {
 
 /// Which run of torture fails, in a few words.
 fn failing_run(copy: &Copy) -> Option<String> {
-    let (run, why) = copy.torture(&copy.testbed(), RUNS)?;
+    let (run, why) = copy.torture(&copy.testbed().expect("a testbed"), RUNS)?;
     let why: String = why.chars().take(60).collect();
     Some(format!("run {run:>4}  {why}"))
 }
@@ -482,7 +482,7 @@ fn take_out(copy: &Copy, mutant: &Patch) {
         return;
     };
     let print = |copy: &Copy| {
-        let mut testbed = Command::new(copy.testbed());
+        let mut testbed = Command::new(copy.testbed().expect("a testbed"));
         let args = command.split_whitespace();
         let output = testbed.args(args).current_dir(&copy.folder).output();
         String::from_utf8_lossy(&output.expect("the testbed runs").stdout).into_owned()

@@ -135,6 +135,7 @@ impl<I: Item> Gossip<I> {
         let mut before = loose.filter(|(_, n)| n.position < own && n.tie.is_open());
         let found = before.find(|(_, n)| !n.link.is_suspect());
         let found = found.map(|(index, _)| index);
+        self.stands_in = false;
         for (index, n) in self.neighbours.iter_mut().enumerate().skip(self.in_tree) {
             let is_lost = n.tie.is_open() && n.link.is_suspect();
             let Tie::StandIn {
@@ -161,6 +162,7 @@ impl<I: Item> Gossip<I> {
                 }
                 self.touched.insert(index);
             }
+            self.stands_in |= is_needed && found.is_none() && lasts(*needs);
         }
         if !is_needed || found.is_some() {
             self.seek_at = None;

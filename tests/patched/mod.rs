@@ -60,7 +60,7 @@ pub const MECHANISMS: &[Patch] = &[
         mistake: "what comes early for a slot does not wait for it",
         file: "src/gossip/timetable.rs",
         right: "oldest + self.left(network) + MARGIN;",
-        wrong: "oldest + self.left(network).min(self.lazy_period());",
+        wrong: "oldest + self.left(network).min(self.lazy_period(Duration::ZERO));",
     },
     Patch {
         mistake: "the margin does not learn",
@@ -303,16 +303,18 @@ impl Copy {
         cargo
     }
 
-    /// Builds the testbed; gives the program.
-    pub fn testbed(&self) -> PathBuf {
+    /// Builds the testbed; gives the program, or why there is none.
+    pub fn testbed(&self) -> Result<PathBuf, String> {
         let build = ["build", "--bin", "testbed", "--message-format", "json"];
         let output = self.cargo(&build).output().expect("cargo runs");
         let stdout = String::from_utf8_lossy(&output.stdout);
         // A config file may have had it put elsewhere than cargo was told.
         let (_, path) = stdout.rsplit_once("\"executable\":\"").unwrap_or_default();
         let path = path.split('"').next().unwrap_or_default();
-        assert!(output.status.success() && !path.is_empty(), "{stdout}");
-        PathBuf::from(path)
+        match output.status.success() && !path.is_empty() {
+            true => Ok(PathBuf::from(path)),
+            false => Err(stdout.into_owned()),
+        }
     }
 
     /// The first of so many runs of torture that fails, and why.
