@@ -75,7 +75,8 @@ pub struct Gossip<I> {
     own: usize,
     hubs: usize,
     within: Duration,
-    /// Whether the hub was away at the end of the last turn, and this node stood in for it.
+    /// Whether the hub was away at the end of the last turn, and whether this node stood in for
+    /// it for somebody behind.
     lacks_hub: bool,
     stands_in: bool,
     /// Below which number all nodes were sought, and when more are; `None`: none are sought.
@@ -361,6 +362,7 @@ impl<I: Item> Gossip<I> {
         }
         if news.healthy {
             events.push(Event::Healthy(peer));
+            self.timetable.heal(now);
             for &suspect in &self.suspects {
                 self.neighbours[suspect].link.probe(now);
             }
@@ -422,16 +424,23 @@ impl<I: Item> Gossip<I> {
             self.neighbours[index].timer = None;
             self.timers.pop_first();
         }
+        let mut lost_hub = false;
         for &index in &self.touched {
-            let Neighbour { id, link, .. } = &mut self.neighbours[index];
+            let neighbour = &mut self.neighbours[index];
+            let link = &mut neighbour.link;
             link.handle_timeout(now);
             let is_news = link.is_suspect() && self.suspects.insert(index);
             if is_news && index < self.in_tree {
-                events.push(Event::Suspect(id.clone(), link.unacked()));
+                lost_hub |= !neighbour.is_parent && neighbour.position < self.hubs;
+                events.push(Event::Suspect(neighbour.id.clone(), link.unacked()));
             }
         }
         self.catch_up();
         self.stand_in(now);
+        if lost_hub {
+            // Its leaves need not have noticed.
+            self.tell();
+        }
         self.unasked.append(&mut self.touched);
     }
 
@@ -506,7 +515,7 @@ impl<I: Item> Gossip<I> {
         }
         if self.suspects.is_empty() {
             self.probe_at = None;
-        } else if self.children() > 0 || self.stands_in {
+        } else if self.children() > 0 || self.stands_in && self.seek_at.is_some() {
             self.probe_at.get_or_insert(self.now + PROBE_INTERVAL);
         }
     }
@@ -520,10 +529,16 @@ impl<I: Item> Gossip<I> {
         all.flatten().min()
     }
 
-    /// Probes the next suspect.
+    /// Probes the next suspect. A hub above that may just be slow is left to its link's timer,
+    /// which each probe puts off.
     fn probe_in_rotation(&mut self) {
-        let mut after = self.suspects.range(self.probe_next..);
-        if let Some(&index) = after.next().or(self.suspects.first()) {
+        let is_due = |index: &&usize| {
+            let neighbour = &self.neighbours[**index];
+            !neighbour.is_parent || neighbour.link.is_silent()
+        };
+        let mut due = self.suspects.iter().filter(is_due);
+        let first = due.clone().next();
+        if let Some(&index) = due.find(|index| **index >= self.probe_next).or(first) {
             self.neighbours[index].link.probe(self.now);
             self.touched.insert(index);
             self.probe_next = index + 1;

@@ -479,7 +479,9 @@ impl<I: Item> Link<I> {
         // Where nothing was sent that could be acknowledged, items may be what was awaited. And
         // where nothing is awaited any more, whoever brought the last of it, no timer runs on.
         answered |= self.flights.is_empty() && (for_us && new > 0 || !self.is_awaiting());
-        answered |= for_us && std::mem::take(&mut self.pinged);
+        // A hub that hears nobody talks all the same: only what echoes the question answers it.
+        let echo = segment.echo.map(Instant::from_micros);
+        answered |= for_us && self.pinged && echo.is_some() && echo >= self.probed_at;
         let told = segment.digest && self.handle_digest(segment, &mut news);
         if told || answered && self.question.is_none() {
             news.healthy = self.hear_answer(now);
@@ -524,9 +526,11 @@ impl<I: Item> Link<I> {
             self.incoming.reach(segment.offset, due);
             0
         } else {
-            (self.arrived_at, self.echo) = (Some(now), segment.ts);
             self.incoming.arrive(segment.offset, segment.top(), due)
         };
+        if segment.ts.is_some() || !segment.items.is_empty() {
+            (self.arrived_at, self.echo) = (Some(now), segment.ts);
+        }
         self.stats.duplicates += u64::from(new == 0 && !segment.items.is_empty());
         self.unreported += new;
         if new > 0 {

@@ -3,8 +3,8 @@
 //! All nodes know one order, that of `init`'s list, so there is nothing to elect. Whose hub is
 //! suspect *seeks* those before itself in that order: one, then two, then four at once. The first
 //! that answers stands in for the hub until that is healthy again. Who finds nobody before
-//! itself seeks all behind it: so each component has a hub of its own, and those who had nothing
-//! to say hear of it, too.
+//! itself seeks all behind it, so each component has a hub of its own. Whoever is needed *tells*
+//! all behind it: those who had nothing to say would not notice that their hub is away.
 //!
 //! To seek costs an ack that asks for an answer, not a digest. A link to a stand-in is opened
 //! like one to a neighbour that has started anew: by the digests of both. Each segment on it says
@@ -73,9 +73,10 @@ impl<I: Item> Gossip<I> {
         Ok(self.neighbours.len() - 1)
     }
 
-    /// Whether neighbour `from` needs this node: if so, is our own hub there? Whom this node
-    /// seeks has answered: it stands in for the hub, or this node does. Whom nobody needs is
-    /// answered, and forgotten again.
+    /// Whether neighbour `from` needs this node. If so, or if one before this node asks whether
+    /// it is there, the hub may be away: is it there? Whom this node seeks has answered: it
+    /// stands in for the hub, or this node does. Whom nobody needs is answered, and forgotten
+    /// again.
     pub(super) fn hear_need(
         &mut self,
         from: usize,
@@ -83,7 +84,13 @@ impl<I: Item> Gossip<I> {
         restarted: bool,
         events: &mut Events,
     ) {
-        let Neighbour { id, tie, link, .. } = &mut self.neighbours[from];
+        let Neighbour {
+            id,
+            tie,
+            link,
+            position,
+            ..
+        } = &mut self.neighbours[from];
         let was_open = tie.is_open();
         let Tie::StandIn {
             sought,
@@ -102,6 +109,7 @@ impl<I: Item> Gossip<I> {
             events.push(Event::StandIn(id.clone()));
         }
         let waits = *sought;
+        let is_told = !was_open && segment.probe && *position < self.own;
         match (was_open, tie.is_open()) {
             (false, true) => link.ask_what(),
             (true, false) => link.close(),
@@ -114,7 +122,7 @@ impl<I: Item> Gossip<I> {
             }
             _ => {}
         }
-        if begins && self.parent().is_some() {
+        if (begins || is_told) && self.parent().is_some() {
             self.neighbours[0].link.ping();
             self.touched.insert(0);
         }
@@ -135,7 +143,7 @@ impl<I: Item> Gossip<I> {
         let mut before = loose.filter(|(_, n)| n.position < own && n.tie.is_open());
         let found = before.find(|(_, n)| !n.link.is_suspect());
         let found = found.map(|(index, _)| index);
-        self.stands_in = false;
+        let has_told = std::mem::take(&mut self.stands_in);
         for (index, n) in self.neighbours.iter_mut().enumerate().skip(self.in_tree) {
             let is_lost = n.tie.is_open() && n.link.is_suspect();
             let Tie::StandIn {
@@ -162,12 +170,26 @@ impl<I: Item> Gossip<I> {
                 }
                 self.touched.insert(index);
             }
-            self.stands_in |= is_needed && found.is_none() && lasts(*needs);
+            self.stands_in |= lasts(*needs) && n.position > own;
+        }
+        if self.stands_in && !has_told {
+            self.tell();
         }
         if !is_needed || found.is_some() {
             self.seek_at = None;
         } else if self.seek_at.is_none_or(|at| at <= now) {
             self.seek_more(now);
+        }
+    }
+
+    /// Lets all behind it ask whether the hub is there: they are sought, and if this node needs
+    /// them not, only for this turn.
+    pub(super) fn tell(&mut self) {
+        for position in self.own + 1..self.ids.len() {
+            let index = self.index.get(&self.ids[position]);
+            if index.is_none_or(|index| !self.neighbours[*index].tie.is_open()) {
+                self.seek(position);
+            }
         }
     }
 

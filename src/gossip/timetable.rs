@@ -170,6 +170,7 @@ pub struct Timetable {
     network: Option<Network>,
     /// When the oldest item of the batch was given, if there is a batch.
     oldest: Option<Instant>,
+    heals_until: Instant,
     /// It was gathered elsewhere.
     gathered: bool,
     /// The departures, while the timetable holds.
@@ -196,6 +197,7 @@ impl Timetable {
             network: None,
             oldest: None,
             gathered: false,
+            heals_until: Instant::ZERO,
             slots: None,
             late: Duration::ZERO,
             items: 0.0,
@@ -235,10 +237,10 @@ impl Timetable {
         self.items += 1.0;
         // What has been lost on its way is late already, and seldom alone: it gathers company.
         let was_lost = waited > self.within;
-        let waited = if was_lost {
-            self.lazy_period(Duration::ZERO).mul_f64(LATE)
-        } else {
-            waited
+        let waited = match was_lost {
+            true if now < self.heals_until => Duration::ZERO,
+            true => self.lazy_period(Duration::ZERO).mul_f64(LATE),
+            false => waited,
         };
         // What was on its way for longer than is reckoned with has waited there.
         let late = trip.saturating_sub(self.longest());
@@ -250,6 +252,13 @@ impl Timetable {
             slots.at(now);
         }
         self.oldest = Some(self.oldest.map_or(given, |oldest| oldest.min(given)));
+    }
+
+    /// A silent child has answered, and others may soon: for a promise's time what comes late
+    /// waits a whole period for what they bring. Without that a partition's end costs three
+    /// departures in 0.2 s.
+    pub fn heal(&mut self, now: Instant) {
+        self.heals_until = now + self.within;
     }
 
     /// The batch departs with the next turn: what is in it was gathered elsewhere.

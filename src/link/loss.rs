@@ -18,6 +18,7 @@ impl<I: Item> Link<I> {
     /// was suspect.
     pub(super) fn hear_answer(&mut self, now: Instant) -> bool {
         let was_suspect = std::mem::take(&mut self.timeouts) > 0;
+        self.pinged = false;
         if was_suspect {
             self.probe_due = false;
             self.release();
@@ -133,7 +134,7 @@ impl<I: Item> Link<I> {
             true => self.segment(now, self.una, 0),
             false => self.send(now, self.una, self.end()),
         };
-        segment.probe = true;
+        (segment.probe, segment.ts) = (true, Some(now.as_micros()));
         segment
     }
 

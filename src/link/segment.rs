@@ -30,8 +30,9 @@ pub struct Segment<I> {
     pub items: Vec<I>,
     /// Everything below this offset of the receiver's stream has arrived.
     pub ack: u64,
-    /// What the sender's clock shows, if there are items. It comes back as an `echo`
-    /// (RFC 7323, 3.2), and nobody else need understand it. Unit: microseconds.
+    /// What the sender's clock shows, if there are items or it asks whether the receiver is
+    /// there. It comes back as an `echo` (RFC 7323, 3.2), and nobody else need understand it.
+    /// Unit: microseconds.
     pub ts: Option<u64>,
     /// The `ts` of what came last from the receiver, if it was not sent back yet.
     pub echo: Option<u64>,

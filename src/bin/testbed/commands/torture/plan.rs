@@ -419,10 +419,6 @@ impl Plan {
     /// digests and the way from end to end, with a batch at four nodes. All of this may begin
     /// when a link has just put off its next try, and what is held back comes later still.
     pub fn standing_bound(&self) -> Option<Duration> {
-        if self.hubs() > 1 {
-            // Nobody seeks the silent leaves of a lower hub that is away: the node's known gap.
-            return None;
-        }
         let trips = self.patience() / 3 * (2 * 6 + 8);
         let promises = link::ack_delay(self.config.within) + self.config.within * 4;
         let is_sure = self.loss == 0.0 && self.config.workload != Name::Kafka;
