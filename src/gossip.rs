@@ -360,7 +360,7 @@ impl<I: Item> Gossip<I> {
         if news.restarted {
             events.push(Event::Restarted(peer.clone()));
         }
-        if news.healthy {
+        if news.healthy && from < self.in_tree {
             events.push(Event::Healthy(peer));
             self.timetable.heal(now);
             for &suspect in &self.suspects {
@@ -368,7 +368,7 @@ impl<I: Item> Gossip<I> {
             }
             self.touched.extend(&self.suspects);
         }
-        if news.former_life && !self.caught_up {
+        if news.former_life && !self.caught_up && from < self.in_tree {
             // The others knew that one, too, and hold what it held.
             let tree = self.neighbours[..self.in_tree].iter_mut();
             for (index, neighbour) in tree.enumerate() {

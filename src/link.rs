@@ -481,14 +481,14 @@ impl<I: Item> Link<I> {
         answered |= self.flights.is_empty() && (for_us && new > 0 || !self.is_awaiting());
         // A hub that hears nobody talks all the same: only what echoes the question answers it.
         let echo = segment.echo.map(Instant::from_micros);
-        answered |= for_us && self.pinged && echo.is_some() && echo >= self.probed_at;
+        let is_there = for_us && echo.is_some() && echo >= self.probed_at;
+        answered |= is_there && self.pinged;
         let told = segment.digest && self.handle_digest(segment, &mut news);
-        if told || answered && self.question.is_none() {
+        let asks_anew = is_there && self.question.is_some() && self.timeouts >= SILENT;
+        self.sync_due |= asks_anew;
+        if told || asks_anew || answered && self.question.is_none() {
             news.healthy = self.hear_answer(now);
         } else {
-            if for_us && self.question.is_some() && self.timeouts >= SILENT {
-                (self.sync_due, self.timeouts) = (true, 1);
-            }
             // A sign of life, maybe of one direction only: a suspect is tried.
             self.probe(now);
         }

@@ -236,8 +236,9 @@ impl End {
     }
 
     /// Gives why it refused the message though it must not.
-    fn handle(&mut self, (segment, have): Message) -> Option<&'static str> {
+    fn handle(&mut self, (mut segment, have): Message) -> Option<&'static str> {
         self.refute(segment.peer);
+        segment.echo = segment.echo.map(|_| NOW.as_micros());
         match self.link.handle_segment(NOW, &segment) {
             Ok(_) => {}
             Err(LinkError::FromThePast { .. }) => return None,

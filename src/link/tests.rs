@@ -1083,6 +1083,13 @@ fn a_digest_that_is_lost_is_shown_once_more_and_then_when_somebody_is_there() {
         assert!(asks[0].probe);
     }
     link.handle_segment(next, &ack(0, 0)).unwrap();
+    assert_eq!(
+        gist(&drain(&mut link, next)),
+        [],
+        "it may not have heard the question"
+    );
+    link.handle_segment(next, &echoing(next, ack(0, 0)))
+        .unwrap();
     digest(&mut link, next);
 }
 
@@ -1092,7 +1099,8 @@ fn who_is_sought_is_shown_no_digest_before_it_answers() {
     link.seek();
     let asks = drain(&mut link, ms(0));
     assert!(asks.len() == 1 && asks[0].probe, "{asks:?}");
-    link.handle_segment(ms(200), &ack(0, 0)).unwrap();
+    link.handle_segment(ms(200), &echoing(ms(0), ack(0, 0)))
+        .unwrap();
     assert!(digest(&mut link, ms(200)).probe);
 }
 
@@ -1130,7 +1138,8 @@ fn a_suspect_link_forgets_what_waits_if_it_is_more_than_one_probe_carries() {
     let tries = drain(&mut link, due);
     assert!(tries[0].probe && tries[0].items.is_empty());
     let next = link.poll_timeout().expect("it is tried again");
-    link.handle_segment(next, &ack(0, 101)).unwrap();
+    link.handle_segment(next, &echoing(next, ack(0, 101)))
+        .unwrap();
     digest(&mut link, next);
 }
 
