@@ -349,6 +349,8 @@ impl<I: Item> Gossip<I> {
         let hears_departure = is_hub && !segment.items.is_empty();
         let link = &mut neighbour.link;
         let peer = src.to_owned();
+        // A stand-in that holds more need not have it from a former life of this node.
+        let may_tell = from < self.in_tree || segment.peer != link.epochs().0;
         let news = match link.handle_segment(now, segment) {
             Ok(news) => news,
             Err(LinkError::FromThePast { epoch, .. }) => {
@@ -368,7 +370,7 @@ impl<I: Item> Gossip<I> {
             }
             self.touched.extend(&self.suspects);
         }
-        if news.former_life && !self.caught_up && from < self.in_tree {
+        if news.former_life && may_tell && !self.caught_up {
             // The others knew that one, too, and hold what it held.
             let tree = self.neighbours[..self.in_tree].iter_mut();
             for (index, neighbour) in tree.enumerate() {

@@ -478,7 +478,8 @@ impl<I: Item> Link<I> {
         let new = self.handle_items(now, segment);
         // Where nothing was sent that could be acknowledged, items may be what was awaited. And
         // where nothing is awaited any more, whoever brought the last of it, no timer runs on.
-        answered |= self.flights.is_empty() && (for_us && new > 0 || !self.is_awaiting());
+        let is_fed = for_us && new > 0 && !self.pinged;
+        answered |= self.flights.is_empty() && (is_fed || !self.is_awaiting());
         // A hub that hears nobody talks all the same: only what echoes the question answers it.
         let echo = segment.echo.map(Instant::from_micros);
         let is_there = for_us && echo.is_some() && echo >= self.probed_at;

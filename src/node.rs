@@ -1021,6 +1021,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_is_needed_tells_all_behind_it_and_who_is_told_asks_whether_its_own_hub_is_there() {
+        let mut node = node(5, "n2");
+        let asks = ack(0, 0).replace(r#""peer":1"#, r#""peer":0,"probe":true"#);
+        let asks_hub = |(to, body): &Said| to == "n0" && body.contains("probe");
+        tell(&mut node, ms(1), "n3", &asks);
+        let said = at(&mut node, ms(1));
+        assert!(!said.iter().any(asks_hub), "one behind it seeks: {said:?}");
+        let needs = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"need":1,"probe":true,"have":[]"#;
+        tell(&mut node, ms(2), "n3", needs);
+        let said = at(&mut node, ms(2));
+        assert!(said.iter().any(asks_hub), "it is needed: {said:?}");
+        let told: Vec<_> = said.iter().map(|(to, _)| to.as_str()).collect();
+        assert!(told.contains(&"n4") && !told.contains(&"n1"), "{said:?}");
+        let (mut told, now) = (super::tests::node(5, "n4"), ms(3));
+        tell(&mut told, now, "n2", &asks);
+        let said = at(&mut told, now);
+        assert!(said.iter().any(asks_hub), "{said:?}");
+    }
+
     /// An ack alone, to incarnation `peer`.
     fn ack_to(peer: u64) -> String {
         ack(0, 0).replace(r#""peer":1"#, &format!(r#""peer":{peer}"#))

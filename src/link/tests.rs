@@ -1105,6 +1105,22 @@ fn who_is_sought_is_shown_no_digest_before_it_answers() {
 }
 
 #[test]
+fn a_hub_that_talks_and_hears_nobody_is_not_taken_for_there() {
+    let mut link = measured();
+    link.ping();
+    let asks = drain(&mut link, later(0));
+    assert!(asks.len() == 1 && asks[0].probe && asks[0].ts.is_some());
+    let before = echoing(ms(99_950), delta(0, &[7], 100));
+    link.handle_segment(later(100), &before).unwrap();
+    let due = later(100) + link.round_trip().longest();
+    all(&mut link, due);
+    assert!(link.is_silent(), "that was sent before the question");
+    link.handle_segment(due, &echoing(due, ack(0, 100)))
+        .unwrap();
+    assert!(!link.is_silent());
+}
+
+#[test]
 fn a_closed_link_acknowledges_and_says_nothing_else_whatever_it_had_to_say() {
     let mut link = measured();
     send(&mut link, later(0), 100..103);

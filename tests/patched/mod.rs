@@ -227,8 +227,8 @@ pub const MECHANISMS: &[Patch] = &[
     Patch {
         mistake: "who was known in a former life asks its source alone",
         file: "src/gossip.rs",
-        right: "if news.former_life && !self.caught_up && from < self.in_tree {",
-        wrong: "if news.former_life && !self.caught_up && from < self.in_tree && false {",
+        right: "if news.former_life && may_tell && !self.caught_up {",
+        wrong: "if news.former_life && may_tell && !self.caught_up && false {",
     },
     Patch {
         mistake: "the root decides before it has gathered",

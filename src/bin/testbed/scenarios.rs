@@ -791,6 +791,7 @@ fn whoever_is_away_all_values_reach_the_others_soon() {
         (Tool::Partition, "hub-unheard", others),
         (Tool::Partition, "hub-deaf", others),
         (Tool::Partition, "majority", halves),
+        (Tool::Partition, "majorities-ring", halves),
     ] {
         let mut options = Options::new(match tool {
             Tool::Partition => Job::Partition,
@@ -835,6 +836,24 @@ fn without_its_hub(is_killed: bool, time: Duration) -> Scene {
         scene.network.heal(&leaves);
     }
     scene
+}
+
+#[test]
+fn the_leaves_of_a_lower_hub_that_is_away_hear_what_others_give_though_they_have_nothing_to_say() {
+    let config = Config {
+        hubs: Some(5),
+        ..Config::default()
+    };
+    let mut scene = Scene::with(25, ms(100), Distribution::Constant, config);
+    scene.load(20, secs(5), 0..25);
+    scene.run_until_quiet();
+    let lower_hub = 1;
+    scene.cluster.kill(lower_hub, 0);
+    scene.run_for(secs(1));
+    scene.give(HUB);
+    scene.run_for(secs(4));
+    // The dead one lacks it.
+    assert_eq!(scene.lacking(), 1);
 }
 
 #[test]
