@@ -41,6 +41,9 @@ enum Figure {
     /// How long it takes from a fault's end until all is everywhere. Unit: ms.
     Recovery,
     WorstRecovery,
+    /// The longest that a value took to all who can reach each other during a fault; infinite
+    /// if it never came. Unit: ms.
+    Spread,
 }
 
 /// Without faults: promise by promise, on even machines and on real ones.
@@ -81,7 +84,20 @@ const ROUGH: &[Group] = &[
     faulty("partition", "partition"),
     faulty("crash", "crash"),
     faulty("forgetful", "crash --nemesis kill --volatile"),
+    away("hub", "partition --nemesis-kind hub --nemesis-interval 8"),
+    away(
+        "ring",
+        "partition --nemesis-kind majorities-ring --nemesis-interval 8",
+    ),
 ];
+
+const fn away(name: &'static str, args: &'static str) -> Group {
+    Group {
+        name,
+        args,
+        columns: &[Figure::Messages, Figure::Spread],
+    }
+}
 
 const fn faulty(name: &'static str, args: &'static str) -> Group {
     Group {
@@ -104,6 +120,13 @@ fn number(json: &Json<'_>, path: &[&str]) -> Option<f64> {
     }
 }
 
+/// The worst of all faults, of which each has this `figure` or none.
+fn each_fault(results: &Json<'_>, figure: impl Fn(&Json<'_>) -> Option<f64>) -> Option<f64> {
+    let faults = results.get("faults").and_then(Json::as_array)?;
+    let each = faults.iter().filter_map(figure);
+    each.reduce(f64::max)
+}
+
 impl Figure {
     fn of(self, results: &Json<'_>) -> Option<f64> {
         match self {
@@ -111,18 +134,23 @@ impl Figure {
             Figure::Max => number(results, &["stable_latency_ms", "p100"]),
             Figure::P99 => number(results, &["stable_latency_ms", "p99"]),
             Figure::Recovery => number(results, &["median_recovery_ms"]),
-            Figure::WorstRecovery => {
-                let faults = results.get("faults").and_then(Json::as_array)?;
-                let each = faults.iter().filter_map(|f| number(f, &["recovery_ms"]));
-                each.reduce(f64::max)
-            }
+            Figure::WorstRecovery => each_fault(results, |f| number(f, &["recovery_ms"])),
+            Figure::Spread => each_fault(results, |f| {
+                let all = number(f, &["reached"])? == number(f, &["given"])?;
+                match all {
+                    true => number(f, &["spread_max_ms"]),
+                    false => Some(f64::INFINITY),
+                }
+            }),
         }
     }
 
     /// What the seeds' figures are together.
     fn together(self, each: &[f64]) -> Option<f64> {
         match self {
-            Figure::Max | Figure::WorstRecovery => each.iter().copied().reduce(f64::max),
+            Figure::Max | Figure::WorstRecovery | Figure::Spread => {
+                each.iter().copied().reduce(f64::max)
+            }
             _ => (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64),
         }
     }
@@ -130,7 +158,7 @@ impl Figure {
     fn heading(self) -> &'static str {
         match self {
             Figure::Messages => "msgs",
-            Figure::Max | Figure::WorstRecovery => "max",
+            Figure::Max | Figure::WorstRecovery | Figure::Spread => "max",
             Figure::P99 => "p99",
             Figure::Recovery => "back",
         }
@@ -291,6 +319,7 @@ fn what_each_mechanism_is_for() {
     println!("{}", table(CALM, "", 0, &rows));
     println!("{}", table(ROUGH, " lives", calm, &rows));
     println!("msgs: messages per operation. back, max: median and longest recovery, in ms.");
+    println!("hub, ring: the longest way of a value while the hub is away; inf: not all ways end.");
     println!("lives: of torture, survived of {LIVES}. =: within 2 % of the first row.");
     println!("!: something was lost, or not in time, unlike in the first row. -: no result.");
 }

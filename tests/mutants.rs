@@ -77,7 +77,7 @@ const COSTLY_MUTANTS: &[Patch] = &[
     Patch {
         mistake: "a sign of life is taken for good news",
         file: "src/link.rs",
-        right: "if told || answered && self.question.is_none() {",
+        right: "if told || asks_anew || answered && self.question.is_none() {",
         wrong: "if true {",
     },
     Patch {

@@ -231,6 +231,36 @@ pub const MECHANISMS: &[Patch] = &[
         wrong: "if news.former_life && may_tell && !self.caught_up && false {",
     },
     Patch {
+        mistake: "nobody stands in for the hub",
+        file: "src/gossip/stand_in.rs",
+        right: "let is_needed = self.parent().is_some()",
+        wrong: "let is_needed = false && self.parent().is_some()",
+    },
+    Patch {
+        mistake: "who is needed tells nobody that the hub is away",
+        file: "src/gossip/stand_in.rs",
+        right: "if self.stands_in && !has_told {",
+        wrong: "if self.stands_in && !has_told && false {",
+    },
+    Patch {
+        mistake: "who stands in for the hub does not probe it in rotation",
+        file: "src/gossip.rs",
+        right: "self.children() > 0 || self.stands_in && self.seek_at.is_some()",
+        wrong: "self.children() > 0",
+    },
+    Patch {
+        mistake: "any word from a silent hub says that it is there",
+        file: "src/link.rs",
+        right: "let is_there = for_us && echo.is_some() && echo >= self.probed_at;",
+        wrong: "let is_there = for_us && (echo.is_none() || echo.is_some());",
+    },
+    Patch {
+        mistake: "what comes late after a partition gathers no company",
+        file: "src/gossip/timetable.rs",
+        right: "true if now < self.heals_until => Duration::ZERO,",
+        wrong: "",
+    },
+    Patch {
         mistake: "the root decides before it has gathered",
         file: "src/node.rs",
         right: "if self.settling && !knows {",
