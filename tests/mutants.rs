@@ -39,6 +39,12 @@ const COSTLY_MUTANTS: &[Patch] = &[
         wrong: "self.unreported = 0;",
     },
     Patch {
+        mistake: "the timer runs on when nothing is awaited",
+        file: "src/link/loss.rs",
+        right: "self.retry_at = self.is_awaiting().then(|| now + self.timeout());",
+        wrong: "self.retry_at = Some(now + self.timeout());",
+    },
+    Patch {
         mistake: "a timestamp is sent back again and again",
         file: "src/link.rs",
         right: "echo: self.echo.take(),",
@@ -419,20 +425,43 @@ const MUTANTS: &[Patch] = &[
     },
 ];
 
-/// Which of the library's tests fails first, if one does, or of the workloads'. Without the
-/// link's model, which takes as long as all others together.
+/// What the lesson takes out of its flooding node and of the judge. The testbed's own tests must
+/// catch these.
+const TESTBED_MUTANTS: &[Patch] = &[
+    Patch {
+        mistake: "who floods tells the one that told it, too",
+        file: "src/bin/flood.rs",
+        right: "self.neighbours.iter().filter(|name| *name != from)",
+        wrong: "self.neighbours.iter().filter(|_| !from.is_empty())",
+    },
+    Patch {
+        mistake: "a value takes until the last read that shows it",
+        file: "src/bin/testbed/judge/set.rs",
+        right: "verdict.stable(value, known, self.last_absent);",
+        wrong: "verdict.stable(value, known, self.last_present);",
+    },
+];
+
+/// Which of these tests fails first, if one does.
+fn first_of(copy: &Copy, tests: &[&str]) -> Option<String> {
+    let output = copy.cargo(&["test"]).args(tests).output();
+    let output = output.expect("cargo runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut failures = text.lines().skip_while(|line| *line != "failures:");
+    let name = failures.find_map(|line| line.strip_prefix("---- "));
+    let name = name.map(|name| name.trim_end_matches(" stdout ----"));
+    (!output.status.success()).then(|| format!("test {}", name.unwrap_or("it does not build")))
+}
+
+/// Which of the library's tests, or of the workloads'. Without the link's model, which takes as
+/// long as all others together.
 fn failing_test(copy: &Copy) -> Option<String> {
-    let first_of = |tests: &[&str]| {
-        let mut command = copy.cargo(&["test"]);
-        command.args(tests).args(["--", "--skip", "link::model"]);
-        let output = command.output().expect("cargo runs");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut failures = text.lines().skip_while(|line| *line != "failures:");
-        let name = failures.find_map(|line| line.strip_prefix("---- "));
-        let name = name.map(|name| name.trim_end_matches(" stdout ----"));
-        (!output.status.success()).then(|| format!("test {}", name.unwrap_or("it does not build")))
-    };
-    first_of(&["--lib"]).or_else(|| first_of(&["--test", "workloads"]))
+    first_of(copy, &["--lib", "--", "--skip", "link::model"])
+        .or_else(|| first_of(copy, &["--test", "workloads"]))
+}
+
+fn failing_testbed(copy: &Copy) -> Option<String> {
+    first_of(copy, &["--bin", "testbed", "--", "run::tests", "judge::"])
 }
 
 /// Which run of torture fails, in a few words.
@@ -451,6 +480,7 @@ fn mutants() -> impl Iterator<Item = (&'static Patch, Hunt)> {
     let by = |mutants: &'static [Patch], hunt| mutants.iter().map(move |mutant| (mutant, hunt));
     by(MUTANTS, failing_run as Hunt)
         .chain(by(COSTLY_MUTANTS, failing_test))
+        .chain(by(TESTBED_MUTANTS, failing_testbed))
         .chain(by(MECHANISMS, either))
 }
 
