@@ -63,12 +63,6 @@ pub const MECHANISMS: &[Patch] = &[
         wrong: "oldest + self.left(network).min(self.lazy_period(Duration::ZERO));",
     },
     Patch {
-        mistake: "the margin does not learn",
-        file: "src/gossip/timetable.rs",
-        right: "self.late = (self.late + LONGER).min(self.within);",
-        wrong: "",
-    },
-    Patch {
         mistake: "the worst link's strays are everybody's",
         file: "src/gossip/timetable.rs",
         right: "strays: strays / measured.len() as u32,",
