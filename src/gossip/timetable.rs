@@ -30,7 +30,7 @@
 //! not agree, nor the two directions of a link be equal: only the round trip counts.
 //!
 //! **Machines stall**, messages are late, and 24 that aim at one moment crowd at the hub's
-//! door (*incast*). What misses its slot must not wait for the next one: by the rule the hub
+//! door (*incast*). What misses its slot must not wait for the next one. By the rule the hub
 //! departs for it out of turn, at the price of one more message a child. So the *margin*
 //! between the wanted arrival and the slot learns: each slot that something has missed makes
 //! it `LONGER` than before, each other one a little shorter (`SHORTER`). A longer margin is a
@@ -78,7 +78,7 @@ const LONGER: Duration = Duration::from_millis(5);
 /// By what part of [`LONGER`] it shrinks when nothing has.
 ///
 /// Unit: a fraction's denominator. So one slot in so many is missed where messages are as
-/// late as they like: that costs a few messages in a hundred, and a longer margin would
+/// late as they like. That costs a few messages in a hundred, and a longer margin would
 /// cost more.
 const SHORTER: u32 = 32;
 
