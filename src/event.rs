@@ -1,9 +1,9 @@
 //! What a node notices: typed events, for its driver to print or to match on.
 //!
 //! The core does not print. A driver takes events with
-//! [`poll_event`](crate::node::AnyNode::poll_event); the node's loop writes them to
-//! stderr as logfmt, `level=warn event=suspect peer=n3 unacked=12`, where Maelstrom
-//! and the testbed collect them in a file a node. Nobody reads that text back.
+//! [`poll_event`](crate::node::AnyNode::poll_event). The node's loop writes them to
+//! stderr as logfmt, `level=warn event=suspect peer=n3 unacked=12`. Maelstrom and
+//! the testbed collect them there, in a file a node. Nobody reads that text back.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Display};

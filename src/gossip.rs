@@ -8,7 +8,7 @@
 //! takes along what waited for it.
 //!
 //! **Good news travels fast.** When a suspect neighbour becomes healthy, both
-//! directions between it and this node are proven: the network has healed, perhaps
+//! directions between it and this node are proven. The network has healed, perhaps
 //! not only there, so the other suspects are probed now. This, not a short timer, is
 //! why a healed partition is over soon, and why a standing one is cheap. A message
 //! from a suspect proves one direction alone, and only makes that link try again. A
@@ -16,10 +16,10 @@
 //! there soon is some news.
 //!
 //! **Catching up.** A node that has lost its memory gets it back from its neighbours'
-//! digests. A hub has many neighbours, who all hold the same: so it shows its own
-//! digest to one of them, its *source*, first, and to the others when it has caught
-//! up with that one. A node that has heard nothing from a neighbour for a while after
-//! its start *greets* it with a digest; traffic makes that unnecessary.
+//! digests. A hub has many neighbours, who all hold the same. So it first shows its
+//! own digest to one of them, its *source*. The others get the digest when the hub
+//! has caught up with its source. A node that has heard nothing from a neighbour for
+//! a while after its start *greets* it with a digest; traffic makes that unnecessary.
 //!
 //! Everything else, from acks to retransmission, is the links' own business
 //! ([`crate::link`]). The [lesson](crate::lesson) shows all of it at work, from

@@ -1,8 +1,8 @@
 //! A set of integers that costs memory by the run, not by the value.
 //!
 //! Broadcast values come in long unbroken runs: 0, 1, 2, ... A set that keeps
-//! each run as one pair of ends holds a million of them in a few bytes, where
-//! a set of single values would take tens of megabytes.
+//! each run as one pair of ends holds a million of them in a few bytes. A set
+//! of single values would take tens of megabytes.
 //!
 //! ```
 //! use hubcast::interval_set::IntervalSet;

@@ -25,21 +25,21 @@
 //!
 //! **Marks.** How does a reader tell the two apart? When a sync has returned, the node
 //! appends a mark, which says how many bytes stand before it. It does not sync the mark:
-//! that comes with the next turn, so a mark costs some 25 bytes and one `write` (5 of the
+//! that comes with the next turn. So a mark costs some 25 bytes and one `write` (5 of the
 //! 165 microseconds of a turn with one value). The reader looks for a mark behind the
 //! damage. If there is one, a sync had covered the damaged place. A mark counts only at the
 //! very byte that it names. So old bytes in a wrong place prove nothing, and a line that is
 //! missing in the middle is noticed. A short form has its mark at its end: it is synced as a
 //! whole before it has its name.
 //!
-//! **What fsync promises.** `write` gives bytes to the system, which survive the process
-//! (SIGKILL) and not the machine: they are in memory, and are written in any order
-//! when it suits. Only when `fsync` returns are they on the disk, as far as that one
-//! tells the truth. `fdatasync` leaves out what reading does not need (the time of
-//! the change). Two more things are easily forgotten: a new or renamed file is safe
-//! when its *folder* was synced, too; and after an `fsync` that failed nobody knows what
-//! is there (Rebello and others, "Can applications recover from fsync failures?",
-//! 2020), so the node does not try again. It ends.
+//! **What fsync promises.** `write` gives bytes to the system. The bytes survive the process
+//! (SIGKILL) and not the machine: they are in memory, and are written in any order when
+//! it suits. Only when `fsync` returns are they on the disk, as far as that one tells
+//! the truth. `fdatasync` leaves out what reading does not need (the time of the
+//! change). Two more things are easily forgotten. A new or renamed file is safe when its
+//! *folder* was synced, too. After an `fsync` that failed nobody knows what is there
+//! (Rebello and others, "Can applications recover from fsync failures?", 2020). So the
+//! node does not try again. It ends.
 //!
 //! **Why a group commit.** An fsync takes 0.1 to 3 ms on this disk, as its mood is. One a
 //! message would allow some hundred to some thousand messages a second. So a node takes all lines that are there, makes one record of
@@ -53,11 +53,11 @@
 //! The more there is to do, the more share a sync: a slow disk costs latency, not
 //! throughput. `Journal::store` is the place.
 //!
-//! **Why the epoch is on disk.** A node that comes back begins new streams, and its
+//! **Why the epoch is on disk.** A node that comes back begins new streams. Its
 //! neighbours must not take them for the old ones: acks would be ahead of what was
-//! received. So each start has a higher number than those before
-//! ([`crate::link`]). A clock could tell, as long as nobody sets it back; a count on
-//! disk, as long as nobody loses the disk. The node takes the higher of the two.
+//! received. So each start has a higher number than those before ([`crate::link`]).
+//! A clock could tell, as long as nobody sets it back; a count on disk, as long as
+//! nobody loses the disk. The node takes the higher of the two.
 //!
 //! **Caveats.** What a neighbour sends is stored before it is acknowledged, so every node
 //! writes every value: that is 25 copies. The disk is believed: if the file has lost
@@ -66,9 +66,9 @@
 //! write and is cut off. So does a journal in which no mark is left. Rewriting happens between
 //! two turns, and nothing is answered meanwhile: a million far-apart values are 13 MB.
 //!
-//! No I/O here: a [`Journal`] says what is to be done and in which order, and a
-//! [`Disk`] does it, `main`'s with files, the testbed's in memory, where it can crash
-//! between any two steps.
+//! No I/O here. A [`Journal`] says what is to be done and in which order, and a
+//! [`Disk`] does it. The disk of `main` does it with files. The testbed's disk does
+//! it in memory, where it can crash between any two steps.
 
 mod crc32;
 

@@ -1,7 +1,7 @@
 //! JSON by hand: a value, a parser and an encoder (RFC 8259).
 //!
 //! One line in, one [`Json`] out. A value borrows from the line it was read
-//! from: a name or a string without escapes is a slice of the input, so a small
+//! from: a name or a string without escapes is a slice of the input. So a small
 //! message costs two allocations (its two objects) and no copies.
 //!
 //! RFC 8259 leaves some questions to the implementation. Each is decided once,
@@ -41,10 +41,10 @@ pub const MAX_DEPTH: usize = 128;
 
 /// How many values (numbers, strings, arrays, ...) one text may have.
 ///
-/// Unit: values. A value takes 32 bytes where it lies and a small array or object
-/// about as much again: the worst lines tried took a node to 104 MiB at its peak,
-/// and to 200 MiB as an `echo`, which is copied once. A `read_ok` with this many
-/// integers is about as long as a line may be.
+/// Unit: values. A value takes 32 bytes where it lies, and a small array or
+/// object about as much again. The worst lines tried took a node to 104 MiB at
+/// its peak, and to 200 MiB as an `echo`, which is copied once. A `read_ok` with
+/// this many integers is about as long as a line may be.
 pub const MAX_VALUES: usize = 2 << 20;
 
 /// How many of a text's first values get [`ROOM`] if they are objects or arrays.

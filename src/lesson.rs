@@ -1,7 +1,7 @@
 //! The lesson, a book of short chapters: how such a protocol works underneath.
 //!
 //! Its chapters are Markdown files, `src/lesson/`, so that they can be read where the
-//! sources are. `links.md` makes their links lead to these pages here, and is written by
+//! sources are. Here `links.md` makes their links lead to these pages, and is written by
 //! a test (`tests/lesson.rs`): of two definitions of a link the first one counts.
 //!
 // The chapters show parts of functions, which are no whole Rust.

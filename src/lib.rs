@@ -13,23 +13,24 @@
 //! came from, so each node gets it once.
 //!
 //! **The saving.** The hub does not pass on a value at once. The user says by when a
-//! value must be everywhere, the node measures what the network takes of that, and in
-//! the rest the hub waits for company and sends all of it to each leaf in one message
-//! ([`gossip`], [`timetable`](gossip::timetable)). The README draws one value's journey.
-//! The answer to the client does not wait for any of this: a node keeps the value and
-//! will not rest until its hub has it, so it can promise.
+//! value must be everywhere. The node measures how much of this time the network takes.
+//! In the rest the hub waits for more values, and sends all of them to each leaf in one
+//! message ([`gossip`], [`timetable`](gossip::timetable)). The README draws one value's
+//! journey. The answer to the client does not wait for any of this: a node keeps the
+//! value and will not rest until its hub has it, so it can promise.
 //!
-//! **The safety.** Between two neighbours runs a *link*: a numbered stream in
-//! each direction, with cumulative acks that ride on deltas, holes that are named
-//! and filled, and retransmission until acked ([`link`]). Its timeouts follow the
-//! round trip that it measures. While a neighbour does not answer, it is *suspect*
-//! and only probed now and then. A neighbour that starts anew is known by its *epoch*,
-//! and the two tell each other what they hold.
+//! **The safety.** Between two neighbours runs a *link*: a numbered stream in each
+//! direction. Its acks are cumulative and ride on deltas. Holes are named and filled,
+//! and items are sent again until acked ([`link`]). Its timeouts follow the round trip
+//! that it measures. While a neighbour does not answer, it is *suspect* and only
+//! probed now and then. A neighbour that starts anew is known by its *epoch*, and the
+//! two tell each other what they hold.
 //!
 //! **The core and its edge.** All of this is *sans-IO*: it has no clock, no sockets,
 //! no threads and no randomness. Lines and time are passed in, lines come out. Only
-//! [`stdio`] and `main` (with the journal's files, `disk.rs`) touch the system; the testbed (`src/bin/testbed/`, a program
-//! that uses this library) and the tests drive the same core in other ways.
+//! [`stdio`] and `main` (with the journal's files, `disk.rs`) touch the system. The testbed
+//! (`src/bin/testbed/`, a program that uses this library) and the tests drive the same core in
+//! other ways.
 //!
 //! # The lesson
 //!

@@ -1,7 +1,7 @@
 //! One neighbour: a numbered stream in each direction, TCP in miniature.
 //!
-//! The network may lose, repeat, delay and reorder messages, and cut two nodes off
-//! from each other for as long as it likes; and a node may stop and start anew with
+//! The network may lose, repeat, delay and reorder messages. It may cut two nodes
+//! off from each other for as long as it likes. A node may stop and start anew with
 //! nothing in its memory. A link makes a reliable stream out of that, with as few
 //! messages as it can. TCP, SCTP and QUIC are the models.
 //!
@@ -46,7 +46,7 @@
 //!
 //! Each of them takes its time, and what is sent instead may be lost as well. So a
 //! link that has lost something of late begins each delta where the acks end, as long as
-//! that makes it no message more: the next delta fills the hole unasked (*redundancy*,
+//! that makes it no message more. The next delta fills the hole unasked (*redundancy*,
 //! RFC 2198 for sound).
 //!
 //! **Incarnations.** One run of a process is an incarnation, and its number, the
@@ -62,8 +62,9 @@
 //! - it may also be a new life whose clock was set back. The ack names the higher epoch as
 //!   its `peer`, and who is named with a higher epoch than its own [raises](raised) its own
 //!   above that. So a node refutes that it is over, as one refutes in SWIM that it is
-//!   suspect: with a higher incarnation number, which only the node itself may choose (Das,
-//!   Gupta and Motivala, 2002, 4.2). All its links begin anew then, as after a restart.
+//!   suspect. It does so with a higher incarnation number, which only the node itself may
+//!   choose (Das, Gupta and Motivala, 2002, 4.2). All its links begin anew then, as after a
+//!   restart.
 //!
 //! **One question** serves greeting, catching up and restarts (*anti-entropy*): a segment
 //! with this node's *digest*, the summary of what it holds, and `probe`. It asks: how far
@@ -139,8 +140,8 @@ const MAX_WEIGHT: usize = 1 << 20;
 
 /// The most items in flight (sent and not acknowledged).
 ///
-/// Unit: items. Sixteen full segments: a receiver acknowledges at once when
-/// [`MAX_ITEMS`] items wait for their ack, so with a round trip of 200 ms this lets
+/// Unit: items. Sixteen full segments. A receiver acknowledges at once when
+/// [`MAX_ITEMS`] items wait for their ack. So with a round trip of 200 ms this lets
 /// 80 000 items a second through. It also bounds what a receiver believes: an offset
 /// further ahead than this cannot have been sent.
 pub const WINDOW: u64 = 16 * MAX_ITEMS as u64;

@@ -24,7 +24,7 @@
 //!
 //! - A request without `msg_id` is obeyed and not answered.
 //! - `msg_id` is an integer, says Maelstrom. Anything else, `3.0` for one, is refused
-//!   with error 12, and that error's `in_reply_to` gives back the very JSON that came:
+//!   with error 12. That error's `in_reply_to` gives back the very JSON that came:
 //!   whoever numbers requests in another way can only recognise what it sent.
 //! - What has an `in_reply_to`, of whatever kind, is itself a reply. This node asks
 //!   nobody anything, and answering answers would never end: it is ignored, and

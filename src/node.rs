@@ -2,8 +2,8 @@
 //!
 //! A [`Node`] has no I/O, no clock, no threads and no randomness (*sans-IO*).
 //! The poll loop drives it with real lines and a real clock, the testbed and
-//! the tests with simulated ones, and all of them see the same behaviour: the
-//! same inputs give the same outputs, byte for byte.
+//! the tests with simulated ones. All of them see the same behaviour: the same
+//! inputs give the same outputs, byte for byte.
 //!
 //! It knows who it is and who may be answered, and passes everything else on:
 //! a client's request to the [workload](crate::workload), a neighbour's message

@@ -20,12 +20,12 @@
 //! [how one can see that](crate::lesson::the_poll_loop).
 //!
 //! Writing blocks. When the reader of our stdout is slow the pipe fills up, and
-//! the node waits: it reads nothing more, so nothing piles up in it
+//! the node waits. It reads nothing more, so nothing piles up in it
 //! (*backpressure*), and no message is torn or lost.
 //!
 //! Logging does not block. A log that nobody reads must not keep a node from
-//! answering, so [`LogOutput`] writes only as much as there is room for, after the
-//! replies, and counts the records that it had to drop.
+//! answering. So [`LogOutput`] writes after the replies, and only as much as there
+//! is room for. It counts the records that it had to drop.
 //!
 //! This is the only module with `unsafe` code: `poll` and `fcntl` have no
 //! counterpart in std.
@@ -60,8 +60,8 @@ const MAX_LOG: usize = 64 << 10;
 /// How much is written to stderr at once when poll(2) says that there is room.
 ///
 /// Unit: bytes. POSIX promises that a pipe with any room has it for PIPE_BUF bytes,
-/// so a write of that much does not block. 512 is the least PIPE_BUF there is
-/// (macOS has it; Linux has 4096).
+/// so a write of that much does not block. The least PIPE_BUF there is, 512, is
+/// that of macOS; Linux has 4096.
 const LOG_WRITE: usize = 512;
 
 #[repr(C)]

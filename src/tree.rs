@@ -1,14 +1,14 @@
 //! The static two-level hub tree: who talks to whom.
 //!
-//! A value must cross at least one edge to reach each of the other n - 1 nodes, so n - 1
-//! messages a value is the floor without batching, and a *spanning tree* reaches it: it
-//! has exactly n - 1 edges and no cycle, so nothing is ever sent to a node that has it
-//! already. (The lesson's chapter is [the tree](crate::lesson::the_tree).)
+//! A value must cross at least one edge to reach each of the other n - 1 nodes. So
+//! without batching n - 1 messages a value is the floor. A *spanning tree* reaches the
+//! floor: it has exactly n - 1 edges and no cycle, so nothing is ever sent to a node
+//! that has it already. (The lesson's chapter is [the tree](crate::lesson::the_tree).)
 //!
 //! Which spanning tree? Every hop costs a network latency, so the shallowest:
-//! a star. Any two leaves are two hops apart, and one node in the middle, the
-//! *hub*, can gather the values of all others and send them on together, which
-//! is where most of the saving comes from.
+//! a star. Any two leaves are two hops apart. One node in the middle, the
+//! *hub*, can gather the values of all others and send them on together: most
+//! of the saving comes from that.
 //!
 //! ```text
 //!             n0                          n0                 root hub
@@ -19,14 +19,14 @@
 //! ```
 //!
 //! A hub's work grows with its leaves: it sends some 5 messages a second to each
-//! with the default promise and a value now and then. `./run.sh scale` shows what
-//! about sqrt(n) hubs would change; `commands/scale.rs` has its table.
+//! with the default promise and a value now and then. What would about sqrt(n)
+//! hubs change? See `./run.sh scale`; `commands/scale.rs` has its table.
 //!
 //! Two more hops take a second round trip off the promise, whatever the size, so less
 //! of it is left to gather in. All that they buy is a less busy hub. So there is one
-//! hub as long as it has little to do ([`ONE_HUB_LIMIT`]), and beyond that about sqrt(n)
-//! hubs with about sqrt(n) leaves each; the first is the root, and a value crosses at
-//! most four edges. The root hub has leaves of its own, as every hub.
+//! hub as long as it has little to do ([`ONE_HUB_LIMIT`]). Beyond that there are about
+//! sqrt(n) hubs with about sqrt(n) leaves each. The first hub is the root, and a value
+//! crosses at most four edges. The root hub has leaves of its own, as every hub.
 //!
 //! The tree is a pure function of the node list, which Maelstrom gives to all
 //! nodes in the same order: nothing needs to be agreed on. While a hub is

@@ -6,15 +6,16 @@
 //!   the last one prints, in their order. What is left out is left out; what stands there
 //!   must have been printed, to the digit. In virtual time that is no luck. The README shows
 //!   both in one fence, a command behind `$`.
-//! - **Figures** in the text have a mark that no reader sees. `1.65<!--out-->`: it stands in
-//!   what the chapter's commands print. `56<!--= 2*40 - 24 -->`: that is how it comes about,
-//!   and what stands in braces there must have been printed.
+//! - **Figures** in the text have a mark that no reader sees. The mark `1.65<!--out-->`
+//!   says: the figure stands in what the chapter's commands print. The mark
+//!   `56<!--= 2*40 - 24 -->` says how the figure comes about; what stands in braces there
+//!   must have been printed.
 //! - **Code.** A fence `rust,ignore` holds lines of the file that the link above it leads to.
 //! - **Links** lead to files beside the chapter, for a reader of the sources. In front of
 //!   each chapter `cargo doc` reads `links.md`, where the same names lead to its own pages.
 //!
 //! Where something has changed, `REFRESH=1` puts the new line or figure in the place of the
-//! old one, if it can tell which it is: the text around must be read again then.
+//! old one, if it can tell which it is. The text around must be read again then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -620,7 +621,7 @@ fn sentences(source: &str) -> Vec<(usize, String)> {
             Some(_) => "",
             None => line,
         };
-        let is_apart = line.is_empty() || line.starts_with(['|', '#', '-', '<', '*']);
+        let is_apart = line.is_empty() || line.starts_with(['|', '#', '-', '<']);
         if is_apart {
             let (number, text) = std::mem::take(&mut open);
             sentences.extend(split(&text).map(|sentence| (number, sentence)));
@@ -665,9 +666,32 @@ fn length(sentence: &str) -> usize {
     sentence.split_whitespace().filter(is_word).count()
 }
 
+/// What a text says to its reader: a source says it in its `//!` lines.
+fn said(text: &str) -> String {
+    let source = read(text);
+    if !text.ends_with(".rs") {
+        return source;
+    }
+    let lines = source.lines().map(|line| line.strip_prefix("//!"));
+    let lines = lines.map(|line| line.unwrap_or_default().trim_start().to_owned() + "\n");
+    lines.collect()
+}
+
+/// The sources below a folder.
+fn sources(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
+    let entries = entries.map(|entry| entry.expect("an entry").file_name());
+    let paths = entries.map(|name| format!("{folder}/{}", name.to_string_lossy()));
+    let paths = paths.flat_map(|path| match root().join(&path).is_dir() {
+        true => sources(&path),
+        false => vec![path],
+    });
+    paths.filter(|path| path.ends_with(".rs")).collect()
+}
+
 /// The longest sentence of a text, its place and its words.
 fn longest(text: &str) -> (usize, String) {
-    let all = sentences(&read(text)).into_iter();
+    let all = sentences(&said(text)).into_iter();
     let all = all.map(|(line, sentence)| {
         let words = length(&sentence);
         (words, format!("{text}:{line}: {words} words: {sentence}"))
@@ -676,12 +700,18 @@ fn longest(text: &str) -> (usize, String) {
 }
 
 #[test]
-fn no_sentence_of_the_lesson_is_too_long_to_be_read_once() {
-    let all = lesson().into_iter().map(|text| longest(&text));
+fn no_sentence_of_the_lesson_the_readme_and_the_modules_is_too_long_to_be_read_once() {
+    let sources = sources("src");
+    assert!(
+        sources.iter().any(|text| longest(text).0 > 0),
+        "no sentence"
+    );
+    let texts = lesson().into_iter().chain(["README.md".to_owned()]);
+    let all = texts.chain(sources).map(|text| longest(&text));
     let mut all: Vec<(usize, String)> = all.collect();
     all.sort();
     let (words, place) = all.last().expect("a sentence");
-    println!("{place}\n{}", longest("README.md").1);
+    println!("{place}");
     let long = all.iter().filter(|(words, _)| *words > WORDS);
     let long: Vec<&String> = long.map(|(_, place)| place).collect();
     assert!(*words <= WORDS, "{long:#?}");

@@ -2,9 +2,9 @@
 //! caught: by the torture, by a test, or a mechanism that is switched off by either.
 //!
 //! A mutant is a patch to a copy of the sources. That every patch still has its place is
-//! checked with the other tests; building and hunting all of them takes minutes and is a
-//! command of its own: `./run.sh mutants`, or `./run.sh mutants "good news"` for those
-//! that have this in their names.
+//! checked with the other tests. Building and hunting all of them takes minutes and is a
+//! command of its own: `./run.sh mutants`. For those that have some words in their
+//! names: `./run.sh mutants "good news"`.
 
 mod patched;
 
@@ -16,7 +16,7 @@ use patched::{Copy, MECHANISMS, Patch};
 /// The most torture runs that a mutant may survive.
 const RUNS: u32 = 2000;
 
-/// The torture cannot see these, or not in every life: they cost time or messages, or they show
+/// The torture cannot see these, or not in every life. They cost time or messages, or they show
 /// where a disk has damage that no crash makes, or only while a hub is away for long. The
 /// library's own tests must catch them.
 const COSTLY_MUTANTS: &[Patch] = &[

@@ -1,9 +1,9 @@
 //! The report page in a real browser: `./run.sh test-page`.
 //!
 //! It makes fresh pages with virtual runs, opens them in a headless Chromium and
-//! does what a person would do: play, scrub, step, pick a value, a message and a
-//! node, in light and in dark, in a wide and in a narrow window. It needs a browser,
-//! so it is none of the tests that run by default.
+//! does what a person would do. It plays, scrubs, steps, and picks a value, a
+//! message and a node. It does so in light and in dark, in a wide and in a narrow
+//! window. It needs a browser, so it is none of the tests that run by default.
 //!
 //! The browser is asked over a pipe (`--remote-debugging-pipe`): JSON both ways, a
 //! zero byte behind each message. No port, no handshake, and when the pipe closes,

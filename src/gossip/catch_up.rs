@@ -62,9 +62,9 @@ impl<I: Item> Gossip<I> {
         tree.all(|n| n.link.is_level())
     }
 
-    /// Whether this node has caught up with one that held what the cluster holds; if
-    /// not, sees to it that there is a source: a neighbour that is to get a digest, one that
-    /// was heard of if there is any.
+    /// Notes whether this node has caught up with one that held what the cluster holds. If
+    /// not, sees to it that there is a source: a neighbour that is to get a digest, if
+    /// possible one that was heard of.
     pub(super) fn catch_up(&mut self) {
         if self.caught_up {
             return;

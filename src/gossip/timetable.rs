@@ -32,7 +32,7 @@
 //! **Machines stall**, messages are late, and 24 that aim at one moment crowd at the hub's
 //! door (*incast*). So a child aims at a moment a *margin* before the slot: the more the round
 //! trips stray, the longer. A longer margin is a shorter period. What misses its slot all the
-//! same must not wait for the next one: by the rule the hub departs for it out of turn, at the
+//! same must not wait for the next one. By the rule the hub departs for it out of turn, at the
 //! price of one more message a child. (A margin that grew with each miss saved less than 4 % of
 //! the messages where nodes stall for 150 ms, and nothing elsewhere.)
 //!

@@ -1,7 +1,7 @@
 //! The checksum of a record.
 
-/// The CRC-32 of IEEE 802.3 (as in gzip and PNG): finds every error of up to 32 bits
-/// in a row, and of longer ones all but one in 4 billion.
+/// The CRC-32 of IEEE 802.3 (as in gzip and PNG). It finds every error of up to 32
+/// bits in a row, and of longer ones all but one in 4 billion.
 pub fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

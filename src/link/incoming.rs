@@ -3,9 +3,9 @@
 //! Segments overtake one another and get lost, so what has arrived is everything
 //! below its top but some holes. A hole is young at first: what is
 //! missing may just be late. Once it is older than the reordering that the link
-//! shows it is *due*, and its range is named to the sender, who sends it again and
-//! nothing else: *selective repeat* (RFC 2018 names what arrived; naming what did
-//! not is shorter here).
+//! shows it is *due*, and its range is named to the sender. The sender sends it
+//! again and nothing else: *selective repeat*. (RFC 2018 names what arrived;
+//! naming what did not is shorter here.)
 
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl Incoming {
         self.holes.iter_mut().for_each(|hole| hole.due = NEVER);
     }
 
-    /// The holes that are due, which are named again a round `trip` later if they are still
+    /// The holes that are due. They are named again a round `trip` later if they are still
     /// there (the answer to a name may be lost, too), and then less and less often.
     pub fn name(&mut self, now: Instant, trip: Duration) -> Vec<Range> {
         let due = self.holes.iter_mut().filter(|hole| hole.due <= now);

@@ -35,7 +35,8 @@ impl<I: Item> Link<I> {
 
     /// An echo tells when what it answers was sent, and how long it was held there. One
     /// sample a turn: what has waited together while this node was stopped tells of that
-    /// one stop, however many messages it is (RFC 6298, 3: one sample a round trip).
+    /// one stop. How many messages it is does not matter (RFC 6298, 3: one sample a
+    /// round trip).
     pub(super) fn measure(&mut self, now: Instant, segment: &Segment<I>) -> Option<Duration> {
         let held = Duration::from_millis(segment.held);
         let sent_at = Instant::from_micros(segment.echo?) + held;
@@ -149,8 +150,8 @@ impl<I: Item> Link<I> {
     }
 
     /// How long to wait for an answer: what a round trip takes at most, and the
-    /// other side's ack delay, twice as long after each timeout (RFC 6298, 5.5), up
-    /// to [`BACKOFF_CAP`].
+    /// other side's ack delay. It is twice as long after each timeout (RFC 6298,
+    /// 5.5), up to [`BACKOFF_CAP`].
     pub(super) fn timeout(&self) -> Duration {
         // A question is answered at once.
         let delay = match self.question.is_some() || self.pinged {

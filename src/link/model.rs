@@ -1,14 +1,18 @@
 //! Every interleaving of one small link: a model checker over real [`Link`]s.
 //!
-//! Two ends, an item or two each way, a network that may deliver what is under way
-//! in any order, drop and duplicate some of it, timers that fire at any moment, and
-//! ends that start anew in the middle of it, with their memory or without, or with a
-//! clock that was set back, while messages of their former life are still under way. A
-//! breadth-first search visits every state that can be reached within the [`Bounds`].
-//! Nothing is sampled.
+//! The model has:
+//! - two ends, and an item or two each way;
+//! - a network that may deliver what is under way in any order, and drop and duplicate
+//!   some of it;
+//! - timers that fire at any moment;
+//! - ends that start anew in the middle of it: with their memory, without, or with a
+//!   clock that was set back. Messages of their former life are still under way then.
+//!
+//! A breadth-first search visits every state that can be reached within the
+//! [`Bounds`]. Nothing is sampled.
 //!
 //! *Time* has no place in the search. A running timer may fire next, whatever its
-//! deadline. Where a link looks at an age, both answers are tried: a message finds
+//! deadline. Where a link looks at an age, both answers are tried. A message finds
 //! either none, the first ones or all of the flights older than a round trip, and
 //! the last probe as long ago ([`Step::Deliver`]). That only adds behaviours, so
 //! what holds here holds under any clock. States that differ in counters, deadlines
@@ -18,18 +22,18 @@
 //! neighbour: the greeting, and the source of a node that catches up.
 //!
 //! In each state:
-//! - whatever one end holds, the other one holds too, or it waits in the queue; but
-//!   for what it does not know to be over (the other's former life), and as long as
-//!   it waits for the other's digest. So an item is lost only with its last holder;
+//! - whatever one end holds, the other one holds too, or it waits in the queue.
+//!   This is not asked of an end that knows only the other's former life, or that
+//!   waits for the other's digest. So an item is lost only with its last holder;
 //! - nothing was received or acknowledged that was never sent; the same offset has the
 //!   same item; a timestamp comes back to no other incarnation than its own;
 //! - the marks are in order, and a timer runs if and only if an answer is awaited;
 //! - a link refuses nothing that a link sent, but for voices from the past.
 //!
 //! From each state a network without further faults leads to an end where both sides
-//! hold the same, all is acknowledged and quiet. There is one exception: if both started
-//! anew, one is not greeted since it heard a former life, and the ack of that was lost,
-//! then the next item makes it so.
+//! hold the same, all is acknowledged and quiet. There is one exception. Both started
+//! anew, one does not greet the other since it heard the other's former life, and its
+//! ack of that was lost. Then the next item makes it so.
 //!
 //! If any of this does not hold, the shortest way there is printed.
 
@@ -149,8 +153,8 @@ enum Step {
     Greet(usize),
     /// A process ends and the next one starts.
     Restart { end: usize, start: Start },
-    /// A message arrives at the other end, where the first `old` flights are older
-    /// than a round trip, and so is the last probe if there is such a flight at all.
+    /// A message arrives at the other end. There the first `old` flights are older
+    /// than a round trip. So is the last probe, if there is such a flight at all.
     Deliver {
         src: usize,
         index: usize,
@@ -447,8 +451,8 @@ impl State {
         steps
     }
 
-    /// What happens next when nothing goes wrong any more: what is under way arrives,
-    /// and then what was sent meanwhile; when nothing is under way, all timers fire.
+    /// What happens next when nothing goes wrong any more. What is under way arrives,
+    /// and then what was sent meanwhile. When nothing is under way, all timers fire.
     /// `witness` sees each step. `None`: all is quiet.
     fn faultless(&self, bounds: Bounds, mut witness: impl FnMut(&str, &State)) -> Option<State> {
         let mut next = self.clone();

@@ -25,12 +25,12 @@ use crate::workload::unique_ids::UniqueIds;
 /// # The contract
 ///
 /// - `now` never goes back from call to call.
-/// - A *turn* is some lines, maybe none, and the end of the turn: call
+/// - A *turn* is some lines, maybe none, and the end of the turn. Call
 ///   [`handle_line`](AnyNode::handle_line) for each line at hand, then
-///   [`end_turn`](AnyNode::end_turn), then take the output with
-///   [`poll_transmit`](AnyNode::poll_transmit) until there is none, and send it. It may
-///   be taken between the lines, too; replies are ready at once, and what goes to
-///   neighbours at the end of the turn, so that it goes together.
+///   [`end_turn`](AnyNode::end_turn). Then take the output with
+///   [`poll_transmit`](AnyNode::poll_transmit) until there is none, and send it. The
+///   output may be taken between the lines, too; replies are ready at once, and what
+///   goes to neighbours at the end of the turn, so that it goes together.
 /// - With a journal ([`Config::data_dir`]): after each line look whether the node
 ///   [wants its journal](AnyNode::wants_journal). It does once, when `init` has told it its
 ///   name: [open](AnyNode::open_journal) it before anything else.

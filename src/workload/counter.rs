@@ -8,7 +8,7 @@
 //!
 //! To add twice what arrives twice would be wrong, and to add once what two nodes
 //! merged, too: `+` is no join. So a node does not spread what was added. It spreads its
-//! *own sum*, of which the greater one is the later one: the maximum is a join, and the
+//! *own sum*, of which the greater one is the later one. The maximum is a join, and the
 //! value is the sum of all nodes' maxima (Shapiro and others, 2011, 3.1.1). To go down
 //! there is a second sum, of all that was taken away: *p* and *n*.
 //!

@@ -22,15 +22,15 @@
 //! ([`settled`](Workload::settled)).
 //!
 //! **When.** A client waits for its offset, so a `Send` does not wait for the hub's next
-//! departure, and the entry goes back at once on the way to its origin. All others
-//! hear of it when the hub departs.
+//! departure. The entry goes back at once on the way to its origin. All others hear of
+//! it when the hub departs.
 //!
 //! **Caveats.** Who is cut off from the root cannot send: its clients wait until they give
-//! up, and the message may still get its place later. `poll` works everywhere and always, and
-//! who stands in for the hub passes on what has its place. It decides nothing: without the
+//! up, and the message may still get its place later. A `poll` works everywhere and always.
+//! Who stands in for the hub passes on what has its place. It decides nothing: without the
 //! root that takes a consensus, or a service that has one order, as Maelstrom's `lin-kv`.
-//! Without a journal a root that is killed forgets what it had answered and nobody else
-//! had; what another message gets that place, a journal prevents.
+//! Without a journal a root that is killed forgets what it had answered and nobody else had;
+//! what another message gets that place, a journal prevents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -25,9 +25,9 @@
 //! every workload against this law.
 //!
 //! What must not be merged by everybody in any order, such as the places in a log,
-//! has to be decided by one node: an item may be a question that travels
-//! [to the root](Route::Up), and what the root [made of it](Workload::heard) an item
-//! for all.
+//! has to be decided by one node. An item may be a question that travels
+//! [to the root](Route::Up), and what the root [made of it](Workload::heard) an item for
+//! all.
 
 pub mod broadcast;
 pub mod counter;

@@ -13,7 +13,7 @@
 //!
 //! **A string, not an integer:** the 63 bits are written as 16 hexadecimal digits,
 //! `"058a3c5e91402001"`. JavaScript, and whoever else reads JSON's numbers into 64-bit
-//! floating point, rounds integers above 2^53: of a thousand ids nine were left (RFC
+//! floating point, rounds integers above 2^53. Of a thousand ids nine were left (RFC
 //! 8259, 6; Twitter added `id_str` for this reason). All ids have one length, so the ids
 //! of a node are in the order in which they were given, as text, too.
 //!

@@ -9,7 +9,7 @@ use crate::message::Refusal;
 ///
 /// Unit: levels. What a client sends inside its request travels inside an item, a
 /// delta and a record of the journal: below the reader's limit
-/// ([`json`](crate::json)) with room for all of these.
+/// ([`json`]) with room for all of these.
 const MAX_DEPTH: usize = 100;
 
 /// How long one may be.

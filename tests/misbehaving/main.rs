@@ -1,10 +1,10 @@
 //! Can the judge be fooled? Nodes that misbehave, each in a way of its own, and
 //! for each the verdict that it must get and the words that must say why.
 //!
-//! This program has two lives. Called by cargo it goes through the cases; called
-//! as `misbehaving node MODE WHERE WORKLOAD`, as the testbed does with `--bin`, it is such a
-//! node (`node.rs`), or one that asks Maelstrom's services, as published solutions do
-//! (`solutions.rs`; their WHERE is `services`). So it needs no interpreter and no program beside it.
+//! This program has two lives. Called by cargo it goes through the cases. The testbed calls it
+//! with `--bin`, as `misbehaving node MODE WHERE WORKLOAD`. Then it is such a node (`node.rs`),
+//! or one that asks Maelstrom's services, as published solutions do (`solutions.rs`; their WHERE
+//! is `services`). So it needs no interpreter and no program beside it.
 
 mod node;
 mod solutions;

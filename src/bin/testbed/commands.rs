@@ -19,9 +19,9 @@ use crate::nodes::Failure;
 /// Where runs leave their files.
 pub const RUNS: &str = "target/runs";
 
-/// hubcast: next to the testbed itself, or what cargo built beside that with the profile
-/// that the variable `NODE_PROFILE` names. `run.sh` has the testbed built in a minute and
-/// the node as it is shipped.
+/// hubcast, next to the testbed itself. If the variable `NODE_PROFILE` names a profile,
+/// hubcast is what cargo built beside the testbed with this profile. So `run.sh` has the
+/// testbed built in a minute and the node as it is shipped.
 pub fn own_program() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     Ok(match std::env::var_os("NODE_PROFILE") {

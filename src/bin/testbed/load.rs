@@ -1,7 +1,7 @@
 //! What the clients want of the nodes: the load of a run.
 //!
 //! The engine knows clients, their timeouts, the network and the
-//! phases of a run; a [`Load`] knows what is asked, what an answer means, and what
+//! phases of a run. A [`Load`] knows what is asked, what an answer means, and what
 //! all the answers together say. One file a workload, here and in the node.
 
 mod broadcast;

@@ -1,8 +1,8 @@
 //! The testbed: a Maelstrom in a teacup.
 //!
 //! It starts real nodes, carries their messages over a simulated network, drives
-//! clients, injects faults, judges the history and reports, with Maelstrom's
-//! options and definitions, on a machine that has cargo and nothing else.
+//! clients, injects faults, judges the history and reports. Its options and
+//! definitions are Maelstrom's. The machine needs cargo and nothing else.
 //!
 //! Its rooms, from top to bottom; each uses only those below it:
 //!

@@ -903,9 +903,9 @@ fn where_one_message_in_twenty_is_lost_a_value_in_a_hundred_takes_a_second_at_mo
     }
 }
 
-/// `efficient` on ten seeds, with nodes that promise this, on machines that stall and delay
-/// messages as a JVM does: messages per operation, values that were late, values, and the
-/// longest time in milliseconds that one took.
+/// `efficient` on twenty seeds, with nodes that promise this, on machines that stall and
+/// delay messages as a JVM does. Gives messages per operation, values that were late,
+/// values, and the longest time in milliseconds that one took.
 fn on_stalling_machines(within: u64) -> (f64, usize, usize, u64) {
     let (mut messages, mut late, mut values, mut longest) = (0.0, 0, 0, 0);
     for seed in 1..=20 {

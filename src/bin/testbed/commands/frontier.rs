@@ -31,10 +31,10 @@
 //! ```
 //!
 //! **The bound.** Of the promise D the network takes two latencies, T is left. A leaf must
-//! hear of the others' values, L' a second, in messages that each carry what was born
-//! within T at most, so one for each T + 1/L'; what it says must leave within T of its own
-//! oldest value, so one for each T + n/L. The bound leaves out that a protocol does not
-//! know the future, and acks.
+//! hear of the others' values, L' a second. Each message carries what was born within T at
+//! most: one message for each T + 1/L'. What a leaf says must leave within T of its own
+//! oldest value: one message for each T + n/L. The bound leaves out that a protocol does
+//! not know the future, and acks.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -176,30 +176,31 @@ fn point(at: f64, options: &Options, folder: &Path) -> Result<Point, Failure> {
     })
 }
 
-/// The messages per operation that no protocol can go below in which n - 1 leaves talk
-/// to one hub, so that news take two hops, and every value is everywhere within D.
+/// No protocol can go below these messages per operation if n - 1 leaves talk to one
+/// hub and every value is everywhere within D. News take two hops then.
 ///
 /// Values are born at random moments, L a second (half of the operations), at any of
 /// the nodes; a message takes l. Of D there are T = D - 2l to spend; none: no bound.
 ///
-/// - *What a leaf must hear.* A message to it arrives 2l after the birth of the newest
-///   value of another leaf that it carries, or later, and D after that of the oldest,
-///   or earlier. So what it carries was born within a span of T. Values of the n - 2
-///   other leaves come at the rate L' = L (n - 2)/n. Fewest messages need spans that
-///   open with the first value that no message has carried yet: one for each T + 1/L'.
+/// - *What a leaf must hear.* Look at the other leaves' values in a message to it. The
+///   message arrives at least 2l after the birth of the newest of them, and at most D
+///   after the birth of the oldest. So they were born within a span of T. Values of
+///   the n - 2 other leaves come at the rate L' = L (n - 2)/n. Fewest messages need
+///   spans that open with the first value that no message has carried yet: one for
+///   each T + 1/L'.
 /// - *What a leaf must say.* A message must leave within T of the birth of the oldest
-///   value of its own that it carries, and those come at the rate L/n: one message for
-///   each T + n/L.
+///   of the leaf's own values in it. Those come at the rate L/n: one message for each
+///   T + n/L.
 ///
 /// No message is both heard and said by a leaf. So all leaves together need at least
 /// (n - 1) (1/(T + 1/L') + 1/(T + n/L)) messages a second. The hub's own values are left
-/// out, and so are acks: a bound may be too low, never too high. It is no promise that
-/// the bound can be reached: it lets everybody know the future, every leaf has the best
+/// out, and so are acks: a bound may be too low, never too high. It is no promise that the
+/// bound can be reached. In the bound everybody knows the future, every leaf has the best
 /// moments for itself, and a message down never waits for one that is still on its way up.
 ///
-/// When waiting saves a message and when it only costs time is the *dynamic TCP
-/// acknowledgment problem* (Dooly, Goldman and Scott, 1998); in trees, *delay-sensitive
-/// aggregation* (Oswald, Schmid and Wattenhofer, 2008).
+/// When does waiting save a message, and when does it only cost time? This is the
+/// *dynamic TCP acknowledgment problem* (Dooly, Goldman and Scott, 1998). In trees it
+/// is *delay-sensitive aggregation* (Oswald, Schmid and Wattenhofer, 2008).
 fn bound(options: &Options) -> Option<f64> {
     let promise = options.promise()?;
     let span = promise
@@ -402,9 +403,9 @@ mod tests {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
-    /// What this node needed before the promise (7e1d2e7), when leaves sent at once and
-    /// the hub waited 150 ms whatever the network did: messages per operation, median and
-    /// maximum, means of the seeds 1 to 3 at the default of everything else.
+    /// What this node needed before the promise (7e1d2e7): messages per operation, median
+    /// and maximum. Leaves sent at once then, and the hub waited 150 ms whatever the
+    /// network did. Means of the seeds 1 to 3, at the default of everything else.
     const TWO_WAITS: [(Distribution, f64, f64, u64, u64); 6] = [
         (Distribution::Constant, 0.0, 1.96, 261, 349),
         (Distribution::Constant, 0.05, 2.16, 326, 3013),

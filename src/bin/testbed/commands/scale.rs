@@ -1,7 +1,7 @@
 //! Clusters of many sizes, with one hub and with many.
 //!
-//! `./run.sh scale` shows why one hub serves so many: with more hubs a value crosses four
-//! edges, which at 100 ms take all of the default promise, so nothing is left to gather
+//! `./run.sh scale` shows why one hub serves so many. With more hubs a value crosses four
+//! edges. At 100 ms these take all of the default promise, so nothing is left to gather
 //! in. A cluster of several hubs wants a promise well above four latencies.
 //!
 //! ```text

@@ -1,10 +1,10 @@
 //! Thousands of short lives under faults, each drawn from a seed.
 //!
 //! A run has two phases, as in TigerBeetle's simulator. While faults last, only
-//! *safety* is asked for, after every single step: no node holds a value that
-//! nobody sent, none forgets one, no ack is ahead of what was received, and no
-//! node says what its neighbour must refuse. Then the network heals, and
-//! *liveness* is asked for: within a [bound](Plan::bound) every node holds every
+//! *safety* is asked for, after every single step. No node holds a value that
+//! nobody sent, and none forgets one. No ack is ahead of what was received, and
+//! no node says what its neighbour must refuse. Then the network heals, and
+//! *liveness* is asked for. Within a [bound](Plan::bound) every node holds every
 //! value, every link is quiet, no timer is left and no message is under way.
 //!
 //! While faults last there is liveness within components: nodes that heard one another, and no
@@ -12,14 +12,20 @@
 //! is. It is looked at whenever a fault begins or ends, where nobody was asked for anything
 //! meanwhile and one of them has accepted something since.
 //!
-//! Faults: loss, duplication, reordering, cuts of all kinds that overlap and may
-//! have one direction only, nodes that are paused (they neither read nor
-//! act; what is sent to them waits, as in a pipe), nodes that get no processor for some
-//! milliseconds now and then, before the heal and after it, nodes that are killed, disks that
-//! keep any pages of what was not synced, and disks without room to rewrite a journal.
-//! What is killed starts again, often with a clock that was set back, and sometimes
-//! without its journal. Load: single values and bursts that are dense, sparse, negative,
-//! huge or repeated.
+//! Faults:
+//! - loss, duplication and reordering;
+//! - cuts of all kinds, which overlap and may have one direction only;
+//! - nodes that are paused (they neither read nor act; what is sent to them waits, as in a
+//!   pipe);
+//! - nodes that get no processor for some milliseconds now and then, before the heal and
+//!   after it;
+//! - nodes that are killed;
+//! - disks that keep any pages of what was not synced;
+//! - disks without room to rewrite a journal.
+//!
+//! What is killed starts again, often with a clock that was set back, and sometimes without
+//! its journal. Load: single values and bursts that are dense, sparse, negative, huge or
+//! repeated.
 //!
 //! Every other life is one of broadcast, the rest are of the other workloads: what each
 //! promises is in `promises.rs`. In a thousand lives this happens (`./run.sh torture`):

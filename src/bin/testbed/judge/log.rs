@@ -7,13 +7,13 @@
 //!
 //! - Inconsistent offsets: two messages at one offset of a key.
 //! - Duplicates: one message at two offsets.
-//! - Nonmonotonic polls, internal (offsets that do not ascend within an answer) and
-//!   external (an answer from below the offset that was asked for: a client asks from
-//!   where it left off). Nonmonotonic sends: of two sends of one client to a key, the
-//!   second gets an offset that is not above the first's.
-//! - Skips: an answer jumps over an offset at which there is an entry, wherever it
-//!   was heard of and when: within the answer (internal) or between the offset asked
-//!   for and the first one shown (external).
+//! - Nonmonotonic polls. Internal: offsets that do not ascend within an answer.
+//!   External: an answer from below the offset that was asked for. (A client asks
+//!   from where it left off.) Nonmonotonic sends: of two sends of one client to a
+//!   key, the second gets an offset that is not above the first's.
+//! - Skips: an answer jumps over an offset at which there is an entry, wherever that
+//!   was heard of and when. Internal: within the answer. External: between the
+//!   offset asked for and the first one shown.
 //! - Lost writes: an acknowledged message that no poll ever showed, though one showed
 //!   a higher offset of its key.
 //! - Aborted reads: a poll shows what was refused with a definite error. And strays:
@@ -22,18 +22,18 @@
 //! Stricter than Maelstrom:
 //!
 //! - In the end, *every* node's polls from the beginning show every known message.
-//! - Committed offsets, which Maelstrom does not judge, never go back: what one node
-//!   lists is at least what it acknowledged and listed before, in the end at least what
-//!   anybody acknowledged, and never more than what anybody committed.
+//! - Committed offsets, which Maelstrom does not judge, never go back. What one node
+//!   lists is at least what it acknowledged and listed before. In the end it is at
+//!   least what anybody acknowledged. It is never more than what anybody committed.
 //!
 //! A poll may show fewer entries than there are, down to none, and gaps that nobody ever
 //! filled are allowed: they are counted as a note. Positions are the clients' own: one
 //! that begins anew simply asks from there.
 //!
-//! The *stable latency* of an entry is the set's: from the moment it was known to the
-//! beginning of the last poll that should have shown it and ended before it, at least
-//! 0. An answer may also end early because it is full. Nobody can see that, so answers
-//! as long as the longest one yet prove nothing here.
+//! The *stable latency* of an entry is the set's, and at least 0. It begins when the entry
+//! was known. It ends when the last poll began that should have shown the entry, but whose
+//! answer ended before it. An answer may also end early because it is full. Nobody can see
+//! that, so answers as long as the longest one yet prove nothing here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

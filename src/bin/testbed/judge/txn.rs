@@ -43,12 +43,12 @@
 //! judged:
 //!
 //! - Two reads of a key in one transaction, without a write in between, agree.
-//! - Atomic visibility: a transaction that sees one write of another one does not see
-//!   a version of a second key that is known to be older than that one's write there. Such
-//!   a read is *torn* (fractured: Bailis et al., "Scalable atomic visibility with RAMP
-//!   transactions", 2014).
-//! - A node's state does not go back: a read does not show a version that is known to be
-//!   older than what the same node had shown or written before.
+//! - Atomic visibility: if a transaction sees one write of another, it sees no version
+//!   of a second key that is known to be older than the other's write there. A read of an
+//!   older version is *torn* (fractured: Bailis et al., "Scalable atomic visibility with
+//!   RAMP transactions", 2014).
+//! - A node's state does not go back: a read shows no version that is known to be older
+//!   than what the same node had shown or written before.
 //! - Nothing is lost: a key that was written is not empty in the end, and what it shows is
 //!   not what somebody had read and overwritten.
 //! - All nodes' final reads agree, key by key.

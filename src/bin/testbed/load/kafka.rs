@@ -1,10 +1,11 @@
 //! `kafka`: clients append messages to logs, poll them from where they left off, and
 //! commit how far they have come.
 //!
-//! The clients are Maelstrom's (`maelstrom.workload.kafka`): half of the operations are
-//! a `send`, half a `poll`; who has polled something commits it next; and now and then a
-//! client asks for committed offsets (`list_committed_offsets`), and half of these times
-//! it has forgotten its positions and goes on from there, as one that crashed does.
+//! The clients are Maelstrom's (`maelstrom.workload.kafka`). Half of the operations are
+//! a `send`, half a `poll`. Who has polled something commits it next. Now and then a
+//! client asks for committed offsets (`list_committed_offsets`). Half of these times it
+//! has forgotten its positions and goes on from the committed offsets, as a client that
+//! crashed does.
 //!
 //! Two things differ. Every request is an operation of its own here, where Maelstrom
 //! counts a poll and its commit as one. And a client polls all keys in use, not only those

@@ -1,9 +1,9 @@
 //! The keys that clients work on: a few at a time, and fresh ones all the time.
 //!
-//! As Maelstrom draws them for `kafka` and `txn-rw-register` (`elle.txn/wr-txns`): each
-//! key of the pool is twice as likely as the one before it, so that some are fought over
-//! and some are hardly used; one that was written to often enough makes room for a
-//! fresh one.
+//! Maelstrom draws keys in the same way for `kafka` and `txn-rw-register`
+//! (`elle.txn/wr-txns`). Each key of the pool is twice as likely as the one before it,
+//! so some are fought over and some are hardly used. A key that was written to often
+//! enough makes room for a fresh one.
 
 use super::Draws;
 use crate::world::rng::Rng;

@@ -187,9 +187,9 @@ impl<E> Cluster<E> {
         self.tell(node, &init);
     }
 
-    /// Ends a node's life: what it knew and what waited for it is gone, and what is
-    /// told to it is lost until it [starts](Cluster::start) again. `draw` decides what is
-    /// left on its disk of what was not synced.
+    /// Ends a node's life: what it knew and what waited for it is gone. What is told to
+    /// it is lost until it [starts](Cluster::start) again. `draw` decides what is left on
+    /// its disk of what was not synced.
     pub fn kill(&mut self, node: usize, draw: u64) {
         self.down.insert(node);
         self.paused.remove(&node);

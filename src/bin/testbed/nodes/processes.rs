@@ -1,21 +1,21 @@
 //! The nodes as real processes on the real clock.
 //!
-//! Each node has three pipes, and a thread for each that has nothing to decide:
-//! one moves lines from the node's stdout into the run's channel, one moves
+//! Each node has three pipes, and a thread for each that has nothing to decide.
+//! One moves lines from the node's stdout into the run's channel, one moves
 //! lines into its stdin, one keeps its stderr. All decisions are made in the
 //! engine, on one thread.
 //!
 //! Every buffer has a limit. What the nodes say waits in a channel of
-//! `MAX_EVENTS` lines (each of 16 MiB at most), and then in their pipes: a testbed that cannot keep up
-//! slows the nodes down. What a node does not read waits in memory, up to
-//! `MAX_UNREAD`, and then ends the run. Of its stderr `MAX_LOG` is kept, a piece of up to
-//! `READ_SIZE` at a time: a node that floods its stderr must not take the processor from the run.
+//! `MAX_EVENTS` lines (each of 16 MiB at most), and then in their pipes. So a testbed that cannot
+//! keep up slows the nodes down. What a node does not read waits in memory, up to `MAX_UNREAD`,
+//! and then ends the run. Of its stderr `MAX_LOG` is kept, a piece of up to `READ_SIZE` at a
+//! time: a node that floods its stderr must not take the processor from the run.
 //!
-//! However the testbed ends, it takes its nodes along: dropping [`Processes`]
-//! kills and reaps them, which covers errors and panics, and signals are
-//! remembered by [`signals`] and end the run as an error does. Nodes have a
-//! process group of their own, so Ctrl-C reaches the testbed alone. If the
-//! testbed itself is killed outright, the nodes see the end of their input.
+//! However the testbed ends, it takes its nodes along. Dropping [`Processes`]
+//! kills and reaps them, which covers errors and panics. Signals are remembered
+//! by [`signals`] and end the run as an error does. Nodes have a process group
+//! of their own, so Ctrl-C reaches the testbed alone. If the testbed itself is
+//! killed outright, the nodes see the end of their input.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -396,9 +396,9 @@ impl Process {
     ///
     /// Whether it still runs cannot be asked without reaping it, and it must not
     /// be reaped before its group is killed. So it is killed first, after some
-    /// time to exit and to have its last words read, and its status tells: of a
-    /// process that had exited it is still the old one. A status of SIGKILL is
-    /// ours if its stderr was open until then; otherwise somebody else was first.
+    /// time to exit and to have its last words read. Then its status tells: a
+    /// process that had exited still has the old one. A status of SIGKILL is ours
+    /// if its stderr was open until then; otherwise somebody else was first.
     fn end(&mut self) -> End {
         let deadline = std::time::Instant::now() + LAST_WORDS_TIME;
         while self.outputs.is_any_open() && std::time::Instant::now() < deadline {

@@ -145,9 +145,10 @@ impl Shared {
     }
 }
 
-/// Whether a wait is a stall, and the machine's: meanwhile the nodes were on a processor
-/// for less than a quarter of the time that its processors have. `looks`: for how long they
-/// were, and how long ago the look before was, the last one first.
+/// Whether a wait is a stall, and the machine's. While it lasted, the nodes were on a
+/// processor for less than a quarter of the time that its processors have. Of each look,
+/// the last one first, `looks` holds two times: how long the nodes were on a processor, and
+/// how long ago the look before was.
 fn is_machines(wait: Duration, looks: &VecDeque<[Duration; 2]>, processors: u32) -> bool {
     // The system tells of a wait when it is over, so it may be longer than one look.
     let (mut used, mut time) = (Duration::ZERO, Duration::ZERO);

@@ -2,9 +2,9 @@
 //!
 //! One loop for two worlds. A [`Host`] owns the nodes and the clock: real
 //! processes on the real clock, or [`Node`](hubcast::node::Node)s in memory on a
-//! virtual one. The loop only knows lines that go in and lines that come out,
-//! and a queue of things to do at their time; a virtual run is the same run
-//! with the waiting left out.
+//! virtual one. The loop only knows lines that go in, lines that come out, and a
+//! queue of things to do at their time. A virtual run is the same run with the
+//! waiting left out.
 //!
 //! Maelstrom's services are servers like the nodes, but here, not at the host: latency, loss
 //! and the counting of messages are the same for them, and no fault touches them.

@@ -4,10 +4,10 @@
 //! Of any node, ours or another one's, the testbed sees lines only, and what was
 //! delivered to a node is not what it holds. So it asks: from the heal on, nodes
 //! are sent reads of the testbed's own until each has shown every value that was
-//! accepted before the heal. (What that is, and whether an answer shows it, knows the
-//! [load](crate::load::Load).) They are no operations of the workload: they are not
-//! counted, stand in no file, and prove nothing but the recovery. A read makes no
-//! node send anything to another one.
+//! accepted before the heal. (The [load](crate::load::Load) knows which values these
+//! are, and whether an answer shows them.) These reads are no operations of the
+//! workload. They are not counted, stand in no file, and prove nothing but the
+//! recovery. A read makes no node send anything to another one.
 
 use std::time::Duration;
 

@@ -307,8 +307,8 @@ const MAX_NODES: u64 = 10_000;
 
 /// Mean time from one cut or heal to the next in `partition`.
 ///
-/// Five partitions of its 20 s, each long enough for most links to turn suspect
-/// (after 1.6 s, at 100 ms and the default promise) and followed by time enough to get over it (0.6 s).
+/// Five partitions of its 20 s. Each is long enough for most links to turn suspect (after 1.6 s,
+/// at 100 ms and the default promise). After each there is time enough to get over it (0.6 s).
 const PARTITION_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The same in `crash`.

@@ -3,11 +3,11 @@
 //! A [script](crate::run::story) says what is done to the nodes; they play it in virtual
 //! time. Each line has the clock, a space-time diagram (a lane a node, time going down)
 //! and, in plain words, who did what and why. The nodes are the real ones; the words
-//! come from what they say, on the wire and in their events. What is said about the
-//! future (when a batch departs, when the next try is) is asked of a copy of the node,
-//! which lives on alone: a node without I/O can be copied, and its clock be put forward.
-//! So it holds as long as the node hears nothing else, and whatever moves it is told, with
-//! its reason.
+//! come from what they say, on the wire and in their events. What is said about the future
+//! (when a batch departs, when the next try is) is asked of a copy of the node, which
+//! lives on alone. A node without I/O can be copied, and its clock can be put forward. So
+//! the answer holds as long as the node hears nothing else, and whatever moves it is told,
+//! with its reason.
 //!
 //! A node that is down loses what is sent to it: a process that is gone has no inbox. (A
 //! run such as `./run.sh crash` keeps ten messages until it is back, as Maelstrom does.)

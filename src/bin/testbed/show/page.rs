@@ -4,8 +4,8 @@
 //! space-time diagram, figures and charts in one file that needs no network. The key T
 //! shows sentence, tree and diagram alone, on one screen, for a talk.
 //!
-//! The page is a template, `page.html`, into which go its style (`page.css`), its
-//! script (`page.js`) and, between them, the run's data: this module reads
+//! The page is a template, `page.html`. Into it go its style (`page.css`), its
+//! script (`page.js`) and, between them, the run's data. This module reads
 //! `messages.jsonl` back and turns it around, from one object an event into one
 //! array of integers a field. That is about a fifth of the size, and a browser reads
 //! it in milliseconds. Everything else, from links to backlogs, the page works out
@@ -23,9 +23,9 @@
 //! ```
 //!
 //! Caveats. The page holds the run's beginning up to fixed limits
-//! ([`recorded::MAX_MESSAGES`] and its neighbours), so that it stays below 5 MB however
-//! long a run was; it says what it left out. Of a node that is not hubcast it
-//! shows what the messages show, on a tree that this node does not have.
+//! ([`recorded::MAX_MESSAGES`] and its neighbours). So it stays below 5 MB however long
+//! a run was, and it says what it left out. Of a node that is not hubcast it shows what
+//! the messages show, on a tree that this node does not have.
 
 mod data;
 mod picture;

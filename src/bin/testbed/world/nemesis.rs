@@ -1,12 +1,11 @@
 //! The nemesis: who is cut off from whom, killed or paused, and when.
 //!
 //! Starts and stops alternate at pauses drawn evenly from half the interval to one
-//! and a half. (Jepsen draws from 0 to two: the same mean, but there some
-//! partitions end before anybody notices, and some begin before the last one is
-//! got over.) Kinds come in a drawn order, each once before any comes again, so
-//! that a short run shows many. Four of the six that are drawn are Jepsen's. The hub alone is
-//! the worst that can happen to a hub tree; one direction only is what a
-//! half-broken cable or a wrong firewall rule does.
+//! and a half. (Jepsen draws from 0 to two. The mean is the same, but there some partitions
+//! end before anybody notices, and some begin before the last one is got over.) Kinds come in
+//! a drawn order. Each comes once before any comes again, so a short run shows many. Four of
+//! the six that are drawn are Jepsen's. The hub alone is the worst that can happen to a hub
+//! tree; one direction only is what a half-broken cable or a wrong firewall rule does.
 //!
 //! With several tools their faults come in turn, and one in four gets company: a
 //! fault of another kind begins before it ends. (Jepsen has an independent sequence a

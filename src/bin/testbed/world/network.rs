@@ -17,7 +17,7 @@ pub enum Distribution {
     Uniform,
     /// Exponential: many short, a few very long.
     Exponential,
-    /// The mean is the least, and each message is later by what a busy JVM adds, as on the
+    /// The mean is the least. Each message is later by what a busy JVM adds, as on the
     /// real Maelstrom: mostly 0 to 2 ms, now and then much more.
     Jvm,
 }
@@ -111,7 +111,7 @@ impl Network {
         [Some(first), second]
     }
 
-    /// When a message that arrives at `dest` at `now` is handed over: one after
+    /// When a message that arrives at `dest` at `now` is handed over. One follows
     /// another, in the order of arrival, and each keeps the door busy for a while.
     /// `None`: at once, as there is no door.
     pub fn door(&mut self, now: Instant, dest: usize) -> Option<Instant> {

@@ -24,9 +24,11 @@ pub const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// How soon after the end of a plain partition every node must have everything.
 ///
-/// Unit: time. The next probe of the hub's rotation (250 ms), five latencies of at
-/// most 100 ms (probe, answer, probes to all, answers, and down), the batch's
-/// 150 ms, and another probe for a neighbour that was probed in vain just before.
+/// Unit: time. The sum of:
+/// - the next probe of the hub's rotation (250 ms),
+/// - five latencies of at most 100 ms (probe, answer, probes to all, answers, and down),
+/// - the batch's 150 ms,
+/// - another probe for a neighbour that was probed in vain just before.
 const PROMPT: Duration = Duration::from_millis(1300);
 
 /// How much longer a run with a long cut takes.
@@ -385,8 +387,8 @@ impl Plan {
 
     /// How long after the heal every node must hold every value.
     ///
-    /// What is still under way may be late. Then each hop (two under one hub, four
-    /// at most) may have to wait for a retransmission that was just put off (the
+    /// What is still under way may be late. Then come the hops: two under one hub, four at
+    /// most. Each may have to wait for a retransmission that was just put off (the
     /// backoff's cap), for the probe, its answer and what follows, and for a batch. Each of
     /// these five turns may be put off by a stall.
     pub fn bound(&self) -> Duration {
@@ -410,14 +412,15 @@ impl Plan {
     }
 
     /// For how long nodes must have heard one another, and have been asked for nothing, until
-    /// they hold the same, whoever is away. `None`: while messages get lost by chance there is
-    /// no such time, and what a root has to decide waits for it.
+    /// they hold the same, whoever is away. There is no such time (`None`) while messages get
+    /// lost by chance, nor for what a root has to decide: that waits for the root.
     ///
-    /// Who has something to say notices after an ack's delay that its hub is away. Then it
-    /// takes two searches in rounds of one, two, four among at most 60 nodes, of one round
-    /// trip each (its own, and that of the one who answers first), and two pings, two
-    /// digests and the way from end to end, with a batch at four nodes. All of this may begin
-    /// when a link has just put off its next try, and what is held back comes later still.
+    /// Who has something to say notices after an ack's delay that its hub is away. Then come
+    /// two searches: its own, and that of the node that answers first. Each has rounds of
+    /// one, two, four among at most 60 nodes, and each round takes one round trip. Add two
+    /// pings, two digests and the way from end to end, with a batch at four nodes. All of
+    /// this may begin when a link has just put off its next try, and what is held back comes
+    /// later still.
     pub fn standing_bound(&self) -> Option<Duration> {
         let trips = self.patience() / 3 * (2 * 6 + 8);
         let promises = link::ack_delay(self.config.within) + self.config.within * 4;

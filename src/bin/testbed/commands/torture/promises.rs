@@ -1,7 +1,7 @@
 //! What workloads promise, after every step and in the end.
 //!
-//! What all of them promise follows from the law of joins: a node never forgets, so
-//! what it held before is no news to it now; and in the end all hold the same. The rest
+//! What all of them promise follows from the law of joins. A node never forgets, so
+//! what it held before is no news to it now. In the end all hold the same. The rest
 //! each says for itself ([`Tortured`]).
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -319,10 +319,11 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Something is about to change. Nodes that heard one another, and no others both ways,
-    /// for so [long](Plan::standing_bound), hold the same, if none of them was asked for
-    /// anything for that long and one has accepted something since they were so: what nobody
-    /// tries to send shows nobody that the hub is away.
+    /// Something is about to change. Some nodes have heard one another, and no others both
+    /// ways, for [long enough](Plan::standing_bound). None of them was asked for anything for
+    /// that long, and one has accepted something since they were so. Then they must hold
+    /// the same. Without something accepted they need not: what nobody tries to send shows
+    /// nobody that the hub is away.
     fn look_at_components(&mut self) -> Result<(), String> {
         let now = self.cluster.now();
         let since = std::mem::replace(&mut self.stood, now);
