@@ -7,13 +7,8 @@
 //! What comes down from the parent was gathered there already, so it departs at once, and
 //! takes along what waited for it.
 //!
-//! **Good news travels fast.** When a suspect neighbour becomes healthy, both
-//! directions between it and this node are proven. The network has healed, perhaps
-//! not only there, so the other suspects are probed now. This, not a short timer, is
-//! why a healed partition is over soon, and why a standing one is cheap. A message
-//! from a suspect proves one direction alone, and only makes that link try again. A
-//! hub also probes its suspects in rotation, one every [`PROBE_INTERVAL`], so that
-//! there soon is some news.
+//! **Suspects.** A link whose neighbour does not answer sends probes and nothing else. How the
+//! end of that is noticed soon stands in `suspects`.
 //!
 //! **Catching up.** A node that has lost its memory gets it back from its neighbours'
 //! digests. A hub has many neighbours, who all hold the same. So it first shows its
@@ -32,6 +27,7 @@
 mod catch_up;
 mod departures;
 mod stand_in;
+mod suspects;
 pub mod timetable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,13 +40,8 @@ use crate::time::Instant;
 use crate::tree;
 use crate::workload::{Item, Route};
 use stand_in::Tie;
+pub use suspects::PROBE_INTERVAL;
 use timetable::{Aim, Network, Timetable};
-
-/// How often a hub with suspect neighbours probes one of them.
-///
-/// Unit: time. It is how long the end of a partition goes unnoticed at most, at
-/// a price of four messages a second however many neighbours are cut off.
-pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long after `init` a neighbour that nothing was heard of is greeted.
 ///
@@ -364,11 +355,7 @@ impl<I: Item> Gossip<I> {
         }
         if news.healthy && from < self.in_tree {
             events.push(Event::Healthy(peer));
-            self.timetable.heal(now);
-            for &suspect in &self.suspects {
-                self.neighbours[suspect].link.probe(now);
-            }
-            self.touched.extend(&self.suspects);
+            self.hear_good_news(now);
         }
         if news.former_life && may_tell && !self.caught_up {
             // The others knew that one, too, and hold what it held.
@@ -515,11 +502,7 @@ impl<I: Item> Gossip<I> {
         if !neighbour.link.is_suspect() {
             self.suspects.remove(&index);
         }
-        if self.suspects.is_empty() {
-            self.probe_at = None;
-        } else if self.children() > 0 || self.stands_in && self.seek_at.is_some() {
-            self.probe_at.get_or_insert(self.now + PROBE_INTERVAL);
-        }
+        self.set_rotation();
     }
 
     /// When [`end_turn`](Gossip::end_turn) is due; `None`: not before another
@@ -529,21 +512,5 @@ impl<I: Item> Gossip<I> {
         let own = [self.up_at, self.probe_at, self.greet_at, self.seek_at];
         let all = own.into_iter().chain([self.timetable.due(), link]);
         all.flatten().min()
-    }
-
-    /// Probes the next suspect. A hub above that may just be slow is left to its link's timer,
-    /// which each probe puts off.
-    fn probe_in_rotation(&mut self) {
-        let is_due = |index: &&usize| {
-            let neighbour = &self.neighbours[**index];
-            !neighbour.is_parent || neighbour.link.is_silent()
-        };
-        let mut due = self.suspects.iter().filter(is_due);
-        let first = due.clone().next();
-        if let Some(&index) = due.find(|index| **index >= self.probe_next).or(first) {
-            self.neighbours[index].link.probe(self.now);
-            self.touched.insert(index);
-            self.probe_next = index + 1;
-        }
     }
 }

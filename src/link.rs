@@ -100,7 +100,6 @@
 //! | an overdue ack is a loss | the last items before a pause leave no hole | ablation | an ack that is overdue shows no loss |
 //! | repetition after a loss | the next delta fills the hole unasked | ablation | after a loss nothing is repeated unasked |
 //! | backoff | a long cut is cheap | ablation | tries do not back off |
-//! | who answers a probe waits longer | the other side tries by itself | a one-way cut costs 1.9 times a two-way one, not 1.35 | who answers a probe tries by itself as soon as ever |
 //! | a sign of life makes a suspect link try | the cut may be over | ablation | a sign of life is ignored |
 //! | window | memory and bursts are bounded | ablation | no flow control |
 //! | a promised `end` has a timer | what was promised may be lost | ablation | a promise of a digest has no timer |

@@ -484,46 +484,56 @@ fn mutants() -> impl Iterator<Item = (&'static Patch, Hunt)> {
         .chain(by(MECHANISMS, either))
 }
 
-/// What a chapter of the lesson runs that takes this mutant's mechanism out.
-fn command_of(mutant: &Patch) -> Option<String> {
+/// What the chapters of the lesson run that take this mutant's mechanism out.
+fn commands_of(mutant: &Patch) -> Vec<String> {
     let chapters = std::fs::read_dir(patched::root().join("src/lesson")).expect("a lesson");
-    let texts = chapters.map(|chapter| std::fs::read_to_string(chapter.expect("one").path()));
-    texts.map(|text| text.expect("a chapter")).find_map(|text| {
+    let mut chapters: Vec<_> = chapters.map(|file| file.expect("one").path()).collect();
+    chapters.sort();
+    let texts = chapters.iter().map(std::fs::read_to_string);
+    let command = |text: String| {
         let lines: Vec<_> = text.lines().collect();
         let names = |line: &&str| {
-            let (_, name) = line.split_once("./run.sh mutants \"")?;
-            mutant
-                .mistake
-                .contains(name.split('"').next()?)
-                .then_some(())
+            let name = line.split_once("./run.sh mutants \"");
+            name.and_then(|(_, name)| name.split('"').next())
+                .is_some_and(|name| mutant.mistake.contains(name))
         };
-        let at = lines.iter().position(|line| names(line).is_some())?;
+        let at = lines.iter().position(names)?;
         // Its own command, if one follows, or else the chapter's.
         let is_command = |line: &&&str| line.starts_with("./run.sh ");
         let own = lines[at + 1..].iter().take(4).find(is_command);
         let command = own.or_else(|| lines.iter().find(is_command))?;
         Some(command.trim_start_matches("./run.sh ").to_owned())
-    })
+    };
+    texts
+        .filter_map(|text| command(text.expect("a chapter")))
+        .collect()
 }
 
-/// Shows what the mutant changes in what its chapter's command prints: two columns.
+/// Shows what the mutant changes in what these commands print: two columns.
 fn take_out(copy: &Copy, mutant: &Patch) {
-    let Some(command) = command_of(mutant) else {
+    let commands = commands_of(mutant);
+    if commands.is_empty() {
         return;
-    };
-    let print = |copy: &Copy| {
-        let mut testbed = Command::new(copy.testbed().expect("a testbed"));
-        let args = command.split_whitespace();
-        let output = testbed.args(args).current_dir(&copy.folder).output();
-        String::from_utf8_lossy(&output.expect("the testbed runs").stdout).into_owned()
+    }
+    let print = |copy: &Copy| -> Vec<String> {
+        let testbed = copy.testbed().expect("a testbed");
+        let run = |command: &String| {
+            let mut testbed = Command::new(&testbed);
+            let args = command.split_whitespace();
+            let output = testbed.args(args).current_dir(&copy.folder).output();
+            String::from_utf8_lossy(&output.expect("the testbed runs").stdout).into_owned()
+        };
+        commands.iter().map(run).collect()
     };
     let (right, wrong) = (print(copy), copy.with(mutant, print));
-    println!("./run.sh {command}\n{:<82}with the mistake", "as it is");
-    let lines = right.lines().zip(wrong.lines());
-    for (right, wrong) in lines.filter(|(right, wrong)| right != wrong) {
-        println!("{right:<82}{wrong}");
+    for (command, (right, wrong)) in commands.iter().zip(right.iter().zip(&wrong)) {
+        println!("./run.sh {command}\n{:<82}with the mistake", "as it is");
+        let lines = right.lines().zip(wrong.lines());
+        for (right, wrong) in lines.filter(|(right, wrong)| right != wrong) {
+            println!("{right:<82}{wrong}");
+        }
+        println!();
     }
-    println!();
 }
 
 #[test]

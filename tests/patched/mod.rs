@@ -171,12 +171,6 @@ pub const MECHANISMS: &[Patch] = &[
         wrong: "timeout.saturating_mul(1 << tries.min(0)).min(BACKOFF_CAP)",
     },
     Patch {
-        mistake: "who answers a probe tries by itself as soon as ever",
-        file: "src/link/loss.rs",
-        right: "true => BACKOFF_CAP + self.trip.longest(),",
-        wrong: "true => self.timeout(),",
-    },
-    Patch {
         mistake: "a sign of life is ignored",
         file: "src/link.rs",
         right: "maybe of one direction only: a suspect is tried.\n            self.probe(now);",
@@ -184,7 +178,7 @@ pub const MECHANISMS: &[Patch] = &[
     },
     Patch {
         mistake: "good news is ignored",
-        file: "src/gossip.rs",
+        file: "src/gossip/suspects.rs",
         right: "for &suspect in &self.suspects {",
         wrong: "for &suspect in self.suspects.iter().take(0) {",
     },
@@ -238,7 +232,7 @@ pub const MECHANISMS: &[Patch] = &[
     },
     Patch {
         mistake: "who stands in for the hub does not probe it in rotation",
-        file: "src/gossip.rs",
+        file: "src/gossip/suspects.rs",
         right: "self.children() > 0 || self.stands_in && self.seek_at.is_some()",
         wrong: "self.children() > 0",
     },
