@@ -83,7 +83,11 @@ const ROUGH: &[Group] = &[
     },
     faulty("partition", "partition"),
     faulty("crash", "crash"),
-    faulty("forgetful", "crash --nemesis kill --volatile"),
+    Group {
+        name: "forgetful",
+        args: "crash --nemesis kill --volatile",
+        columns: &[Figure::Messages],
+    },
     away("hub", "partition --nemesis-kind hub --nemesis-interval 8"),
     away(
         "ring",

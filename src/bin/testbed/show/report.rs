@@ -615,7 +615,7 @@ impl Outcome<'_> {
         let is_measured = self.counts.faults.iter().any(|fault| fault.given > 0);
         let row = |name: &str, start: &str, end: &str, recovery: &str, spread: [&str; 2]| {
             let [reached, took] = spread;
-            let spread = format!("{reached:>10}{took:>12}");
+            let spread = format!("{reached:>10}{took:>16}");
             let spread = if is_measured { spread.as_str() } else { "" };
             let row = format!("{name:<width$}{start:>10}{end:>10}{recovery:>12}{spread}");
             String::from(row.trim_end()) + "\n"
