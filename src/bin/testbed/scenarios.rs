@@ -876,6 +876,30 @@ fn ten_seconds_after_the_hub_is_back_nobody_stands_in_for_it_and_an_idle_cluster
 }
 
 #[test]
+fn what_waits_for_a_hub_that_is_long_away_is_bounded_and_the_hub_is_whole_3_s_after_its_return() {
+    let mut scene = Scene::usual();
+    let leaves: Vec<_> = (1..25)
+        .flat_map(|leaf| [(HUB, leaf), (leaf, HUB)])
+        .collect();
+    scene.load(50, secs(620), 1..25);
+    scene.run_for(secs(5));
+    scene.network.cut(&leaves);
+    scene.run_for(secs(600));
+    let links = scene.cluster.nodes().iter().flat_map(|node| node.links());
+    let waiting: u64 = links.map(|(_, link)| link.nxt - link.una).sum();
+    let given = scene.given.clone();
+    scene.network.heal(&leaves);
+    let mut lacks = 0;
+    while !scene.holds(HUB, &given) && lacks < 3000 {
+        scene.run_for(ms(100));
+        lacks += 100;
+    }
+    let count = given.len();
+    println!("{count} values given, {waiting} wait on all links; whole after {lacks} ms");
+    assert!(count > 30_000 && waiting < 2000 && lacks < 3000);
+}
+
+#[test]
 fn while_the_hub_stays_away_an_idle_cluster_sends_nothing_between_its_leaves() {
     let mut scene = Scene::usual();
     scene.load(20, secs(15), 1..25);
