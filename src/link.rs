@@ -467,6 +467,10 @@ impl<I: Item> Link<I> {
         // That tells the sender who is here now.
         self.ack_due |= news.former_life;
         self.stats.received += 1;
+        if self.retry_at.is_some_and(|at| at < now) {
+            // The timer has slept, and this node with it. What waited meanwhile measures nothing.
+            self.measured_at = Some(now);
+        }
         let mut answered = false;
         if for_us && !news.restarted {
             news.trip = self.measure(now, segment);

@@ -45,10 +45,7 @@ impl<I: Item> Link<I> {
             return None;
         }
         self.measured_at = Some(now);
-        // A timer that is overdue has slept, and this node with it.
-        let has_slept = self.retry_at.is_some_and(|at| at < now);
-        self.trip
-            .sample(now - sent_at, self.is_suspect() || has_slept);
+        self.trip.sample(now - sent_at, self.is_suspect());
         Some(now - sent_at)
     }
 
