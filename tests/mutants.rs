@@ -527,10 +527,21 @@ fn take_out(copy: &Copy, mutant: &Patch) {
     };
     let (right, wrong) = (print(copy), copy.with(mutant, print));
     for (command, (right, wrong)) in commands.iter().zip(right.iter().zip(&wrong)) {
-        println!("./run.sh {command}\n{:<82}with the mistake", "as it is");
-        let lines = right.lines().zip(wrong.lines());
-        for (right, wrong) in lines.filter(|(right, wrong)| right != wrong) {
-            println!("{right:<82}{wrong}");
+        // What only one of them prints: the lines of a story may be others from then on.
+        let only = |these: &str, others: &str| -> Vec<String> {
+            let lines = these
+                .lines()
+                .filter(|&line| others.lines().all(|l| l != line));
+            lines.map(str::to_owned).collect()
+        };
+        let (right, wrong) = (only(right, wrong), only(wrong, right));
+        let width = right.iter().map(|line| line.chars().count() + 2).max();
+        let width = width.unwrap_or_default().max(12);
+        println!("./run.sh {command}\n{:<width$}with the mistake", "as it is");
+        for index in 0..right.len().max(wrong.len()) {
+            let [right, wrong] = [&right, &wrong].map(|lines| lines.get(index));
+            let [right, wrong] = [right, wrong].map(|line| line.map_or("", String::as_str));
+            println!("{right:<width$}{wrong}");
         }
         println!();
     }
