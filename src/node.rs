@@ -1022,6 +1022,19 @@ mod tests {
     }
 
     #[test]
+    fn who_stands_in_for_its_hub_probes_it_in_rotation_as_a_hub_does_its_leaves() {
+        let mut node = node(4, "n1");
+        broadcast(&mut node, ms(0), 7);
+        let (now, _) = until(&mut node, ms(0), "n3", |_| true);
+        let needs = r#""type":"sync","epoch":1,"peer":1,"offset":0,"ack":0,"need":1,"probe":true,"have":[]"#;
+        tell(&mut node, now, "n3", needs);
+        let probes_hub = |(to, body): &Said| to == "n0" && body.contains("probe");
+        let turns = (1..=8).map(|turn| at(&mut node, now + PROBE_INTERVAL * turn));
+        let probes = turns.filter(|said| said.iter().any(probes_hub)).count();
+        assert!(probes >= 7, "{probes} in two seconds");
+    }
+
+    #[test]
     fn who_is_needed_tells_all_behind_it_and_who_is_told_asks_whether_its_own_hub_is_there() {
         let mut node = node(5, "n2");
         let asks = ack(0, 0).replace(r#""peer":1"#, r#""peer":0,"probe":true"#);

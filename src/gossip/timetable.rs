@@ -532,6 +532,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_late_gathers_company_for_a_tenth_of_a_period_or_for_all_of_it_when_a_partition_ends()
+    {
+        let mut timetable = timetable(24, &trips(&[200]));
+        assert_eq!(due(&timetable, 1000, 5000), 1000 + 39);
+        timetable.heal(at(990));
+        assert_eq!(due(&timetable, 1000, 5000), 1000 + 394);
+        assert_eq!(due(&timetable, 1600, 5000), 1600 + 39, "that was long ago");
+    }
+
+    #[test]
     fn what_was_long_on_its_way_departs_sooner_but_not_for_the_tail_of_an_uneven_network() {
         let uneven = trips(&[200, 50, 350, 60, 390, 20, 380, 200, 580]);
         for (network, sooner) in [(trips(&[200]), 40), (uneven, 0)] {
