@@ -1031,7 +1031,10 @@ mod tests {
         let probes_hub = |(to, body): &Said| to == "n0" && body.contains("probe");
         let turns = (1..=8).map(|turn| at(&mut node, now + PROBE_INTERVAL * turn));
         let probes = turns.filter(|said| said.iter().any(probes_hub)).count();
-        assert!(probes >= 7, "{probes} in two seconds");
+        assert!(
+            probes >= 4,
+            "{probes} in two seconds, and its timer alone would send none"
+        );
     }
 
     #[test]
