@@ -414,9 +414,10 @@ impl<I: Item> Link<I> {
         self.timeouts > 0
     }
 
-    /// The same, where it is no guess: before a measure one answer may just be slow.
+    /// The same, where it is no guess: before a measure one answer may just be slow, unless others
+    /// miss the neighbour, too.
     pub fn is_silent(&self) -> bool {
-        self.timeouts > u32::from(!self.trip.is_measured())
+        self.timeouts > u32::from(!self.trip.is_measured() && !self.pinged)
     }
 
     /// How many items wait for their ack.

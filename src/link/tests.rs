@@ -1094,6 +1094,22 @@ fn who_is_sought_is_shown_no_digest_before_it_answers() {
 }
 
 #[test]
+fn before_a_measure_one_timeout_makes_silent_only_whom_others_miss_too() {
+    for is_missed in [false, true] {
+        let mut link = link();
+        send(&mut link, ms(0), 0..1);
+        if is_missed {
+            link.ping();
+            drain(&mut link, ms(0));
+        }
+        let due = link.poll_timeout().expect("an ack is awaited");
+        all(&mut link, due);
+        assert!(link.is_suspect());
+        assert_eq!(link.is_silent(), is_missed);
+    }
+}
+
+#[test]
 fn a_first_sample_that_was_taken_by_a_node_that_slept_is_not_believed() {
     let mut link = link();
     send(&mut link, ms(0), 0..1);
