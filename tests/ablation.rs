@@ -46,70 +46,66 @@ enum Figure {
     Spread,
 }
 
-/// Without faults: promise by promise, on even machines and on real ones.
-const CALM: &[Group] = &[
-    timetable("400 ms", "efficient -- --within-ms 400"),
-    timetable("585 ms", "efficient -- --within-ms 585"),
-    timetable("1700 ms", "efficient -- --within-ms 1700"),
-    timetable(
-        "400 stall",
-        "efficient --stall-ms 25 --latency-dist jvm -- --within-ms 400",
-    ),
-    timetable(
-        "585 stall",
-        "efficient --stall-ms 25 --latency-dist jvm -- --within-ms 585",
-    ),
-    timetable(
-        "1700 stall",
-        "efficient --stall-ms 25 --latency-dist jvm -- --within-ms 1700",
-    ),
-];
+const TIMETABLE: &[Figure] = &[Figure::Messages, Figure::Max];
+const FAULTY: &[Figure] = &[Figure::Messages, Figure::Recovery, Figure::WorstRecovery];
+const AWAY: &[Figure] = &[Figure::Messages, Figure::Spread];
 
-const fn timetable(name: &'static str, args: &'static str) -> Group {
+const fn group(name: &'static str, args: &'static str, columns: &'static [Figure]) -> Group {
     Group {
         name,
         args,
-        columns: &[Figure::Messages, Figure::Max],
+        columns,
     }
 }
+
+/// Without faults: promise by promise, on even machines and on real ones.
+const CALM: &[Group] = &[
+    group("400 ms", "efficient -- --within-ms 400", TIMETABLE),
+    group("585 ms", "efficient -- --within-ms 585", TIMETABLE),
+    group("1700 ms", "efficient -- --within-ms 1700", TIMETABLE),
+    group(
+        "400 stall",
+        "efficient --stall-ms 25 --latency-dist jvm -- --within-ms 400",
+        TIMETABLE,
+    ),
+    group(
+        "585 stall",
+        "efficient --stall-ms 25 --latency-dist jvm -- --within-ms 585",
+        TIMETABLE,
+    ),
+    group(
+        "1700 stall",
+        "efficient --stall-ms 25 --latency-dist jvm -- --within-ms 1700",
+        TIMETABLE,
+    ),
+];
 
 /// What goes wrong. The torture follows in the table.
 const ROUGH: &[Group] = &[
-    timetable("uneven", "efficient --latency-dist exponential"),
-    Group {
-        name: "5 % loss",
-        args: "efficient --loss 0.05",
-        columns: &[Figure::Messages, Figure::P99],
-    },
-    faulty("partition", "partition"),
-    faulty("crash", "crash"),
-    Group {
-        name: "forgetful",
-        args: "crash --nemesis kill --volatile",
-        columns: &[Figure::Messages],
-    },
-    away("hub", "partition --nemesis-kind hub --nemesis-interval 8"),
-    away(
+    group("uneven", "efficient --latency-dist exponential", TIMETABLE),
+    group(
+        "5 % loss",
+        "efficient --loss 0.05",
+        &[Figure::Messages, Figure::P99],
+    ),
+    group("partition", "partition", FAULTY),
+    group("crash", "crash", FAULTY),
+    group(
+        "forgetful",
+        "crash --nemesis kill --volatile",
+        &[Figure::Messages],
+    ),
+    group(
+        "hub",
+        "partition --nemesis-kind hub --nemesis-interval 8",
+        AWAY,
+    ),
+    group(
         "ring",
         "partition --nemesis-kind majorities-ring --nemesis-interval 8",
+        AWAY,
     ),
 ];
-
-const fn away(name: &'static str, args: &'static str) -> Group {
-    Group {
-        name,
-        args,
-        columns: &[Figure::Messages, Figure::Spread],
-    }
-}
-
-const fn faulty(name: &'static str, args: &'static str) -> Group {
-    Group {
-        name,
-        args,
-        columns: &[Figure::Messages, Figure::Recovery, Figure::WorstRecovery],
-    }
-}
 
 /// A run's number at `path`, `None` where there is none.
 fn number(json: &Json<'_>, path: &[&str]) -> Option<f64> {

@@ -815,25 +815,29 @@ fn whoever_is_away_all_values_reach_the_others_soon() {
     }
 }
 
+/// To each of the 24 others and back.
+fn ways_of_the_hub() -> Vec<(usize, usize)> {
+    let ways = (1..25).flat_map(|leaf| [(HUB, leaf), (leaf, HUB)]);
+    ways.collect()
+}
+
 /// 20 values a second while the hub is away for so long, and on: the scene at the end of
 /// that.
 fn without_its_hub(is_killed: bool, time: Duration) -> Scene {
     let mut scene = Scene::usual();
-    let leaves: Vec<_> = (1..25)
-        .flat_map(|leaf| [(HUB, leaf), (leaf, HUB)])
-        .collect();
+    let ways = ways_of_the_hub();
     scene.load(20, secs(20) + time, 1..25);
     scene.run_for(secs(5));
     if is_killed {
         scene.cluster.kill(HUB, 0);
     } else {
-        scene.network.cut(&leaves);
+        scene.network.cut(&ways);
     }
     scene.run_for(time);
     if is_killed {
         scene.start(HUB);
     } else {
-        scene.network.heal(&leaves);
+        scene.network.heal(&ways);
     }
     scene
 }
@@ -878,17 +882,15 @@ fn ten_seconds_after_the_hub_is_back_nobody_stands_in_for_it_and_an_idle_cluster
 #[test]
 fn what_waits_for_a_hub_that_is_long_away_is_bounded_and_the_hub_is_whole_3_s_after_its_return() {
     let mut scene = Scene::usual();
-    let leaves: Vec<_> = (1..25)
-        .flat_map(|leaf| [(HUB, leaf), (leaf, HUB)])
-        .collect();
+    let ways = ways_of_the_hub();
     scene.load(50, secs(620), 1..25);
     scene.run_for(secs(5));
-    scene.network.cut(&leaves);
+    scene.network.cut(&ways);
     scene.run_for(secs(600));
     let links = scene.cluster.nodes().iter().flat_map(|node| node.links());
     let waiting: u64 = links.map(|(_, link)| link.nxt - link.una).sum();
     let given = scene.given.clone();
-    scene.network.heal(&leaves);
+    scene.network.heal(&ways);
     let mut lacks = 0;
     while !scene.holds(HUB, &given) && lacks < 3000 {
         scene.run_for(ms(100));
