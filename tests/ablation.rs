@@ -90,11 +90,7 @@ const ROUGH: &[Group] = &[
     ),
     group("partition", "partition", FAULTY),
     group("crash", "crash", FAULTY),
-    group(
-        "forgetful",
-        "crash --nemesis kill --volatile",
-        &[Figure::Messages],
-    ),
+    group("forgetful", "crash --nemesis kill --volatile", TIMETABLE),
     group(
         "hub",
         "partition --nemesis-kind hub --nemesis-interval 8",
